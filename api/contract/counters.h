@@ -1,0 +1,85 @@
+// Counters: what the dataplane counted, as it crosses the Unix socket.
+//
+// All counts are since the dataplane's start and only grow; `started_at_unix_seconds` changes when they begin anew.
+// Services and backends are named as in the ForwardingState in force. Packets and bytes are those of the Ethernet frame
+// without FCS. Direction is the client's: rx is client to backend, tx is backend to client.
+// Thread contract: plain values, summed over the workers by the dataplane's control thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "api/contract/forwarding_state.h"
+
+namespace guideway::contract {
+
+struct Traffic {
+    std::uint64_t rx_packets = 0;
+    std::uint64_t rx_bytes = 0;
+    std::uint64_t tx_packets = 0;
+    std::uint64_t tx_bytes = 0;
+    friend bool operator==(const Traffic&, const Traffic&) = default;
+};
+
+struct ServiceCounters {
+    std::string name;
+    IpAddress vip;
+    Protocol protocol = Protocol::tcp;
+    std::uint16_t port = 0;
+    Traffic traffic;
+    std::uint64_t new_connections = 0;
+    std::uint64_t refused_connections = 0;  ///< no backend, no SNAT port, table full
+    friend bool operator==(const ServiceCounters&, const ServiceCounters&) = default;
+};
+
+struct BackendCounters {
+    std::string backend_set;
+    std::string name;
+    IpAddress address;
+    std::uint16_t port = 0;  ///< 0: the services' node ports
+    Traffic traffic;
+    std::uint64_t new_connections = 0;
+    friend bool operator==(const BackendCounters&, const BackendCounters&) = default;
+};
+
+struct PortCounters {
+    std::string name;
+    std::string driver;  ///< in use: "af_xdp", "af_packet", a PMD's name
+    bool link_up = false;
+    std::uint64_t rx_packets = 0, rx_bytes = 0, rx_missed = 0, rx_errors = 0;
+    std::uint64_t tx_packets = 0, tx_bytes = 0, tx_errors = 0;
+    std::uint64_t kernel_rx_packets = 0;  ///< handed to the kernel through the TAP twin
+    std::uint64_t kernel_tx_packets = 0;  ///< sent by the kernel
+    friend bool operator==(const PortCounters&, const PortCounters&) = default;
+};
+
+struct DropCounter {
+    std::string reason;  ///< snake_case name of the dataplane's DropReason
+    std::uint64_t packets = 0;
+    friend bool operator==(const DropCounter&, const DropCounter&) = default;
+};
+
+struct WorkerCounters {
+    std::uint32_t worker = 0;
+    std::uint64_t rx_packets = 0;
+    std::uint64_t tx_packets = 0;
+    std::uint64_t handed_over = 0;  ///< packets given to the worker that owns their connection
+    std::uint64_t polls = 0, empty_polls = 0;
+    std::uint64_t flows_ipv4 = 0, flows_ipv6 = 0;                    ///< connections in the table now
+    std::uint64_t flow_capacity_ipv4 = 0, flow_capacity_ipv6 = 0;
+    std::vector<DropCounter> drops;  ///< every reason, zeros too
+    friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;
+};
+
+struct Counters {
+    std::uint64_t generation = 0;  ///< of the ForwardingState in force
+    std::uint64_t started_at_unix_seconds = 0;
+    std::vector<ServiceCounters> services;
+    std::vector<BackendCounters> backends;
+    std::vector<PortCounters> ports;
+    std::vector<WorkerCounters> workers;
+    friend bool operator==(const Counters&, const Counters&) = default;
+};
+
+}  // namespace guideway::contract

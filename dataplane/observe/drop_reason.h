@@ -1,0 +1,75 @@
+// DropReason: the name of every way a packet can end in the dataplane (invariant I4: nothing is silent).
+//
+// The list is the contract with operators: names become the `reason` label of guideway_dataplane_dropped_packets_total
+// and are documented, with what to do, in docs/drops.md. Add a reason here and nowhere else.
+// Thread contract: constants.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace guideway::observe {
+
+// X(name, what it means in one line, for people)
+#define GUIDEWAY_DROP_REASONS(X)                                                                              \
+    X(none, "not dropped")                                                                                    \
+    X(ethernet_truncated, "frame shorter than its Ethernet or VLAN header")                                   \
+    X(ip_header_bad, "IP version, header length or total length impossible")                                  \
+    X(ip_truncated, "frame shorter than the IP header says: a super-packet of the peer's offload, or damage") \
+    X(ipv4_checksum_bad, "IPv4 header checksum wrong")                                                        \
+    X(ipv6_extension_bad, "IPv6 extension headers too many, too long or out of bounds")                       \
+    X(l4_truncated, "TCP, UDP or SCTP header does not fit the packet")                                        \
+    X(l4_header_bad, "TCP data offset or UDP length impossible")                                              \
+    X(l4_checksum_bad, "TCP, UDP or SCTP checksum wrong on the packet that would open a connection")          \
+    X(martian_source, "source is unspecified, loopback, multicast, broadcast, a VIP or a SNAT address")       \
+    X(ttl_exceeded, "TTL or hop limit used up")                                                               \
+    X(fragment, "IP fragment for a VIP or a SNAT address")                                                    \
+    X(protocol_unsupported, "protocol other than TCP, UDP, SCTP or echo for a VIP or a SNAT address")         \
+    X(icmp_unhandled, "ICMP other than echo for a VIP or a SNAT address")                                     \
+    X(icmp_checksum_bad, "ICMP checksum wrong")                                                               \
+    X(arp_bad, "malformed ARP for one of our addresses")                                                      \
+    X(ndp_bad, "malformed neighbour discovery for one of our addresses")                                      \
+    X(port_closed, "no service on this port of the VIP, and the answer was over its rate limit")              \
+    X(no_backend, "service without usable backends, and the answer was over its rate limit")                  \
+    X(no_connection, "TCP or SCTP packet of no known connection, and the answer was over its rate limit")     \
+    X(refused, "answered with RST or port unreachable (the packet itself ends here)")                         \
+    X(reply_unknown, "packet to a SNAT address that belongs to no connection")                                \
+    X(flow_table_full, "no room for another connection")                                                      \
+    X(snat_ports_exhausted, "no free SNAT port towards the backend")                                          \
+    X(snat_address_missing, "no SNAT address of the service's family is configured")                          \
+    X(no_route, "no route to the next hop")                                                                   \
+    X(neighbour_unresolved, "next hop's MAC address not learnt in time")                                      \
+    X(neighbour_queue_full, "too many packets wait for a next hop's MAC address")                             \
+    X(packet_too_big, "larger than the outgoing port's MTU")                                                  \
+    X(tx_full, "outgoing queue full or refused by the driver")                                                \
+    X(handover_full, "ring to the worker that owns the connection full")                                      \
+    X(kernel_path_full, "ring to the kernel full")                                                            \
+    X(kernel_path_refused, "the kernel's TAP refused the packet")                                             \
+    X(answered, "ARP, neighbour discovery or echo request answered (the request itself ends here)")           \
+    X(mbuf_exhausted, "no packet buffer for an answer")
+
+enum class DropReason : std::uint8_t {
+#define X(name, text) name,
+    GUIDEWAY_DROP_REASONS(X)
+#undef X
+};
+
+inline constexpr std::array kDropReasonNames = {
+#define X(name, text) std::string_view{#name},
+    GUIDEWAY_DROP_REASONS(X)
+#undef X
+};
+
+inline constexpr std::array kDropReasonTexts = {
+#define X(name, text) std::string_view{text},
+    GUIDEWAY_DROP_REASONS(X)
+#undef X
+};
+
+inline constexpr std::size_t kDropReasonCount = kDropReasonNames.size();
+
+constexpr std::string_view to_string(DropReason reason) { return kDropReasonNames[static_cast<std::size_t>(reason)]; }
+
+}  // namespace guideway::observe

@@ -1,0 +1,41 @@
+// FiveTuple: the key of a connection as it stands in the packet, in network order.
+//
+// One layout serves both directions: a client's packet has (client, VIP, client port, VIP port), the backend's reply has
+// (backend, SNAT address, backend port, SNAT port). The flow table looks either up without asking which it is.
+// IPv4 is 16 bytes so that one vector compare decides and one vector store rewrites.
+// Thread contract: plain values.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace guideway::packet {
+
+struct FiveTupleV4 {
+    std::uint32_t source;            ///< network order
+    std::uint32_t destination;       ///< network order
+    std::uint16_t source_port;       ///< network order
+    std::uint16_t destination_port;  ///< network order
+    std::uint8_t protocol;
+    std::array<std::uint8_t, 3> zero;  ///< always zero: the tuple is compared and hashed as bytes
+
+    friend bool operator==(const FiveTupleV4& a, const FiveTupleV4& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+};
+
+struct FiveTupleV6 {
+    std::array<std::uint8_t, 16> source;
+    std::array<std::uint8_t, 16> destination;
+    std::uint16_t source_port;       ///< network order
+    std::uint16_t destination_port;  ///< network order
+    std::uint8_t protocol;
+    std::array<std::uint8_t, 3> zero;
+
+    friend bool operator==(const FiveTupleV6& a, const FiveTupleV6& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+};
+
+static_assert(sizeof(FiveTupleV4) == 16 && std::is_trivially_copyable_v<FiveTupleV4>);
+static_assert(sizeof(FiveTupleV6) == 40 && std::is_trivially_copyable_v<FiveTupleV6>);
+
+}  // namespace guideway::packet

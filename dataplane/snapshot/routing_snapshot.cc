@@ -1,0 +1,31 @@
+#include "dataplane/snapshot/routing_snapshot.h"
+
+#include <algorithm>
+
+namespace guideway::snapshot {
+
+void RoutingSnapshot::finish() {
+    std::stable_sort(routes.begin(), routes.end(), [](const Route& a, const Route& b) {
+        if (a.prefix.length != b.prefix.length) return a.prefix.length > b.prefix.length;
+        return a.metric < b.metric;
+    });
+}
+
+NextHopResult RoutingSnapshot::lookup(const IpAddress& destination) const {
+    NextHopResult result;
+    for (const Route& route : routes) {
+        if (!route.prefix.contains(destination)) continue;
+        const NeighbourKey neighbour{route.port, route.on_link ? destination : route.gateway};
+        if (const auto found = neighbours.find(neighbour); found != neighbours.end()) {
+            result.kind = NextHopResult::Kind::found;
+            result.index = found->second;
+        } else {
+            result.kind = NextHopResult::Kind::unresolved;
+            result.neighbour = neighbour;
+        }
+        return result;
+    }
+    return result;
+}
+
+}  // namespace guideway::snapshot

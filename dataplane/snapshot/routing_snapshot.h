@@ -1,0 +1,82 @@
+// RoutingSnapshot: the kernel's routes and neighbours as the workers read them; immutable once published.
+//
+// net/ builds one from netlink after each change that matters and publishes it whole; workers look next hops up and keep
+// the index in the flow entry together with `epoch`. Another epoch means: look up again (lazily, once a flow and direction).
+//
+// Terms: a NextHop is (port, destination MAC); an on-link destination is its own next hop. `usable` is false while the
+// kernel has no MAC for it: the worker then asks net/ to resolve (the kernel sends ARP/NS through the TAP) and holds the
+// packet for a moment.
+// Thread contract: built by one control thread; const afterwards, read by all workers; freed after the QSBR grace period.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "api/contract/ip_address.h"
+
+namespace guideway::snapshot {
+
+using MacAddress = std::array<std::uint8_t, 6>;
+
+struct NextHop {
+    MacAddress destination_mac{};
+    MacAddress source_mac{};      ///< of the outgoing port
+    std::uint16_t port = 0;       ///< index into the configured ports (not the ethdev id)
+    bool usable = false;
+    std::uint8_t reserved = 0;
+};
+static_assert(sizeof(NextHop) == 16);
+
+struct Route {
+    IpPrefix prefix;              ///< host bits clear
+    std::uint16_t port = 0;
+    bool on_link = false;         ///< the destination itself is the next hop
+    IpAddress gateway;            ///< where not on_link
+    std::uint32_t metric = 0;     ///< lower wins among equal prefixes
+};
+
+struct PortState {
+    MacAddress mac{};
+    std::uint16_t mtu = 1500;     ///< largest IP packet
+    bool link_up = false;
+    std::vector<IpPrefix> addresses;  ///< the kernel's, on the TAP twin
+};
+
+struct NeighbourKey {
+    std::uint16_t port = 0;
+    IpAddress address;
+    friend bool operator==(const NeighbourKey&, const NeighbourKey&) = default;
+};
+
+struct NeighbourKeyHash {
+    std::size_t operator()(const NeighbourKey& key) const noexcept {
+        return IpAddressHash{}(key.address) ^ (std::size_t{key.port} * 0x9e3779b97f4a7c15ULL);
+    }
+};
+
+/// What a lookup found.
+struct NextHopResult {
+    enum class Kind : std::uint8_t { found, unresolved, no_route };
+    Kind kind = Kind::no_route;
+    std::uint16_t index = 0;      ///< found: into next_hops
+    NeighbourKey neighbour;       ///< unresolved: whom to resolve
+};
+
+class RoutingSnapshot {
+ public:
+    std::uint16_t epoch = 0;               ///< differs from the previous snapshot's whenever an index changed its meaning
+    std::vector<PortState> ports;          ///< by port index
+    std::vector<NextHop> next_hops;        ///< at most 65535
+    std::vector<Route> routes;             ///< longest prefix first, then metric: call finish() after filling
+    std::unordered_map<NeighbourKey, std::uint16_t, NeighbourKeyHash> neighbours;  ///< usable ones, to index in next_hops
+
+    /// Sorts the routes. Call once before publishing.
+    void finish();
+    /// Longest-prefix match, then the neighbour. Cost grows with the number of distinct routes: called once a flow and
+    /// epoch, not once a packet.
+    NextHopResult lookup(const IpAddress& destination) const;
+};
+
+}  // namespace guideway::snapshot
