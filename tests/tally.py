@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Counts what ./check ran.
+
+tally.py RESULTS_DIR             prints "N passed, N failed, N skipped"; exits 1 where one failed or nothing ran
+tally.py --targets BUILD SUITE   prints the ninja targets of the tests that carry SUITE
+
+RESULTS_DIR holds: LABEL.json (meson's test log) with LABEL/*.xml (GoogleTest's cases), *.xml (pytest's), steps ("name pass|fail").
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import xml.etree.ElementTree as xml
+
+
+def junit_counts(path):
+    passed = failed = skipped = 0
+    names = []
+    for case in xml.parse(path).getroot().iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+            names.append(f'{case.get("classname")}.{case.get("name")}')
+        elif case.find("skipped") is not None or case.get("status") == "notrun" or case.get("result") == "skipped":
+            skipped += 1
+        else:
+            passed += 1
+    return passed, failed, skipped, names
+
+
+def meson_counts(log, cases_dir):
+    """Each GoogleTest case counts; a program that died before its report counts as one failure."""
+    passed = failed = skipped = 0
+    names = []
+    by_program = {path.stem: path for path in cases_dir.glob("*.xml")}
+    for line in log.read_text().splitlines():
+        test = json.loads(line)
+        program = pathlib.Path(test["command"][0]).name
+        report = by_program.pop(program, None)
+        good = test["result"] in ("OK", "EXPECTEDFAIL")
+        if report is not None:
+            counts = junit_counts(report)
+            passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
+            names += counts[3]
+            if good or counts[1]:
+                continue
+        elif good:
+            passed += 1
+            continue
+        elif test["result"] == "SKIP":
+            skipped += 1
+            continue
+        failed += 1
+        names.append(f'{test["name"]} ({test["result"]})')
+    return passed, failed, skipped, names
+
+
+def tally(results):
+    total = [0, 0, 0]
+    for log in sorted(results.glob("*.json")):
+        counts = meson_counts(log, results / log.stem)
+        print(f"{log.stem}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped")
+        report(total, counts)
+    for path in sorted(results.glob("*.xml")):
+        counts = junit_counts(path)
+        print(f"{path.stem}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped")
+        report(total, counts)
+    steps = results / "steps"
+    if steps.exists():
+        lines = steps.read_text().splitlines()
+        bad = [line[: -len(" fail")] for line in lines if line.endswith(" fail")]
+        print(f"steps: {len(lines) - len(bad)} passed, {len(bad)} failed, 0 skipped")
+        report(total, (len(lines) - len(bad), len(bad), 0, bad))
+    print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
+    return 1 if total[1] or not total[0] else 0
+
+
+def report(total, counts):
+    for i in range(3):
+        total[i] += counts[i]
+    for name in counts[3]:
+        print(f"  FAILED {name}")
+
+
+def targets(build, suite):
+    introspect = lambda what: json.loads(subprocess.check_output(["meson", "introspect", what, build]))
+    root = pathlib.Path(build).resolve()
+    wanted = {test["cmd"][0] for test in introspect("--tests") if any(s.split(":")[-1] == suite for s in test["suite"])}
+    for target in introspect("--targets"):
+        for name in target["filename"]:
+            if name in wanted:
+                print(pathlib.Path(name).relative_to(root))
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4 and sys.argv[1] == "--targets":
+        sys.exit(targets(sys.argv[2], sys.argv[3]))
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    sys.exit(tally(pathlib.Path(sys.argv[1])))
