@@ -4,7 +4,7 @@
 tally.py RESULTS_DIR             prints "N passed, N failed, N skipped"; exits 1 where one failed or nothing ran
 tally.py --targets BUILD SUITE   prints the ninja targets of the tests that carry SUITE
 
-RESULTS_DIR holds: LABEL.json (meson's test log) with LABEL/*.xml (GoogleTest's cases), *.xml (pytest's), steps ("name pass|fail").
+RESULTS_DIR holds: LABEL/testlog.json and LABEL/testlog.junit.xml (meson's), *.xml (pytest's), steps ("name pass|fail" a line).
 """
 import json
 import pathlib
@@ -27,38 +27,37 @@ def junit_counts(path):
     return passed, failed, skipped, names
 
 
-def meson_counts(log, cases_dir):
-    """Each GoogleTest case counts; a program that died before its report counts as one failure."""
+def meson_counts(folder):
+    """Each GoogleTest case counts; a program that died before its report, or is no GoogleTest, counts as one."""
     passed = failed = skipped = 0
     names = []
-    by_program = {path.stem: path for path in cases_dir.glob("*.xml")}
-    for line in log.read_text().splitlines():
+    suites = list(xml.parse(folder / "testlog.junit.xml").getroot().iter("testsuite"))
+    for line in (folder / "testlog.json").read_text().splitlines():
         test = json.loads(line)
-        program = pathlib.Path(test["command"][0]).name
-        report = by_program.pop(program, None)
+        program = test["name"].split(" / ")[-1]
+        mine = [case for suite in suites if suite.get("name").split(".")[1:2] == [program] for case in suite.iter("testcase")]
+        bad = [case for case in mine if case.find("failure") is not None or case.find("error") is not None]
+        idle = [case for case in mine if case.find("skipped") is not None or case.get("status") == "notrun"]
         good = test["result"] in ("OK", "EXPECTEDFAIL")
-        if report is not None:
-            counts = junit_counts(report)
-            passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
-            names += counts[3]
-            if good or counts[1]:
-                continue
+        failed += len(bad)
+        names += [f'{program}: {case.get("classname")}.{case.get("name")}' for case in bad]
+        skipped += len(idle)
+        passed += len(mine) - len(bad) - len(idle)
+        if test["result"] == "SKIP":
+            skipped += not mine
         elif good:
-            passed += 1
-            continue
-        elif test["result"] == "SKIP":
-            skipped += 1
-            continue
-        failed += 1
-        names.append(f'{test["name"]} ({test["result"]})')
+            passed += not mine
+        elif not bad:
+            failed += 1
+            names.append(f'{program} ({test["result"]})')
     return passed, failed, skipped, names
 
 
 def tally(results):
     total = [0, 0, 0]
-    for log in sorted(results.glob("*.json")):
-        counts = meson_counts(log, results / log.stem)
-        print(f"{log.stem}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped")
+    for log in sorted(results.glob("*/testlog.json")):
+        counts = meson_counts(log.parent)
+        print(f"{log.parent.name}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped")
         report(total, counts)
     for path in sorted(results.glob("*.xml")):
         counts = junit_counts(path)
