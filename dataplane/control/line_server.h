@@ -1,0 +1,57 @@
+// LineServer: a Unix stream socket where each request is one line and each answer is one line.
+//
+// Knows nothing of what the lines mean. One thread serves all clients with poll(2): a client that is slow,
+// silent or hostile costs a file descriptor and a bounded buffer, and holds up nobody.
+//
+// Worked example: `echo '{"type":"status"}' | socat - UNIX-CONNECT:/run/guideway/dataplane.sock`
+//
+// Thread contract: start(), stop() from one thread. The handler runs on the server's thread, one request at a
+// time, in order of arrival; it may block (others wait) and must not throw.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace guideway::control {
+
+struct LineServerLimits {
+    std::size_t request_bytes = 64U << 20;  ///< a longer line is answered by `too_long` and the client is cut
+    std::size_t clients = 32;               ///< more are closed at once
+    unsigned answer_seconds = 30;           ///< a client that does not read its answer for so long is cut
+};
+
+class LineServer {
+  public:
+    using Handler = std::function<std::string(std::string_view line)>;
+
+    /// `too_long`: the line sent to a client whose request exceeds the limit.
+    LineServer(Handler handler, std::string too_long, LineServerLimits limits = {});
+    ~LineServer();
+    LineServer(const LineServer&) = delete;
+    LineServer& operator=(const LineServer&) = delete;
+
+    /// Binds (mode 0660; a socket file that nobody listens on is replaced, a live one is refused), listens,
+    /// starts the thread. Returns why it could not.
+    std::optional<std::string> start(const std::string& path);
+    /// Closes all clients, joins the thread, removes the socket file. Also done by the destructor.
+    void stop();
+
+  private:
+    struct Client;
+    class Loop;
+
+    Handler handler_;
+    std::string too_long_;
+    LineServerLimits limits_;
+    std::string path_;
+    int listener_ = -1;
+    int wake_ = -1;  ///< eventfd: written by stop()
+    std::thread thread_;
+};
+
+}  // namespace guideway::control
