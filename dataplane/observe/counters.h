@@ -1,0 +1,100 @@
+// CounterBlock: what one worker counts. The worker writes, the control thread reads and sums; nothing is ever
+// reset.
+//
+// Terms: rx is client to backend, tx backend to client (the contract's direction). Bytes are those of the
+// Ethernet frame without FCS, as it came in. A counter has one writer, so it is bumped by a relaxed load and
+// a relaxed store (two plain instructions): never torn for the reader, no locked instruction for the writer.
+// A reader may see one counter of a packet before another.
+//
+// Layout: service and backend lines are 64 bytes, one cache line a packet each, indexed by slot. Memory is
+// the caller's (huge pages, the worker's NUMA node), zeroed. Thread contract: one writing worker; any number
+// of readers.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "dataplane/observe/drop_reason.h"
+
+namespace guideway::observe {
+
+/// A 64-bit count with one writer.
+class Count {
+  public:
+    void add(std::uint64_t amount) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+    }
+    /// For gauges, "now" instead of "so far".
+    void set(std::uint64_t value) noexcept { value_.store(value, std::memory_order_relaxed); }
+    std::uint64_t read() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+  private:
+    std::atomic<std::uint64_t> value_{0};
+};
+static_assert(sizeof(Count) == 8 && std::atomic<std::uint64_t>::is_always_lock_free);
+
+/// Of a service or a backend.
+struct alignas(64) SlotCounters {
+    /// Indexed by direction, so that counting needs no branch: 0 client to backend (rx), 1 backend to client
+    /// (tx).
+    struct Direction {
+        Count packets;
+        Count bytes;
+    };
+    std::array<Direction, 2> traffic;
+    Count new_connections;
+    Count refused_connections;  ///< services only
+};
+static_assert(sizeof(SlotCounters) == 64);
+
+struct alignas(64) WorkerTotals {
+    Count rx_packets;   ///< received from ports, the kernel and peers' rings excluded
+    Count tx_packets;   ///< accepted by a port's driver
+    Count handed_over;  ///< to peers
+    Count taken_over;   ///< from peers
+    Count to_kernel;
+    Count from_kernel;
+    Count polls;
+    Count empty_polls;
+    Count pending;     ///< gauge: packets that wait for a next hop
+    Count answers;     ///< ARP, NDP, echo, RST, unreachable made here (their requests count as answered or
+                       ///< refused)
+    Count flows_ipv4;  ///< gauge
+    Count flows_ipv6;  ///< gauge
+    Count flow_capacity_ipv4;
+    Count flow_capacity_ipv6;
+    Count unfinished_checksums;  ///< completed here
+    Count next_hop_lookups;      ///< by routing lookup, not from the flow entry
+};
+static_assert(sizeof(WorkerTotals) == 128);
+
+/// The worker's lines: totals and drop reasons inside, slots in memory given from outside.
+class alignas(64) CounterBlock {
+  public:
+    CounterBlock(std::span<SlotCounters> services, std::span<SlotCounters> backends)
+        : services_(services), backends_(backends) {}
+
+    WorkerTotals& totals() noexcept { return totals_; }
+    const WorkerTotals& totals() const noexcept { return totals_; }
+    void drop(DropReason reason) noexcept { drops_[static_cast<std::size_t>(reason)].add(1); }
+    std::uint64_t dropped(DropReason reason) const noexcept {
+        return drops_[static_cast<std::size_t>(reason)].read();
+    }
+    /// `slot` below the capacity given at start.
+    SlotCounters& service(std::size_t slot) noexcept { return services_[slot]; }
+    SlotCounters& backend(std::size_t slot) noexcept { return backends_[slot]; }
+    std::span<const SlotCounters> services() const noexcept { return services_; }
+    std::span<const SlotCounters> backends() const noexcept { return backends_; }
+
+  private:
+    WorkerTotals totals_;
+    std::array<Count, kDropReasonCount> drops_;
+    std::span<SlotCounters> services_;
+    std::span<SlotCounters> backends_;
+};
+
+}  // namespace guideway::observe

@@ -1,0 +1,82 @@
+// Publisher: hands immutable snapshots from the control threads to the workers, and frees the old ones when
+// no worker can still see them (quiescent-state based reclamation, rte_rcu_qsbr).
+//
+// Terms:
+//   quiescent   a worker says "I hold no pointer from before now"; once a poll.
+//   offline     a worker that sleeps: nobody waits for it, and it must not read until it is online again.
+//   grace period  from the swap of the pointer until every online worker was quiescent once; publish() waits
+//   for it.
+//
+// Worked example (two workers, a new forwarding state):
+//   control: publish(new)      swaps the pointer, then waits ...
+//   worker 0: quiescent()      next forwarding() gives the new snapshot
+//   worker 1: (asleep, offline) not waited for; its next forwarding() after online() gives the new one
+//   control: publish returns; the old snapshot is freed when the last control-side holder lets go of it.
+//
+// Thread contract: publish() and the current_*() readers from any control thread (a mutex orders them); every
+// function that takes a worker number only from that worker's thread. Needs no EAL.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "dataplane/snapshot/forwarding_snapshot.h"
+#include "dataplane/snapshot/routing_snapshot.h"
+
+struct rte_rcu_qsbr;
+
+namespace guideway::snapshot {
+
+class Publisher {
+  public:
+    /// Starts with an empty ForwardingSnapshot (generation 0) and an empty RoutingSnapshot: readers never see
+    /// null.
+    explicit Publisher(std::uint32_t workers);
+    ~Publisher();
+    Publisher(const Publisher&) = delete;
+    Publisher& operator=(const Publisher&) = delete;
+
+    // Control threads.
+
+    /// Swaps and waits for the grace period (a poll of each worker: microseconds, at most some milliseconds).
+    /// Calls are serialised; do not call from a worker.
+    void publish(std::shared_ptr<const ForwardingSnapshot> next);
+    void publish(std::shared_ptr<const RoutingSnapshot> next);
+    /// What is in force, kept alive by the returned pointer.
+    std::shared_ptr<const ForwardingSnapshot> current_forwarding() const;
+    std::shared_ptr<const RoutingSnapshot> current_routing() const;
+
+    // Workers.
+
+    /// Before the first read; the worker is then offline.
+    void register_worker(std::uint32_t worker);
+    void unregister_worker(std::uint32_t worker);
+    void online(std::uint32_t worker) noexcept;
+    void offline(std::uint32_t worker) noexcept;
+    /// Pointers read before this call must not be used after it.
+    void quiescent(std::uint32_t worker) noexcept;
+    /// Valid until the caller's next quiescent() or offline(). Never null.
+    const ForwardingSnapshot* forwarding() const noexcept {
+        return forwarding_.load(std::memory_order_acquire);
+    }
+    const RoutingSnapshot* routing() const noexcept { return routing_.load(std::memory_order_acquire); }
+
+  private:
+    void wait_for_grace_period();
+
+    struct FreeMemory {
+        void operator()(rte_rcu_qsbr* qsbr) const noexcept;
+    };
+
+    alignas(64) std::atomic<const ForwardingSnapshot*> forwarding_{nullptr};
+    std::atomic<const RoutingSnapshot*> routing_{nullptr};
+    alignas(64) std::unique_ptr<rte_rcu_qsbr, FreeMemory> qsbr_;
+    std::mutex publishing_;       ///< held for a whole publish(), grace period included
+    mutable std::mutex current_;  ///< guards the two pointers below, only for a copy or a swap
+    std::shared_ptr<const ForwardingSnapshot> current_forwarding_;
+    std::shared_ptr<const RoutingSnapshot> current_routing_;
+};
+
+}  // namespace guideway::snapshot

@@ -1,0 +1,111 @@
+// Plumbing: everything a worker is connected to and how it is set, decided once at start.
+//
+// Terms:
+//   port index   position in the configuration's list of ports; everything above the driver uses it.
+//   `mbuf->port` is the
+//                port INDEX wherever packets cross a ring described here (drivers put the ethdev id there on
+//                receive; the worker's first stage replaces it).
+//   kernel rings to_kernel: what is not for us, worker -> kernel path thread; one ring for each worker, so
+//   each ring has
+//                one producer and one consumer. from_kernel: what the kernel sends, to be put on the wire of
+//                `mbuf->port` unchanged; only worker 0 has one.
+//   handover     rings between workers: handover_out[peer] of one worker is handover_in[this worker] of the
+//   peer. A packet
+//                that came by one is never handed over again.
+//   resolve      next hops whose MAC address is wanted, worker -> netlink thread. The same key may be asked
+//   repeatedly.
+//
+// Thread contract: filled by the start-up code, then read by one worker only. All rte_rings are
+// RING_F_SP_ENQ|RING_F_SC_DEQ.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "dataplane/snapshot/routing_snapshot.h"
+#include "dataplane/worker/spsc_ring.h"
+
+struct rte_mempool;
+struct rte_ring;
+
+namespace guideway::worker {
+
+inline constexpr std::uint16_t kNoQueue = 0xffff;
+inline constexpr std::size_t kMaxPorts = 32;
+inline constexpr std::size_t kMaxWorkers = 64;
+
+using ResolveQueue = SpscRing<snapshot::NeighbourKey, 256>;
+
+/// One port as this worker uses it.
+struct WorkerPort {
+    std::uint16_t ethdev = 0;           ///< DPDK's port id
+    std::uint16_t rx_queue = kNoQueue;  ///< kNoQueue: this worker receives nothing here
+    std::uint16_t tx_queue = kNoQueue;  ///< kNoQueue: packets for this port end as tx_full
+    bool unfinished_checksums_possible =
+        false;                   ///< AF_PACKET / AF_XDP on veth: the peer may leave L4 checksums undone
+    snapshot::MacAddress mac{};  ///< of the port and its TAP twin
+};
+
+enum class IdleMode : std::uint8_t {
+    busy,      ///< polls without rest: lowest latency, a whole core
+    adaptive,  ///< after empty polls pauses, then sleeps briefly
+};
+
+/// When an adaptive worker rests. Sleeps double from the shortest to the longest while nothing arrives.
+struct IdleSettings {
+    IdleMode mode = IdleMode::adaptive;
+    std::uint32_t polls_before_pause = 64;
+    std::uint32_t polls_before_sleep = 512;
+    std::uint32_t shortest_sleep_us = 50;
+    std::uint32_t longest_sleep_us = 500;
+};
+
+/// Idle time in seconds after which a connection is forgotten, by state. A service's own idle_timeout_seconds
+/// replaces tcp_established, udp and sctp_established for its connections.
+struct TimeoutSettings {
+    std::uint32_t tcp_opening = 60;        ///< before the backend's SYN-ACK was acknowledged
+    std::uint32_t tcp_established = 7440;  ///< 2 h 4 min: RFC 5382 REQ-5
+    std::uint32_t tcp_closing = 120;       ///< one FIN seen: the other direction may still talk
+    std::uint32_t tcp_time_wait = 60;      ///< both FINs seen
+    std::uint32_t tcp_reset = 10;
+    std::uint32_t udp = 300;  ///< RFC 4787 REQ-5 recommends 5 minutes
+    std::uint32_t sctp_opening = 60;
+    std::uint32_t sctp_established = 7440;
+    std::uint32_t sctp_closing = 30;
+};
+
+/// Sizes of what each worker allocates at start; nothing grows later.
+struct CapacitySettings {
+    std::uint32_t flows_ipv4 = 1U << 16;  ///< connections a worker, rounded up by the table
+    std::uint32_t flows_ipv6 = 1U << 16;
+    std::uint32_t services = 4096;  ///< (VIP, protocol, port) triples, all together; at most 65535
+    std::uint32_t backends = 4096;  ///< (address, port) of all backend sets together; at most 65535
+};
+
+struct WorkerSettings {
+    IdleSettings idle;
+    TimeoutSettings timeouts;
+    CapacitySettings capacity;
+    std::uint32_t refusals_per_second =
+        1000;  ///< RST, port unreachable and ABORT together, a worker; 0 = silence
+    std::uint32_t refusal_burst = 200;
+    std::uint32_t neighbour_wait_ms = 1000;  ///< how long a packet waits for its next hop's MAC address
+    std::uint16_t snat_port_first = 1024;    ///< SNAT ports in use, inclusive
+    std::uint16_t snat_port_last = 65535;
+};
+
+struct Plumbing {
+    std::uint32_t worker = 0;
+    std::uint32_t worker_count = 1;
+    std::vector<WorkerPort> ports;       ///< by port index
+    rte_ring* to_kernel = nullptr;       ///< none: such packets are counted kernel_path_full
+    rte_ring* from_kernel = nullptr;     ///< worker 0 only
+    std::vector<rte_ring*> handover_in;  ///< by peer worker; nullptr at this worker's own place
+    std::vector<rte_ring*> handover_out;
+    ResolveQueue* resolve = nullptr;
+    rte_mempool* pool = nullptr;  ///< for answers
+    WorkerSettings settings;
+};
+
+}  // namespace guideway::worker

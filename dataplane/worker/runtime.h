@@ -1,0 +1,72 @@
+// Runtime: all workers together. Makes their tables, rings and counters, starts them on EAL lcores, stops
+// them, and is what the control threads talk to.
+//
+// Worked example (the dataplane's start):
+//   rte_eal_init; pool = rte_pktmbuf_pool_create; ports configured with their queues         (net/)
+//   auto runtime = Runtime::create({...});                 tables, rings, counters
+//   runtime->apply(state_from_disk)                        snapshot in force before the first packet
+//   runtime->publisher().publish(routing)                  by the netlink thread, again after each change
+//   kernel path thread: runtime->to_kernel(w), runtime->from_kernel(); netlink thread:
+//   runtime->resolve_queue(w).pop() runtime->start();  ...  runtime->stop();
+//
+// Thread contract: create, start, stop from the main thread. apply(), counters(), explain() from any control
+// thread (a mutex orders them). The rings as described in plumbing.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/contract/counters.h"
+#include "api/contract/explain.h"
+#include "api/contract/forwarding_state.h"
+#include "dataplane/snapshot/publisher.h"
+#include "dataplane/worker/plumbing.h"
+
+namespace guideway::worker {
+
+struct RuntimeSettings {
+    WorkerSettings worker;
+    std::vector<IpAddress> snat_addresses;
+    std::vector<unsigned> lcores;                ///< EAL lcore ids, one a worker; not the main lcore
+    std::vector<std::vector<WorkerPort>> ports;  ///< [worker][port index]
+    rte_mempool* pool = nullptr;
+    std::uint32_t kernel_ring_size = 1024;    ///< a power of two
+    std::uint32_t handover_ring_size = 2048;  ///< a power of two
+};
+
+class Runtime {
+  public:
+    /// Null where memory does not suffice; `error` then says for what and how much was asked.
+    static std::unique_ptr<Runtime> create(RuntimeSettings settings, std::string& error);
+    ~Runtime();  ///< stops the workers
+    Runtime(const Runtime&) = delete;
+    Runtime& operator=(const Runtime&) = delete;
+
+    /// False where an lcore refused (already in use); `error` names it.
+    bool start(std::string& error);
+    /// Returns when no worker runs. Packets left in rings are freed.
+    void stop();
+
+    /// Builds and publishes; returns when every worker uses it. Faults: nothing was changed.
+    std::vector<contract::Fault> apply(const contract::ForwardingState& state);
+    /// Everything but `ports` and `started_at_unix_seconds`, which net/ and control/ know.
+    contract::Counters counters() const;
+    contract::ExplainAnswer explain(const contract::ExplainRequest& request) const;
+    snapshot::Publisher& publisher();
+
+    std::uint32_t worker_count() const;
+    rte_ring* to_kernel(std::uint32_t worker) const;  ///< mbuf->port is the port index
+    rte_ring* from_kernel() const;                    ///< set mbuf->port to the port index before enqueueing
+    ResolveQueue& resolve_queue(std::uint32_t worker);
+
+  private:
+    struct Parts;
+    explicit Runtime(std::unique_ptr<Parts> parts);
+    std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace guideway::worker
