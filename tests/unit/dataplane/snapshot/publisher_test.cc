@@ -1,0 +1,111 @@
+#include "dataplane/snapshot/publisher.h"
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace guideway::snapshot {
+namespace {
+
+std::shared_ptr<const RoutingSnapshot> routing(std::uint16_t epoch) {
+    auto snapshot = std::make_shared<RoutingSnapshot>();
+    snapshot->epoch = epoch;
+    snapshot->next_hops.resize(64);
+    for (NextHop& hop : snapshot->next_hops) hop.port = epoch;
+    return snapshot;
+}
+
+TEST(Publisher, ReadersNeverSeeNull) {
+    Publisher publisher(1);
+    EXPECT_NE(publisher.forwarding(), nullptr);
+    EXPECT_NE(publisher.routing(), nullptr);
+    EXPECT_EQ(publisher.current_forwarding()->generation, 0U);
+}
+
+TEST(Publisher, WithoutWorkersOnlineNothingIsWaitedFor) {
+    Publisher publisher(2);
+    publisher.register_worker(0);
+    std::weak_ptr<const RoutingSnapshot> first;
+    {
+        auto snapshot = routing(1);
+        first = snapshot;
+        publisher.publish(std::move(snapshot));
+    }
+    EXPECT_FALSE(first.expired());
+    publisher.publish(routing(2));
+    EXPECT_TRUE(first.expired());
+    EXPECT_EQ(publisher.routing()->epoch, 2);
+    publisher.unregister_worker(0);
+}
+
+TEST(Publisher, AnOldSnapshotLivesUntilEachOnlineWorkerWasQuiescent) {
+    Publisher publisher(1);
+    std::weak_ptr<const RoutingSnapshot> watch;
+    {
+        auto first = routing(1);
+        watch = first;
+        publisher.publish(std::move(first));
+    }
+    publisher.register_worker(0);
+    publisher.online(0);
+    std::atomic<bool> published{false};
+    std::thread control([&] {
+        publisher.publish(routing(2));
+        published = true;
+    });
+    while (publisher.current_routing()->epoch != 2) std::this_thread::yield();
+    EXPECT_FALSE(watch.expired());  // this worker has not been quiescent since the swap
+    while (!published) publisher.quiescent(0);
+    control.join();
+    EXPECT_TRUE(watch.expired());
+    publisher.offline(0);
+    publisher.unregister_worker(0);
+}
+
+TEST(Publisher, WorkersThatReadWhileTwoControlThreadsPublishSeeWholeSnapshots) {
+    constexpr std::uint32_t kWorkers = 2;
+    constexpr std::uint16_t kPublications = 200;
+    Publisher publisher(kWorkers);
+    publisher.publish(routing(1));
+    std::atomic<bool> stop{false};
+    std::atomic<std::uint64_t> torn{0};
+    std::vector<std::thread> workers;
+    for (std::uint32_t worker = 0; worker < kWorkers; ++worker) {
+        publisher.register_worker(worker);
+        workers.emplace_back([&, worker] {
+            publisher.online(worker);
+            for (std::uint64_t poll = 0; !stop.load(std::memory_order_relaxed); ++poll) {
+                const RoutingSnapshot* snapshot = publisher.routing();
+                for (const NextHop& hop : snapshot->next_hops) {
+                    if (hop.port != snapshot->epoch) torn.fetch_add(1, std::memory_order_relaxed);
+                }
+                (void)publisher.forwarding()->generation;
+                if (poll % 16 == 0) {
+                    publisher.offline(worker);
+                    std::this_thread::yield();
+                    publisher.online(worker);
+                } else {
+                    publisher.quiescent(worker);
+                }
+            }
+            publisher.offline(worker);
+        });
+    }
+    std::thread forwarding([&] {
+        for (std::uint16_t i = 0; i < kPublications; ++i) {
+            publisher.publish(std::make_shared<const ForwardingSnapshot>());
+        }
+    });
+    for (std::uint16_t i = 2; i < kPublications; ++i) publisher.publish(routing(i));
+    forwarding.join();
+    stop = true;
+    for (std::thread& worker : workers) worker.join();
+    EXPECT_EQ(torn, 0U);
+    for (std::uint32_t worker = 0; worker < kWorkers; ++worker) publisher.unregister_worker(worker);
+}
+
+}  // namespace
+}  // namespace guideway::snapshot
