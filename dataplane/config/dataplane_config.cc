@@ -1,0 +1,271 @@
+#include "dataplane/config/dataplane_config.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "api/config/reader.h"
+
+namespace guideway::config {
+namespace {
+
+constexpr std::int64_t kLongestTimeout = 7 * 24 * 3600;
+
+bool is_port_name(std::string_view text) {
+    const auto good = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
+    return !text.empty() && text.size() <= PortConfig::kLongestName && std::ranges::all_of(text, good) &&
+           std::isalnum(static_cast<unsigned char>(text.front())) != 0;
+}
+
+bool is_interface_name(std::string_view text) {
+    const auto good = [](unsigned char c) { return std::isgraph(c) != 0 && c != '/' && c != ':' && c != ','; };
+    return !text.empty() && text.size() <= 15 && std::ranges::all_of(text, good) && text != "." && text != "..";
+}
+
+/// "0000:03:00.0" or "03:00.0".
+bool is_pci_address(std::string_view text) {
+    if (text.size() == 7) return is_pci_address("0000:" + std::string(text));
+    if (text.size() != 12) return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        const bool good = i == 4 || i == 7 ? c == ':'
+                          : i == 10        ? c == '.'
+                                           : std::isxdigit(static_cast<unsigned char>(c)) != 0;
+        if (!good) return false;
+    }
+    return text[11] >= '0' && text[11] <= '7';
+}
+
+bool is_absolute_path(std::string_view text) { return text.size() > 1 && text.front() == '/' && text.back() != '/'; }
+
+bool is_socket_path(std::string_view text) { return is_absolute_path(text) && text.size() <= 107; }
+
+bool is_interface_address(std::string_view text) {
+    const auto prefix = IpPrefix::parse(text);
+    return prefix && prefix->length > 0 && !prefix->address.is_unspecified() && !prefix->address.is_multicast() &&
+           !prefix->address.is_loopback() && !prefix->address.is_broadcast();
+}
+
+bool is_destination(std::string_view text) {
+    const auto prefix = IpPrefix::parse(text);
+    return prefix && prefix->network() == *prefix && !(prefix->length > 0 && prefix->address.is_multicast());
+}
+
+bool is_gateway(std::string_view text) {
+    const auto address = IpAddress::parse(text);
+    return address && !address->is_unspecified() && !address->is_multicast() && !address->is_loopback();
+}
+
+bool is_snat_address(std::string_view text) {
+    const auto address = IpAddress::parse(text);
+    return address && address->is_usable_unicast();
+}
+
+const Allowed kPortName = matching(is_port_name, "1..12 letters, digits, '-', '_' or '.', the first a letter or digit");
+const Allowed kInterface = matching(is_interface_name, "the name of a Linux interface, 1..15 characters");
+const Allowed kPci = matching(is_pci_address, "a PCI address such as \"0000:03:00.0\"");
+const Allowed kVdev =
+    matching([](std::string_view text) { return text.starts_with("net_") || text.starts_with("eth_"); },
+             "a DPDK virtual device such as \"net_tap0,iface=tap0\"");
+const Allowed kInterfaceAddress =
+    matching(is_interface_address, "a unicast address with its prefix length, \"192.0.2.1/24\"");
+const Allowed kDestination = matching(is_destination, "a prefix without host bits, \"0.0.0.0/0\"");
+const Allowed kGateway = matching(is_gateway, "the unicast address of a router");
+const Allowed kSnatAddress = matching(is_snat_address, "a unicast IPv4 or IPv6 address without prefix length");
+const Allowed kPath = matching(is_absolute_path, "an absolute path");
+const Allowed kSocketPath = matching(is_socket_path, "an absolute path of at most 107 characters");
+
+/// Exactly one of the three ways to name the device.
+void read_device(Section& section, PortConfig& port) {
+    const std::pair<const char*, PortKind> ways[] = {
+        {"interface", PortKind::interface}, {"pci", PortKind::pci}, {"vdev", PortKind::vdev}};
+    const Allowed* const allowed[] = {&kInterface, &kPci, &kVdev};
+    std::string found;
+    for (std::size_t i = 0; i < std::size(ways); ++i) {
+        const auto device = section.optional_string(ways[i].first, *allowed[i]);
+        if (!section.has(ways[i].first)) continue;
+        if (!found.empty()) {
+            section.fault(ways[i].first, "found beside \"" + found + "\", allowed exactly one of interface, pci, vdev");
+            continue;
+        }
+        found = ways[i].first;
+        port.kind = ways[i].second;
+        port.device = device.value_or("");
+    }
+    if (found.empty()) section.fault("interface", "missing, allowed exactly one of interface, pci, vdev");
+
+    const std::string driver = section.string_or("driver", "auto", one_of({"auto", "af_xdp", "af_packet"}));
+    if (driver == "af_xdp") port.driver = InterfaceDriver::af_xdp;
+    if (driver == "af_packet") port.driver = InterfaceDriver::af_packet;
+    if (section.has("driver") && port.kind != PortKind::interface) {
+        section.fault("driver", "found \"" + driver + "\", allowed only beside interface");
+    }
+}
+
+void read_addresses(Section& section, PortConfig& port) {
+    const auto texts = section.strings("addresses", kInterfaceAddress, 0, 64);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        const IpPrefix prefix = *IpPrefix::parse(texts[i]);
+        const auto same = [&](const IpPrefix& other) { return other.address == prefix.address; };
+        if (std::ranges::any_of(port.addresses, same)) {
+            section.fault("addresses", i, "found \"" + texts[i] + "\" twice, allowed once");
+        } else {
+            port.addresses.push_back(prefix);
+        }
+    }
+}
+
+void read_routes(Section& section, PortConfig& port) {
+    for (Section& route : section.groups("routes", 0, 256)) {
+        const auto to = IpPrefix::parse(route.required_string("to", kDestination));
+        const auto via = IpAddress::parse(route.required_string("via", kGateway));
+        if (!to || !via) continue;
+        if (to->address.family != via->family) {
+            route.fault("via", "found \"" + via->to_string() + "\", allowed an address of the family of \"to\"");
+            continue;
+        }
+        const bool reachable = via->is_link_local() || std::ranges::any_of(port.addresses, [&](const IpPrefix& own) {
+                                   return own.address.family == via->family && own.network().contains(*via);
+                               });
+        if (!reachable) {
+            route.fault("via", "found \"" + via->to_string() + "\", allowed an address within the port's own prefixes");
+            continue;
+        }
+        port.routes.push_back({*to, *via});
+    }
+}
+
+void read_ports(Section& dataplane, DataplaneConfig& config) {
+    std::set<std::string> names;
+    std::map<std::string, std::string> devices;
+    std::map<IpAddress, std::string> addresses;
+    for (Section& section : dataplane.groups("ports", 1, DataplaneConfig::kMostPorts)) {
+        PortConfig port;
+        port.name = section.required_string("name", kPortName);
+        if (!port.name.empty() && !names.insert(port.name).second) {
+            section.fault("name", "found \"" + port.name + "\" twice, allowed one port of a name");
+        }
+        port.mtu = static_cast<std::uint16_t>(section.integer_or("mtu", 1500, 1280, 9000));
+        read_device(section, port);
+        if (!port.device.empty()) {
+            const auto [other, fresh] = devices.emplace(port.device, port.name);
+            const char* key = port.kind == PortKind::interface ? "interface"
+                              : port.kind == PortKind::pci     ? "pci"
+                                                               : "vdev";
+            if (!fresh)
+                section.fault(key, "found \"" + port.device + "\", which port \"" + other->second + "\" has already");
+        }
+        if (port.kind == PortKind::interface && !port.device.empty() && port.device == port.twin_name()) {
+            section.fault("interface", "found \"" + port.device + "\", which is the name of the port's own TAP twin");
+        }
+        read_addresses(section, port);
+        read_routes(section, port);
+        for (const IpPrefix& own : port.addresses) {
+            const auto [other, fresh] = addresses.emplace(own.address, port.name);
+            if (!fresh) {
+                section.fault("addresses", "found " + own.address.to_string() + ", which port \"" + other->second +
+                                               "\" has already");
+            }
+        }
+        config.ports.push_back(std::move(port));
+    }
+}
+
+void read_snat_addresses(Section& dataplane, DataplaneConfig& config) {
+    const auto texts = dataplane.strings("snat_addresses", kSnatAddress, 0, DataplaneConfig::kMostSnatAddresses);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        const IpAddress address = *IpAddress::parse(texts[i]);
+        if (std::ranges::find(config.snat_addresses, address) != config.snat_addresses.end()) {
+            dataplane.fault("snat_addresses", i, "found \"" + texts[i] + "\" twice, allowed once");
+            continue;
+        }
+        for (const PortConfig& port : config.ports) {
+            if (std::ranges::any_of(port.addresses, [&](const IpPrefix& own) { return own.address == address; })) {
+                dataplane.fault("snat_addresses", i,
+                                "found \"" + texts[i] + "\", which is an address of port \"" + port.name +
+                                    "\", allowed addresses of their own");
+            }
+        }
+        config.snat_addresses.push_back(address);
+    }
+}
+
+void read_workers(Section& dataplane, WorkersConfig& workers) {
+    workers.count = static_cast<std::uint32_t>(dataplane.integer_or("workers", 1, 1, DataplaneConfig::kMostWorkers));
+    for (const std::int64_t core : dataplane.integers("cores", 0, 1023, 0, DataplaneConfig::kMostWorkers)) {
+        workers.cores.push_back(static_cast<std::uint32_t>(core));
+    }
+    if (!workers.cores.empty() && workers.cores.size() != workers.count) {
+        dataplane.fault("cores", "found " + std::to_string(workers.cores.size()) +
+                                     " cores, allowed one for each of the " + std::to_string(workers.count) +
+                                     " workers, or none at all");
+    }
+    if (dataplane.string_or("idle", "adaptive", one_of({"busy", "adaptive"})) == "busy") workers.idle = Idle::busy;
+}
+
+void read_memory(Section section, MemoryConfig& memory) {
+    const std::string huge = section.string_or("huge_pages", "auto", one_of({"auto", "require", "never"}));
+    if (huge == "require") memory.huge_pages = HugePages::require;
+    if (huge == "never") memory.huge_pages = HugePages::never;
+    memory.megabytes = static_cast<std::uint32_t>(section.integer_or("megabytes", memory.megabytes, 64, 1 << 20));
+}
+
+void read_timeouts(Section section, TimeoutsConfig& timeouts) {
+    const auto read = [&](const char* key, std::uint32_t& seconds) {
+        seconds = static_cast<std::uint32_t>(section.integer_or(key, seconds, 1, kLongestTimeout));
+    };
+    read("tcp_opening", timeouts.tcp_opening);
+    read("tcp_established", timeouts.tcp_established);
+    read("tcp_closing", timeouts.tcp_closing);
+    read("tcp_time_wait", timeouts.tcp_time_wait);
+    read("tcp_reset", timeouts.tcp_reset);
+    read("udp", timeouts.udp);
+    read("sctp_opening", timeouts.sctp_opening);
+    read("sctp_established", timeouts.sctp_established);
+    read("sctp_closing", timeouts.sctp_closing);
+}
+
+std::uint32_t count_or(Section& section, const char* key, std::uint32_t fallback, std::int64_t min, std::int64_t max) {
+    return static_cast<std::uint32_t>(section.integer_or(key, fallback, min, max));
+}
+
+LoadedConfig read(Document document) {
+    DataplaneConfig config;
+    Section root = document.root();
+    if (root.has("controlplane")) {
+        root.optional_group("controlplane");
+        root.ignore("controlplane");
+    }
+    Section dataplane = root.required_group("dataplane");
+    read_ports(dataplane, config);
+    read_snat_addresses(dataplane, config);
+    read_workers(dataplane, config.workers);
+    read_memory(dataplane.optional_group("memory"), config.memory);
+    Section flows = dataplane.optional_group("flows");
+    config.flows_ipv4 = count_or(flows, "ipv4", config.flows_ipv4, 1024, 1 << 27);
+    config.flows_ipv6 = count_or(flows, "ipv6", config.flows_ipv6, 1024, 1 << 27);
+    Section limits = dataplane.optional_group("limits");
+    config.limit_services = count_or(limits, "services", config.limit_services, 1, 65535);
+    config.limit_backends = count_or(limits, "backends", config.limit_backends, 1, 65535);
+    read_timeouts(dataplane.optional_group("timeouts"), config.timeouts);
+    config.refusals_per_second = count_or(dataplane, "refusals_per_second", config.refusals_per_second, 0, 1'000'000);
+    config.control_socket = dataplane.string_or("control_socket", config.control_socket, kSocketPath);
+    config.state_file = dataplane.string_or("state_file", config.state_file, kPath);
+    Section log = dataplane.optional_group("log");
+    config.log_level = log.string_or("level", config.log_level, one_of({"debug", "info", "warning", "error"}));
+    document.finish();
+    if (!document.ok()) return {std::nullopt, document.report()};
+    return {std::move(config), ""};
+}
+
+}  // namespace
+
+LoadedConfig load_dataplane_config(const std::string& path) { return read(Document::from_file(path)); }
+
+LoadedConfig parse_dataplane_config(std::string_view text, const std::string& name) {
+    return read(Document::from_text(text, name));
+}
+
+}  // namespace guideway::config

@@ -1,0 +1,101 @@
+// DataplaneConfig: the `dataplane` section of guideway.cfg as typed values.
+//
+// One file configures all programs of an appliance: the `controlplane` section belongs to another program and is only
+// checked to be a group. Every mistake is reported with file, line, field, what was found and what is allowed, all of them
+// at once; unknown keys are refused. configs/guideway.cfg is the commented sample.
+//
+// Terms:
+//   port       a NIC the dataplane drives: a Linux interface, a PCI device or a DPDK virtual device.
+//   TAP twin   the kernel's end of a port, named "gw-" + the port's name; carries the appliance's own addresses.
+// Thread contract: plain values, written once at start.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/contract/ip_address.h"
+
+namespace guideway::config {
+
+enum class PortKind : std::uint8_t { interface, pci, vdev };
+enum class InterfaceDriver : std::uint8_t { automatic, af_xdp, af_packet };
+enum class HugePages : std::uint8_t { automatic, require, never };
+enum class Idle : std::uint8_t { busy, adaptive };
+
+struct RouteConfig {
+    IpPrefix to;    ///< host bits clear
+    IpAddress via;  ///< of the same family
+    friend bool operator==(const RouteConfig&, const RouteConfig&) = default;
+};
+
+struct PortConfig {
+    static constexpr std::size_t kLongestName = 12;  ///< so that "gw-" + name fits an interface's name
+
+    std::string name;
+    PortKind kind = PortKind::interface;
+    std::string device;                                   ///< the interface, the PCI address or the DPDK vdev string
+    InterfaceDriver driver = InterfaceDriver::automatic;  ///< of an interface
+    std::vector<IpPrefix> addresses;                      ///< of the TAP twin
+    std::vector<RouteConfig> routes;                      ///< through the TAP twin
+    std::uint16_t mtu = 1500;                             ///< 1280..9000: largest IP packet
+
+    std::string twin_name() const { return "gw-" + name; }
+};
+
+struct WorkersConfig {
+    std::uint32_t count = 1;           ///< 1..16
+    std::vector<std::uint32_t> cores;  ///< one for each worker; empty: worker i on core i modulo the cores there are
+    Idle idle = Idle::adaptive;
+};
+
+struct MemoryConfig {
+    HugePages huge_pages = HugePages::automatic;
+    std::uint32_t megabytes = 256;  ///< 64..1048576: packet buffers and rings
+};
+
+/// Seconds after which an idle connection is forgotten, by state.
+struct TimeoutsConfig {
+    std::uint32_t tcp_opening = 60;
+    std::uint32_t tcp_established = 7440;  ///< RFC 5382 REQ-5: not less than 2 h 4 min
+    std::uint32_t tcp_closing = 120;
+    std::uint32_t tcp_time_wait = 60;
+    std::uint32_t tcp_reset = 10;
+    std::uint32_t udp = 300;
+    std::uint32_t sctp_opening = 60;
+    std::uint32_t sctp_established = 7440;
+    std::uint32_t sctp_closing = 30;
+};
+
+struct DataplaneConfig {
+    static constexpr std::size_t kMostPorts = 16;
+    static constexpr std::size_t kMostSnatAddresses = 64;
+    static constexpr std::uint32_t kMostWorkers = 16;
+
+    std::vector<PortConfig> ports;
+    std::vector<IpAddress> snat_addresses;
+    WorkersConfig workers;
+    MemoryConfig memory;
+    std::uint32_t flows_ipv4 = 65536;  ///< connections a worker
+    std::uint32_t flows_ipv6 = 65536;
+    std::uint32_t limit_services = 4096;  ///< (VIP, protocol, port) triples
+    std::uint32_t limit_backends = 4096;  ///< (address, port) of all backend sets together
+    TimeoutsConfig timeouts;
+    std::uint32_t refusals_per_second = 1000;  ///< RST and port unreachable, a worker; 0 = silence
+    std::string control_socket = "/run/guideway/dataplane.sock";
+    std::string state_file = "/var/lib/guideway/forwarding-state.json";
+    std::string log_level = "info";
+};
+
+struct LoadedConfig {
+    std::optional<DataplaneConfig> config;  ///< none where there is a fault
+    std::string report;                     ///< all faults, one a line: "file:line: field: found ..., allowed ..."
+};
+
+LoadedConfig load_dataplane_config(const std::string& path);
+/// `name` stands for the file in the report.
+LoadedConfig parse_dataplane_config(std::string_view text, const std::string& name);
+
+}  // namespace guideway::config
