@@ -60,14 +60,14 @@ class NodeServers:
         tool = pathlib.Path(__file__).parent / "tools" / "echo_server.py"
         self._run("nginx", "nginx", "-c", config, "-e", "stderr")
         self._run("echo", "/usr/bin/python3", tool, self.name, UDP_ECHO, TCP_ECHO)
-        self._run("iperf3", "iperf3", "-s", "-p", IPERF)
+        self._run("iperf3", "iperf3", "-s", "-p", IPERF, "--forceflush")
         return self
 
     def wait(self):
         web, echo, iperf = self.processes
         web.wait_until(lambda: fetch(self.namespace, "127.0.0.1", HTTP).text.strip() == self.name)
-        for process, port in ((echo, TCP_ECHO), (iperf, IPERF)):
-            process.wait_until(lambda p=port: not connect(self.namespace, "127.0.0.1", p).close())
+        echo.wait_until(lambda: not connect(self.namespace, "127.0.0.1", TCP_ECHO).close())
+        iperf.wait_until(lambda: "Server listening" in iperf.output())
 
     def _run(self, what, *argv):
         self.processes.append(Process(f"{self.name}-{what}", argv, self.folder, self.namespace, self.outlive))
