@@ -1,0 +1,29 @@
+// The JSON form of Node, Kubernetes style (camelCase; kind, metadata, spec).
+//
+// decode_node reads what a client PUTs: fields that the server sets (status, resourceVersion, generation,
+// creationTimestamp) are accepted and ignored, so what a GET answered can be PUT again. `kind` and the names in
+// `metadata` may be missing; where they are there they must match.
+// read_node reads what the server answers (or the store kept), server-set fields included.
+// Thread contract: pure functions.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/contract/decoded.h"
+#include "api/resources/node.h"
+
+namespace guideway::resources {
+
+/// One line; `pretty`: indented.
+std::string encode(const Node& object, bool pretty = false);
+/// {"kind": "NodeList", "items": [...]}
+std::string encode(const std::vector<Node>& objects, bool pretty = false);
+
+/// `name` is that of the path.
+contract::Decoded<Node> decode_node(std::string_view body, std::string_view name);
+contract::Decoded<Node> read_node(std::string_view body);
+contract::Decoded<std::vector<Node>> read_node_list(std::string_view body);
+
+}  // namespace guideway::resources
