@@ -11,6 +11,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "api/contract/ip_address.h"
+
 namespace guideway::packet {
 
 struct FiveTupleV4 {
@@ -37,5 +39,35 @@ struct FiveTupleV6 {
 
 static_assert(sizeof(FiveTupleV4) == 16 && std::is_trivially_copyable_v<FiveTupleV4>);
 static_assert(sizeof(FiveTupleV6) == 40 && std::is_trivially_copyable_v<FiveTupleV6>);
+
+/// The tuple of the opposite direction: source and destination exchanged, ports too.
+inline FiveTupleV4 swapped(const FiveTupleV4& tuple) noexcept {
+    return {tuple.destination, tuple.source, tuple.destination_port, tuple.source_port, tuple.protocol, {}};
+}
+
+inline FiveTupleV6 swapped(const FiveTupleV6& tuple) noexcept {
+    return {tuple.destination, tuple.source, tuple.destination_port, tuple.source_port, tuple.protocol, {}};
+}
+
+/// `address` in network order, as it stands in a FiveTupleV4.
+inline IpAddress to_contract(std::uint32_t address) noexcept {
+    IpAddress result;
+    std::memcpy(result.bytes.data(), &address, sizeof address);
+    return result;
+}
+
+inline IpAddress to_contract(const std::array<std::uint8_t, 16>& address) noexcept {
+    IpAddress result;
+    result.family = IpFamily::ipv6;
+    result.bytes = address;
+    return result;
+}
+
+/// The reverse of to_contract(std::uint32_t); `address` must be IPv4.
+inline std::uint32_t to_network(const IpAddress& address) noexcept {
+    std::uint32_t result = 0;
+    std::memcpy(&result, address.bytes.data(), sizeof result);
+    return result;
+}
 
 }  // namespace guideway::packet
