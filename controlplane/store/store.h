@@ -64,7 +64,7 @@ struct Error {
 };
 
 class Store {
- public:
+  public:
     virtual ~Store() = default;
     /// Everything. On an error `contents` is left as it was.
     virtual std::optional<Error> load(Contents& contents) = 0;
