@@ -50,7 +50,7 @@ class Appliance:
         self.settings.update(changes)
         self.run_folder.mkdir(parents=True, exist_ok=True)
         text = CONFIG.read_text()
-        for path in ("/var/lib/guideway", "/run/guideway", "/var/run/guideway"):
+        for path in ("/var/lib/guideway", "/run/guideway"):
             text = text.replace(path + "/", f"{self.run_folder}/").replace(f'"{path}"', f'"{self.run_folder}"')
         values = {"driver": f'"{self.driver}"', "workers": str(self.workers), **self.settings}
         for key, value in values.items():
@@ -82,6 +82,10 @@ class Appliance:
     def wait_ready(self, within=40.0):
         """Until REST answers and the dataplane has what the control plane wants."""
         self.controlplane.wait_until(lambda: self.rest("GET", "/readyz")[0] == 200, within, "/readyz answers 200")
+        self.wait_in_force(within)
+
+    def wait_in_force(self, within=20.0):
+        """Until the dataplane forwards by everything that was committed before this call."""
         self.dataplane.wait_until(lambda: self.in_force, within, "the dataplane has the desired state")
 
     @property

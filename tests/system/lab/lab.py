@@ -23,7 +23,7 @@ class Lab:
     `keep`: stays after the end of the program (see keep()); processes are started so that they outlive it.
     """
 
-    def __init__(self, name, build="build", driver="af_packet", workers=1, huge_pages=128, keep=False,
+    def __init__(self, name, build="build", driver="af_packet", workers=1, huge_pages=160, keep=False,
                  peer_offloads=OFFLOADS_OFF, servers=True):
         self.name = name
         self.folder = FOLDER / name
