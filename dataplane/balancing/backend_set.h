@@ -1,0 +1,54 @@
+// BackendSet: backends of one family with the table that chooses among them, as the workers read it.
+//
+// Terms: slot and incarnation as in snapshot/builder.h: the slot names the backend's counters and stands in flow entries,
+// the incarnation tells a slot's users apart.
+//
+// Worked example: a new connection with selection hash h to a service of this set:
+//   const BackendEntry* backend = set.choose(flow::maglev_hash(h));    null: refuse the client
+//   port = backend->port_be != 0 ? backend->port_be : service.backend_port_be
+//
+// Thread contract: built by the control thread, const afterwards, read by all workers.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "api/contract/ip_address.h"
+#include "dataplane/balancing/maglev.h"
+
+namespace guideway::balancing {
+
+struct BackendEntry {
+    IpAddress address;          ///< bytes in network order, as the packet wants them
+    std::uint16_t port_be = 0;  ///< network order; 0: the service's backend port
+    std::uint16_t slot = 0;
+    std::uint8_t incarnation = 0;
+    std::uint32_t weight = 1;  ///< 0: draining
+
+    /// Network order, for FiveTupleV4; only for IPv4.
+    std::uint32_t address_v4_be() const {
+        std::uint32_t value;
+        std::memcpy(&value, address.bytes.data(), sizeof value);
+        return value;
+    }
+};
+
+struct BackendSet {
+    IpFamily family = IpFamily::ipv4;
+    std::vector<BackendEntry> backends;        ///< the table's indices are positions here
+    std::shared_ptr<const MaglevTable> table;  ///< shared with the previous snapshot where nothing changed; never null
+
+    /// Null where no backend takes new connections.
+    const BackendEntry* choose(std::uint32_t maglev_hash) const noexcept {
+        const std::uint16_t index = table->lookup(maglev_hash);
+        return index == MaglevTable::kNoBackend ? nullptr : &backends[index];
+    }
+};
+
+/// What MaglevTable::build takes, in the order of `backends`.
+std::vector<MaglevBackend> maglev_backends(const std::vector<BackendEntry>& backends);
+
+}  // namespace guideway::balancing

@@ -1,0 +1,83 @@
+// ConnectionState: how far a connection is, and how long it may be idle in that state.
+//
+// Sources: RFC 5382 REQ-5 (TCP established at least 2 h 4 min, transitory at least 4 min is its default; a balancer that sees
+// both directions and both FINs may be shorter), RFC 4787 REQ-5 (UDP: 5 minutes recommended), RFC 9260 (SCTP).
+// Times are whole seconds of a coarse clock that the caller reads once a poll; it may start anywhere and may wrap.
+//
+// Worked example: established at second 100, last packet at 150, timeout 7440: alive at 7590, expired at 7591.
+// Thread contract: plain values and pure functions.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace guideway::flow {
+
+enum class ConnectionState : std::uint8_t {
+    none,             ///< a free entry
+    tcp_opening,      ///< the client's SYN was seen
+    tcp_answered,     ///< and the backend's SYN-ACK
+    tcp_established,  ///< and the client's ACK of it
+    tcp_closing,      ///< one side has sent FIN
+    tcp_time_wait,    ///< both have
+    tcp_reset,        ///< RST seen
+    udp_one_way,      ///< the backend has not answered yet
+    udp_both_ways,
+    sctp_opening,
+    sctp_established,
+    sctp_closing,
+};
+inline constexpr std::size_t kConnectionStateCount = 12;
+
+/// Bits of FlowEntry::flags.
+namespace flow_flags {
+inline constexpr std::uint8_t kClientFin = 1 << 0;
+inline constexpr std::uint8_t kBackendFin = 1 << 1;
+inline constexpr std::uint8_t kClientReset = 1 << 2;
+inline constexpr std::uint8_t kBackendReset = 1 << 3;
+}  // namespace flow_flags
+
+/// Idle time in seconds after which a connection in the state is forgotten.
+struct Timeouts {
+    std::uint32_t tcp_opening = 60;        ///< opening and answered
+    std::uint32_t tcp_established = 7440;  ///< 2 h 4 min
+    std::uint32_t tcp_closing = 120;
+    std::uint32_t tcp_time_wait = 60;
+    std::uint32_t tcp_reset = 10;
+    std::uint32_t udp_one_way = 30;  ///< nothing came back: no mapping that anybody relies on
+    std::uint32_t udp = 300;
+    std::uint32_t sctp_opening = 60;
+    std::uint32_t sctp_established = 7440;
+    std::uint32_t sctp_closing = 30;
+};
+
+/// Timeouts indexed by state, for the ageing sweep.
+class IdleLimits {
+  public:
+    explicit constexpr IdleLimits(const Timeouts& t)
+        : seconds_{0,           t.tcp_opening, t.tcp_opening, t.tcp_established, t.tcp_closing,      t.tcp_time_wait,
+                   t.tcp_reset, t.udp_one_way, t.udp,         t.sctp_opening,    t.sctp_established, t.sctp_closing} {}
+
+    /// `override_seconds` is the service's own timeout (0: none); it replaces that of the steady states only: a
+    /// half-open or closing connection is not kept longer because its service has long-lived ones.
+    constexpr std::uint32_t seconds(ConnectionState state, std::uint32_t override_seconds) const {
+        if (override_seconds != 0 && is_steady(state)) return override_seconds;
+        return seconds_[static_cast<std::size_t>(state)];
+    }
+
+    static constexpr bool is_steady(ConnectionState state) {
+        return state == ConnectionState::tcp_established || state == ConnectionState::udp_both_ways ||
+               state == ConnectionState::sctp_established;
+    }
+
+  private:
+    std::array<std::uint32_t, kConnectionStateCount> seconds_;
+};
+
+/// True when more than `limit` seconds lie between. Right across the wrap of the clock for limits below 2^31.
+constexpr bool idle_longer_than(std::uint32_t now, std::uint32_t last_seen, std::uint32_t limit) {
+    return static_cast<std::uint32_t>(now - last_seen) > limit;
+}
+
+}  // namespace guideway::flow
