@@ -12,9 +12,7 @@
 namespace guideway::config {
 namespace {
 
-bool is_word(char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '*';
-}
+bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '*'; }
 
 /// The parser keeps integers without the suffix L in 32 bits and drops what does not fit.
 bool cut_by_parser(std::string_view token) {

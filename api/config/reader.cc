@@ -175,8 +175,7 @@ Allowed nonempty_text() {
 
 Allowed one_of(std::vector<std::string> values) {
     std::string description;
-    for (const std::string& value : values)
-        description += (description.empty() ? "\"" : ", \"") + value + "\"";
+    for (const std::string& value : values) description += (description.empty() ? "\"" : ", \"") + value + "\"";
     return {[values = std::move(values)](std::string_view text) {
                 return std::find(values.begin(), values.end(), text) != values.end();
             },
@@ -239,8 +238,7 @@ std::string Section::required_string(std::string_view key, const Allowed& allowe
     return optional_string(key, allowed).value_or("");
 }
 
-std::optional<std::int64_t> Section::optional_integer(std::string_view key, std::int64_t min,
-                                                      std::int64_t max) {
+std::optional<std::int64_t> Section::optional_integer(std::string_view key, std::int64_t min, std::int64_t max) {
     const Setting* setting = state_->find(key);
     if (setting == nullptr) return std::nullopt;
     if (is_integer(*setting)) {
@@ -251,8 +249,7 @@ std::optional<std::int64_t> Section::optional_integer(std::string_view key, std:
     return std::nullopt;
 }
 
-std::int64_t Section::integer_or(std::string_view key, std::int64_t fallback, std::int64_t min,
-                                 std::int64_t max) {
+std::int64_t Section::integer_or(std::string_view key, std::int64_t fallback, std::int64_t min, std::int64_t max) {
     return optional_integer(key, min, max).value_or(fallback);
 }
 
@@ -269,9 +266,7 @@ std::optional<bool> Section::optional_boolean(std::string_view key) {
     return std::nullopt;
 }
 
-bool Section::boolean_or(std::string_view key, bool fallback) {
-    return optional_boolean(key).value_or(fallback);
-}
+bool Section::boolean_or(std::string_view key, bool fallback) { return optional_boolean(key).value_or(fallback); }
 
 bool Section::required_boolean(std::string_view key) {
     if (state_->find(key) == nullptr) state_->add_missing(key, "true, false");
@@ -288,19 +283,17 @@ const Setting* sequence(SectionState& state, std::string_view key, const std::st
         if (min_count > 0) state.add_missing(key, count_text(min_count, max_count) + " of " + what);
         return nullptr;
     }
-    const bool right_type =
-        setting->isList() || (setting->isArray() && (!lists_only || setting->getLength() == 0));
+    const bool right_type = setting->isList() || (setting->isArray() && (!lists_only || setting->getLength() == 0));
     if (!right_type) {
         state.add(*setting, state.field(key),
-                  found(*setting) + ", allowed " +
-                      (lists_only ? "a list ( { ... }, { ... } )" : "a list of ") + (lists_only ? "" : what));
+                  found(*setting) + ", allowed " + (lists_only ? "a list ( { ... }, { ... } )" : "a list of ") +
+                      (lists_only ? "" : what));
         return nullptr;
     }
     const auto count = static_cast<std::size_t>(setting->getLength());
     if (count < min_count || count > max_count) {
-        state.add(
-            *setting, state.field(key),
-            "found " + std::to_string(count) + " elements, allowed " + count_text(min_count, max_count));
+        state.add(*setting, state.field(key),
+                  "found " + std::to_string(count) + " elements, allowed " + count_text(min_count, max_count));
     }
     return count > max_count ? nullptr : setting;
 }
@@ -382,12 +375,10 @@ void Section::fault(std::string_view key, std::string message) {
 
 void Section::fault(std::string_view key, std::size_t index, std::string message) {
     const Setting* setting = state_->find(key);
-    if (setting == nullptr || !setting->isAggregate() ||
-        index >= static_cast<std::size_t>(setting->getLength())) {
+    if (setting == nullptr || !setting->isAggregate() || index >= static_cast<std::size_t>(setting->getLength())) {
         return fault(key, std::move(message));
     }
-    state_->add((*setting)[static_cast<int>(index)], element_field(state_->field(key), index),
-                std::move(message));
+    state_->add((*setting)[static_cast<int>(index)], element_field(state_->field(key), index), std::move(message));
 }
 
 // -------------------------------------------------------------------------------------------------- Document
@@ -404,8 +395,8 @@ Document Document::from_text(std::string_view text, std::string name) {
         content->faults.push_back({content->file, line, "", std::move(message)});
     };
     if (text.size() > kMaxFileBytes) {
-        refuse(0, "found more than " + std::to_string(kMaxFileBytes) + " bytes, allowed " +
-                      std::to_string(kMaxFileBytes));
+        refuse(0,
+               "found more than " + std::to_string(kMaxFileBytes) + " bytes, allowed " + std::to_string(kMaxFileBytes));
     } else {
         for (PrescanFault& fault : prescan(text)) refuse(fault.line, std::move(fault.message));
     }
@@ -467,8 +458,7 @@ bool Document::ok() const { return content_->faults.empty(); }
 
 std::vector<Fault> Document::faults() const {
     std::vector<Fault> sorted = content_->faults;
-    std::stable_sort(sorted.begin(), sorted.end(),
-                     [](const Fault& a, const Fault& b) { return a.line < b.line; });
+    std::stable_sort(sorted.begin(), sorted.end(), [](const Fault& a, const Fault& b) { return a.line < b.line; });
     return sorted;
 }
 

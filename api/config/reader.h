@@ -104,8 +104,7 @@ class Section {
     Section required_group(std::string_view key);
     Section optional_group(std::string_view key);
     /// `key = ( { ... }, { ... } );` `min_count` > 0 makes the key required.
-    std::vector<Section> groups(std::string_view key, std::size_t min_count = 0,
-                                std::size_t max_count = 4096);
+    std::vector<Section> groups(std::string_view key, std::size_t min_count = 0, std::size_t max_count = 4096);
 
     /// Known, but not read by this program.
     void ignore(std::string_view key);

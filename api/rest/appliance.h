@@ -26,15 +26,15 @@ namespace guideway::rest {
 /// A value, or the problem that stood in its way.
 template <class T>
 class Result {
- public:
-    Result(T value) : content_(std::move(value)) {}                         // NOLINT(google-explicit-constructor)
-    Result(resources::Problem problem) : content_(std::move(problem)) {}    // NOLINT(google-explicit-constructor)
+  public:
+    Result(T value) : content_(std::move(value)) {}                       // NOLINT(google-explicit-constructor)
+    Result(resources::Problem problem) : content_(std::move(problem)) {}  // NOLINT(google-explicit-constructor)
     bool ok() const { return std::holds_alternative<T>(content_); }
     T& value() { return std::get<T>(content_); }
     const T& value() const { return std::get<T>(content_); }
     const resources::Problem& problem() const { return std::get<resources::Problem>(content_); }
 
- private:
+  private:
     std::variant<T, resources::Problem> content_;
 };
 
@@ -47,13 +47,13 @@ struct Ensured {
 };
 
 class Appliance {
- public:
+  public:
     virtual ~Appliance() = default;
 
     /// `if_match`: the resourceVersion the caller saw, from If-Match; another one in force is 412. Objects arrive validated
     /// by the codec (shape and ranges); what needs other objects (pools, conflicts) is checked here.
-    virtual Result<Ensured<resources::LoadBalancer>> ensure_load_balancer(
-        resources::LoadBalancer wanted, std::optional<std::uint64_t> if_match) = 0;
+    virtual Result<Ensured<resources::LoadBalancer>> ensure_load_balancer(resources::LoadBalancer wanted,
+                                                                          std::optional<std::uint64_t> if_match) = 0;
     virtual Result<resources::LoadBalancer> load_balancer(const std::string& ns, const std::string& name) = 0;
     /// Sorted by namespace, then name; `ns` empty = all.
     virtual std::vector<resources::LoadBalancer> load_balancers(const std::string& ns) = 0;

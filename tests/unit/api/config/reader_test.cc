@@ -41,8 +41,7 @@ TEST(ConfigReader, ReadsEachTypeOfValue) {
 }
 
 TEST(ConfigReader, AFaultNamesFileLineFieldFoundAndAllowed) {
-    Document document =
-        parse("dataplane = {\n  ports = (\n    { mtu = 1500; },\n    { mtu = 70000; } );\n};\n");
+    Document document = parse("dataplane = {\n  ports = (\n    { mtu = 1500; },\n    { mtu = 70000; } );\n};\n");
     for (Section& port : document.root().required_group("dataplane").groups("ports")) {
         port.required_integer("mtu", 1280, 9000);
     }
@@ -152,14 +151,13 @@ TEST(ConfigReader, IncludeIsRefusedButNotInsideCommentsAndStrings) {
 }
 
 TEST(ConfigReader, AnIntegerTheParserWouldCutIsRefused) {
-    for (const char* number : {"70000000000", "2147483648", "-2147483649", "0xFFFFFFFF",
-                               "99999999999999999999", "9223372036854775808L", "0x1FFFFFFFFFFFFFFFFL"}) {
+    for (const char* number : {"70000000000", "2147483648", "-2147483649", "0xFFFFFFFF", "99999999999999999999",
+                               "9223372036854775808L", "0x1FFFFFFFFFFFFFFFFL"}) {
         const Document document = parse(std::string("x = 0;\na = ") + number + ";\n");
         ASSERT_EQ(document.faults().size(), 1U) << number;
         EXPECT_EQ(document.faults()[0].line, 2U);
     }
-    for (const char* number :
-         {"2147483647", "-2147483648", "0x7FFFFFFF", "70000000000L", "9223372036854775807L"}) {
+    for (const char* number : {"2147483647", "-2147483648", "0x7FFFFFFF", "70000000000L", "9223372036854775807L"}) {
         Document document = parse(std::string("a = ") + number + ";\n");
         document.root().required_integer("a", std::numeric_limits<std::int64_t>::min(),
                                          std::numeric_limits<std::int64_t>::max());
@@ -194,8 +192,8 @@ TEST(ConfigReader, ADirectoryIsAFault) {
 }
 
 TEST(ConfigReader, AFileIsReadWithItsPathInTheFaults) {
-    const std::filesystem::path path = std::filesystem::temp_directory_path() /
-                                       ("guideway-reader-test-" + std::to_string(::getpid()) + ".cfg");
+    const std::filesystem::path path =
+        std::filesystem::temp_directory_path() / ("guideway-reader-test-" + std::to_string(::getpid()) + ".cfg");
     std::ofstream(path) << "\nsize = 0;\n";
     Document document = Document::from_file(path);
     document.root().required_integer("size", 1, 2);

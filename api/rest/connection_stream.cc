@@ -1,0 +1,161 @@
+#include "api/rest/connection_stream.h"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <cerrno>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+namespace guideway::rest {
+
+bool ConnectionStream::wait_for(short events, Clock::time_point deadline) const {
+    while (true) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+        if (left <= 0) return false;
+        pollfd entry{fd_, events, 0};
+        const int ready = ::poll(&entry, 1, static_cast<int>(std::min<decltype(left)>(left, 60'000)));
+        if (ready > 0) return true;
+        if (ready < 0 && errno != EINTR) return false;
+    }
+}
+
+bool ConnectionStream::fill(Clock::time_point deadline) {
+    while (true) {
+        const ssize_t got = ::recv(fd_, input_.data(), input_.size(), 0);
+        if (got > 0) {
+            input_at_ = 0;
+            input_end_ = static_cast<std::size_t>(got);
+            return true;
+        }
+        if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+            stop_ = Stop::closed;
+            return false;
+        }
+        if (errno != EINTR && !wait_for(POLLIN, deadline)) {
+            stop_ = Stop::timed_out;
+            return false;
+        }
+    }
+}
+
+bool ConnectionStream::wait_for_request() {
+    stop_ = Stop::none;
+    return input_at_ < input_end_ || fill(Clock::now() + options_.idle_timeout);
+}
+
+void ConnectionStream::begin_request() {
+    deadline_ = Clock::now() + options_.request_timeout;
+    head_bytes_ = body_bytes_ = 0;
+    line_bytes_ = 0;
+    in_request_line_ = true;
+    head_done_ = wrote_ = false;
+    stop_ = Stop::none;
+}
+
+bool ConnectionStream::count(char byte) {
+    if (head_done_) {
+        if (++body_bytes_ > options_.max_body_bytes + kBodyFraming) stop_ = Stop::body_too_large;
+        return stop_ == Stop::none;
+    }
+    if (++head_bytes_ > options_.max_head_bytes) {
+        stop_ = Stop::head_too_large;
+        return false;
+    }
+    if (byte == '\n') {
+        head_done_ = !in_request_line_ && line_bytes_ == 0;
+        in_request_line_ = false;
+        line_bytes_ = 0;
+    } else if (byte != '\r') {
+        ++line_bytes_;
+    }
+    return true;
+}
+
+ssize_t ConnectionStream::read(char* to, std::size_t size) {
+    if (stop_ != Stop::none) return -1;
+    if (!output_.empty() && !flush()) return -1;
+    if (input_at_ == input_end_) {
+        // A client that always has the next bytes ready must not outlive its deadline either.
+        if (Clock::now() >= deadline_) {
+            stop_ = Stop::timed_out;
+            return -1;
+        }
+        if (!fill(deadline_)) return stop_ == Stop::closed ? 0 : -1;
+    }
+    std::size_t taken = 0;
+    while (taken < size && input_at_ < input_end_) {
+        if (!count(input_[input_at_])) return -1;
+        to[taken++] = input_[input_at_++];
+    }
+    return static_cast<ssize_t>(taken);
+}
+
+ssize_t ConnectionStream::write(const char* from, std::size_t size) {
+    output_.append(from, size);
+    wrote_ = true;
+    return static_cast<ssize_t>(size);
+}
+
+bool ConnectionStream::flush() {
+    const Clock::time_point deadline = Clock::now() + options_.write_timeout;
+    std::size_t sent = 0;
+    while (sent < output_.size()) {
+        const ssize_t now = ::send(fd_, output_.data() + sent, output_.size() - sent, MSG_NOSIGNAL);
+        if (now > 0) {
+            sent += static_cast<std::size_t>(now);
+            continue;
+        }
+        const bool full = now < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+        if ((!full && errno != EINTR) || (full && !wait_for(POLLOUT, deadline)) || Clock::now() >= deadline) {
+            stop_ = Stop::closed;
+            break;
+        }
+    }
+    const bool all = sent == output_.size();
+    output_.clear();
+    return all;
+}
+
+void ConnectionStream::linger() {
+    constexpr std::chrono::milliseconds kTime{1000};
+    constexpr std::size_t kBytes = 4 * 1024 * 1024;
+    ::shutdown(fd_, SHUT_WR);
+    const Clock::time_point deadline = Clock::now() + kTime;
+    stop_ = Stop::none;
+    for (std::size_t read = 0; read < kBytes && Clock::now() < deadline; read += input_end_) {
+        if (!fill(deadline)) return;
+    }
+}
+
+namespace {
+
+void name_of(const sockaddr_storage& address, std::string& ip, int& port) {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (address.ss_family == AF_INET) {
+        const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+        ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
+        port = ntohs(v4.sin_port);
+    } else if (address.ss_family == AF_INET6) {
+        const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+        ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
+        port = ntohs(v6.sin6_port);
+    }
+    ip = text.data();
+}
+
+}  // namespace
+
+void ConnectionStream::get_remote_ip_and_port(std::string& ip, int& port) const {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    if (::getpeername(fd_, reinterpret_cast<sockaddr*>(&address), &length) == 0) name_of(address, ip, port);
+}
+
+void ConnectionStream::get_local_ip_and_port(std::string& ip, int& port) const {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length) == 0) name_of(address, ip, port);
+}
+
+}  // namespace guideway::rest

@@ -1,0 +1,77 @@
+// ConnectionStream: one client's socket as cpp-httplib reads and writes it, with the bounds that the library lacks: a deadline
+// for a whole request (not for each byte), a bound on the head, a bound on the body however it is sent.
+//
+// Terms. Head: request line and header fields up to the empty line. Stop reason: why a read was refused, so that the answer
+// can say it. Input is handed out byte by byte from a buffer; output is collected and sent by flush() (or before the next
+// read: the interim answer "100 Continue" must not wait).
+//
+// Thread contract: one thread; another may shut the socket down, which ends every read and write.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include <httplib.h>
+
+#include "api/rest/server.h"
+
+namespace guideway::rest {
+
+class ConnectionStream : public httplib::Stream {
+  public:
+    enum class Stop { none, closed, timed_out, head_too_large, body_too_large };
+
+    /// `fd`: connected and non-blocking; stays the caller's.
+    ConnectionStream(int fd, const ServerOptions& options) : fd_(fd), options_(options) {}
+
+    /// Waits for the first byte of the next request. False: closed, or idle for too long.
+    bool wait_for_request();
+    /// Starts the deadline and the counting of the next request.
+    void begin_request();
+    /// Sends what was written. False: the client is gone or does not take it in time.
+    bool flush();
+    /// The client may still be sending what nobody will read: tells it that nothing follows and reads on for a moment, so that
+    /// the answer is not lost to a reset (RFC 9112 section 9.6).
+    void linger();
+
+    Stop stop() const { return stop_; }
+    bool head_done() const { return head_done_; }
+    bool in_request_line() const { return in_request_line_; }
+    bool wrote() const { return wrote_; }
+
+    bool is_readable() const override { return true; }
+    bool is_writable() const override { return true; }
+    ssize_t read(char* to, std::size_t size) override;
+    ssize_t write(const char* from, std::size_t size) override;
+    using httplib::Stream::write;
+    void get_remote_ip_and_port(std::string& ip, int& port) const override;
+    void get_local_ip_and_port(std::string& ip, int& port) const override;
+    socket_t socket() const override { return fd_; }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+
+    /// Bytes a chunked body may take beside its content (sizes and line ends).
+    static constexpr std::size_t kBodyFraming = 64 * 1024;
+
+    bool wait_for(short events, Clock::time_point deadline) const;
+    bool fill(Clock::time_point deadline);
+    bool count(char byte);
+
+    const int fd_;
+    const ServerOptions& options_;
+    std::array<char, 8192> input_{};
+    std::size_t input_at_ = 0, input_end_ = 0;
+    std::string output_;
+    Clock::time_point deadline_;
+    std::size_t head_bytes_ = 0, body_bytes_ = 0;
+    unsigned line_bytes_ = 0;  ///< since the last line feed, carriage returns aside
+    bool in_request_line_ = true;
+    bool head_done_ = false;
+    bool wrote_ = false;
+    Stop stop_ = Stop::none;
+};
+
+}  // namespace guideway::rest

@@ -1,0 +1,77 @@
+// Routes: what each path and method of the REST API does, without sockets: a request in, an answer out.
+//
+// Terms. Early answer: one that needs no body to be read (everything but a well-formed PUT). Wait gate: the bound on
+// requests that are waiting (`?wait=`), and the way to end them when the server stops.
+//
+// Thread contract: answer_early() and answer() from any thread at once; end_waits() from any thread.
+//
+// Example:
+//     Request request{.method = "GET", .target = "/v1/nodes/node-1"};
+//     std::optional<Response> response = routes.answer_early(request);   // 200 with the node, or 404 with a problem
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "api/rest/appliance.h"
+
+namespace guideway::rest {
+
+struct Request {
+    std::string method;
+    std::string target;  ///< as on the wire: path and query, percent-encoded
+    std::optional<std::string> content_type;
+    std::optional<std::string> content_encoding;
+    std::optional<std::string> if_match;
+    std::optional<std::string> if_none_match;
+    std::string_view body;
+};
+
+struct Response {
+    int status = 200;
+    std::string content_type;  ///< empty: no body
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::string body;
+    std::string route = "other";  ///< the template, for metrics
+    double waited_seconds = 0;    ///< spent in `?wait=`
+};
+
+/// A problem as an answer (application/problem+json).
+Response problem_response(const resources::Problem& problem, std::string route = "other");
+
+class Routes {
+  public:
+    Routes(Appliance& appliance, std::size_t max_waiting_requests);
+
+    /// The answer, or nothing where the body has to be read first (then answer()).
+    std::optional<Response> answer_early(const Request& request);
+    Response answer(const Request& request);
+    /// Ends waits under way and to come: they answer as if their time were over.
+    void end_waits() { stopping_ = true; }
+
+    struct Context;  ///< one request with its path and query taken apart
+    struct Entry;    ///< one method of one path
+
+  private:
+    friend struct RouteHandlers;
+
+    struct Waited {
+        bool forwarding = false;
+        double seconds = 0;
+    };
+    /// Nothing: too many are waiting already.
+    std::optional<Waited> wait_until_forwarding(std::chrono::seconds timeout);
+
+    Appliance& appliance_;
+    const std::size_t max_waiting_;
+    std::atomic<std::size_t> waiting_{0};
+    std::atomic<bool> stopping_{false};
+};
+
+}  // namespace guideway::rest
