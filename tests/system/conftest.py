@@ -48,10 +48,11 @@ class Labs:
 
     def make(self, kind):
         lab = Lab(unique_name(STEM), os.environ.get("GUIDEWAY_BUILD", "build"), kind.driver, kind.workers,
+                  huge_pages=160 if kind.huge_pages else 0,
                   peer_offloads=CHECKSUM_OFFLOAD_ON if kind.unfinished_checksums else OFFLOADS_OFF)
         lab.create()
         self.lab = lab  # from here on a failure's report has its logs
-        lab.appliance.write_config()
+        lab.appliance.write_config(**({} if kind.huge_pages else {"huge_pages": '"never"'}))
         lab.appliance.start()
         for name in ("pool", "nodes", "web"):
             lab.appliance.cli("apply", "-f", ROOT / f"configs/demo/{name}.yaml")

@@ -291,10 +291,11 @@ def main():
     parser.add_argument("--driver", choices=("af_packet", "af_xdp"), default="af_packet", help="how the dataplane drives its ports")
     parser.add_argument("--workers", type=int, choices=(1, 2), default=1)
     parser.add_argument("--build", default="build", help="meson's build folder (default: build)")
+    parser.add_argument("--name", default=NAME, help=argparse.SUPPRESS)
     parser.add_argument("--preflight", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.clean:
-        print("removed" if remove_leftovers(NAME) else "nothing to remove")
+        print("removed" if remove_leftovers(options.name) else "nothing to remove")
         return 0
     missing = missing_abilities(PROGRAMS)
     if missing:
@@ -307,7 +308,7 @@ def main():
     story.line(story.paint("1", "Guideway: a load balancer at work. Everything happens in network namespaces of this machine."))
     story.line()
     story.line(PICTURE)
-    lab = Lab(NAME, options.build, options.driver, options.workers, keep=options.keep)
+    lab = Lab(options.name, options.build, options.driver, options.workers, keep=options.keep)
     status = 1
     try:
         with lab:

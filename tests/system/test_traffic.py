@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from kinds import UNFINISHED
+from kinds import ORDINARY_PAGES, UNFINISHED
 from lab import ask_udp, connect, fetch, spread_of
 from lab.servers import BIG_FILE_BYTES
 from lab.traffic import family_of
@@ -156,3 +156,10 @@ def test_peers_that_leave_checksums_unfinished_are_served_all_the_same(lab, fami
     reply = fetch(lab.client, lab.vips[family], 80, "/big", timeout=60)
     assert len(reply.body) == BIG_FILE_BYTES
     assert fetch(lab.client, lab.vips[family], 80, "/upload/unfinished", "PUT", reply.body, timeout=60).status in (201, 204)
+
+
+@pytest.mark.parametrize("lab", [ORDINARY_PAGES], indirect=True, ids=str)
+def test_a_machine_without_huge_pages_serves_too(lab, family):
+    assert fetch(lab.client, lab.vips[family], 80).text.strip() in NODES
+    assert ask_udp(lab.client, lab.vips[family], 53, b"whole").endswith(b" whole")
+    assert len(fetch(lab.client, lab.vips[family], 80, "/big", timeout=60).body) == BIG_FILE_BYTES

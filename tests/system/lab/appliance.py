@@ -54,7 +54,7 @@ class Appliance:
             text = text.replace(path + "/", f"{self.run_folder}/").replace(f'"{path}"', f'"{self.run_folder}"')
         values = {"driver": f'"{self.driver}"', "workers": str(self.workers), **self.settings}
         for key, value in values.items():
-            text, found = re.subn(rf"^(\s*{key}\s*=\s*)[^;]*;", lambda match: f"{match[1]}{value};", text, flags=re.M)
+            text, found = re.subn(rf"^([^#\n]*\b{key}\s*=\s*)[^;]*;", lambda match: f"{match[1]}{value};", text, flags=re.M)
             if not found:
                 raise KeyError(f"{CONFIG} has no '{key}' to change")
         self.config.write_text(text)
