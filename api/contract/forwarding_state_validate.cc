@@ -1,0 +1,155 @@
+#include <set>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+#include "api/contract/forwarding_state_codec.h"
+
+namespace guideway::contract {
+
+namespace {
+
+constexpr std::size_t kMostFaults = 100;
+
+/// Faults of one state, with the place of each.
+class Validator {
+  public:
+    explicit Validator(const ForwardingState& state) : state_(state) {}
+
+    std::vector<Fault> run() {
+        if (state_.backend_sets.size() > kMaxBackendSets)
+            too_many("/backend_sets", state_.backend_sets.size(), kMaxBackendSets);
+        if (state_.services.size() > kMaxServices) too_many("/services", state_.services.size(), kMaxServices);
+        if (!faults_.empty()) return faults_;
+        for (std::size_t i = 0; i < state_.backend_sets.size(); ++i) check_set(i);
+        for (std::size_t i = 0; i < state_.services.size(); ++i) check_service(i);
+        return std::move(faults_);
+    }
+
+  private:
+    void add(std::string field, std::string message) {
+        if (faults_.size() < kMostFaults) faults_.push_back({std::move(field), std::move(message)});
+    }
+
+    void too_many(const std::string& field, std::size_t found, std::size_t allowed) {
+        add(field, "found " + std::to_string(found) + " elements, allowed at most " + std::to_string(allowed));
+    }
+
+    void check_name(const std::string& field, const std::string& name) {
+        if (name.empty() || name.size() > kMaxNameLength) {
+            add(field, "found a name of " + std::to_string(name.size()) + " bytes, allowed 1.." +
+                           std::to_string(kMaxNameLength));
+            return;
+        }
+        for (const char c : name) {
+            if (c > 0x20 && c < 0x7f) continue;
+            add(field,
+                "found a name with a space, a control character or a byte beyond ASCII, allowed printable ASCII");
+            return;
+        }
+    }
+
+    void check_address(const std::string& field, const IpAddress& address) {
+        if (address.is_usable_unicast()) return;
+        add(field,
+            "found " + address.to_string() +
+                ", allowed an address hosts can use (not unspecified, loopback, multicast, broadcast or link-local)");
+    }
+
+    void check_set(std::size_t index) {
+        const BackendSet& set = state_.backend_sets[index];
+        const std::string place = "/backend_sets/" + std::to_string(index);
+        check_name(place + "/name", set.name);
+        const auto [other, fresh] = sets_.emplace(set.name, Known{index, true});
+        if (!fresh) {
+            add(place + "/name", "found \"" + set.name + "\" again, /backend_sets/" +
+                                     std::to_string(other->second.index) + " has it already");
+        }
+        if (set.backends.size() > kMaxBackendsPerSet) {
+            too_many(place + "/backends", set.backends.size(), kMaxBackendsPerSet);
+            return;
+        }
+        std::set<std::pair<IpAddress, std::uint16_t>> seen;
+        for (std::size_t i = 0; i < set.backends.size(); ++i) {
+            const Backend& backend = set.backends[i];
+            const std::string here = place + "/backends/" + std::to_string(i);
+            check_name(here + "/name", backend.name);
+            check_address(here + "/address", backend.address);
+            if (backend.address.family != set.family) {
+                add(here + "/address", "found " + backend.address.to_string() + " in a set of " +
+                                           std::string(to_string(set.family)) + ", allowed that family only");
+            }
+            if (backend.weight > kMaxWeight) {
+                add(here + "/weight",
+                    "found " + std::to_string(backend.weight) + ", allowed 0.." + std::to_string(kMaxWeight));
+            }
+            if (!seen.emplace(backend.address, backend.port).second) {
+                add(here, "found " + backend.address.to_string() + " port " + std::to_string(backend.port) +
+                              " twice in the set, allowed once");
+            }
+            if (backend.port == 0 && fresh) other->second.all_have_ports = false;
+        }
+    }
+
+    void check_service(std::size_t index) {
+        const Service& service = state_.services[index];
+        const std::string place = "/services/" + std::to_string(index);
+        check_name(place + "/name", service.name);
+        check_address(place + "/vip", service.vip);
+        if (service.protocol != Protocol::tcp && service.protocol != Protocol::udp &&
+            service.protocol != Protocol::sctp) {
+            add(place + "/protocol", "found number " + std::to_string(static_cast<unsigned>(service.protocol)) +
+                                         ", allowed TCP, UDP or SCTP");
+        }
+        if (service.port == 0) add(place + "/port", "found 0, allowed 1..65535");
+        if (service.idle_timeout_seconds > kMaxIdleTimeoutSeconds) {
+            add(place + "/idle_timeout_seconds", "found " + std::to_string(service.idle_timeout_seconds) +
+                                                     ", allowed 0.." + std::to_string(kMaxIdleTimeoutSeconds));
+        }
+        const auto [other, fresh] = listeners_.emplace(
+            std::tuple(service.vip, static_cast<std::uint8_t>(service.protocol), service.port), index);
+        if (!fresh) {
+            add(place, "found " + service.vip.to_string() + " " + std::string(to_string(service.protocol)) + " port " +
+                           std::to_string(service.port) + " again, /services/" + std::to_string(other->second) +
+                           " has it already");
+        }
+        const auto found = sets_.find(service.backend_set);
+        if (found == sets_.end()) {
+            add(place + "/backend_set",
+                "found \"" + service.backend_set + "\", allowed the name of one of /backend_sets");
+            return;
+        }
+        const BackendSet& set = state_.backend_sets[found->second.index];
+        if (set.family != service.vip.family) {
+            add(place + "/backend_set", "found a set of " + std::string(to_string(set.family)) +
+                                            ", allowed one of the VIP's family (" +
+                                            std::string(to_string(service.vip.family)) + ")");
+        }
+        if (service.backend_port == 0 && !found->second.all_have_ports) {
+            add(place + "/backend_port", "found 0 while a backend of the set has no port of its own, allowed 1..65535");
+        }
+    }
+
+    struct Known {
+        std::size_t index = 0;
+        bool all_have_ports = true;
+    };
+    struct ListenerHash {
+        std::size_t operator()(const std::tuple<IpAddress, std::uint8_t, std::uint16_t>& key) const noexcept {
+            return IpAddressHash()(std::get<0>(key)) ^
+                   (std::size_t{std::get<1>(key)} << 16 | std::get<2>(key)) * 0x9e3779b97f4a7c15ULL;
+        }
+    };
+
+    const ForwardingState& state_;
+    std::vector<Fault> faults_;
+    std::unordered_map<std::string, Known> sets_;
+    std::unordered_map<std::tuple<IpAddress, std::uint8_t, std::uint16_t>, std::size_t, ListenerHash> listeners_;
+};
+
+}  // namespace
+
+std::vector<Fault> validate(const ForwardingState& state) { return Validator(state).run(); }
+
+}  // namespace guideway::contract

@@ -1,0 +1,24 @@
+// The contract's documents as JSON trees, for those of them that are parts of another (messages.cc). Inside api/contract only.
+// A reader of these must be finished by the caller. Thread contract: pure functions.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "api/contract/counters.h"
+#include "api/contract/explain.h"
+#include "api/contract/forwarding_state.h"
+#include "api/json/object_reader.h"
+
+namespace guideway::contract {
+
+nlohmann::ordered_json tree_of(const ForwardingState& state);
+nlohmann::ordered_json tree_of(const Counters& counters);
+nlohmann::ordered_json tree_of(const ExplainRequest& request);
+nlohmann::ordered_json tree_of(const ExplainAnswer& answer);
+
+ForwardingState read_forwarding_state(json::ObjectReader& reader);
+Counters read_counters(json::ObjectReader& reader);
+ExplainRequest read_explain_request(json::ObjectReader& reader);
+ExplainAnswer read_explain_answer(json::ObjectReader& reader);
+
+}  // namespace guideway::contract

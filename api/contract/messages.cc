@@ -1,0 +1,181 @@
+#include "api/contract/messages.h"
+
+#include <limits>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "api/contract/forwarding_state_codec.h"
+#include "api/contract/json_form.h"
+#include "api/json/object_reader.h"
+#include "api/json/parse.h"
+
+namespace guideway::contract {
+
+namespace {
+
+using Tree = nlohmann::ordered_json;
+
+/// Counters of 65536 services take more room than the state itself.
+constexpr std::size_t kMaxLineBytes = 256U << 20;
+constexpr auto kMax64 = std::numeric_limits<std::uint64_t>::max();
+constexpr json::TextRule kText{0, 4096, nullptr, nullptr};
+
+bool is_request_type(std::string_view text) {
+    return text == "apply" || text == "state" || text == "counters" || text == "explain" || text == "status";
+}
+
+std::string line_of(const Tree& tree) { return tree.dump(-1, ' ', false, Tree::error_handler_t::replace); }
+
+Tree tree_of_status(const DataplaneStatus& status) {
+    Tree out = Tree::object();
+    out["version"] = status.version;
+    out["uptime_seconds"] = status.uptime_seconds;
+    out["workers"] = status.workers;
+    out["idle"] = status.idle;
+    Tree& ports = out["ports"] = Tree::array();
+    for (const PortStatus& port : status.ports) {
+        Tree& one = ports.emplace_back(Tree::object());
+        one["name"] = port.name;
+        one["driver"] = port.driver;
+        one["link_up"] = port.link_up;
+    }
+    return out;
+}
+
+DataplaneStatus read_status(json::ObjectReader& reader) {
+    DataplaneStatus status;
+    status.version = reader.required_string("version", kText);
+    status.uptime_seconds = reader.required_unsigned("uptime_seconds", 0, kMax64);
+    status.workers = reader.required_integer<std::uint32_t>("workers", 0, 65535);
+    status.idle = reader.required_string("idle", kText);
+    reader.each_object("ports", {0, 1024}, [&](json::ObjectReader& one) {
+        PortStatus port;
+        port.name = one.required_string("name", kText);
+        port.driver = one.required_string("driver", kText);
+        port.link_up = one.required_boolean("link_up");
+        status.ports.push_back(std::move(port));
+    });
+    return status;
+}
+
+struct EncodeRequest {
+    Tree& out;
+    void operator()(const ApplyRequest& request) const {
+        out["type"] = "apply";
+        out["state"] = tree_of(request.state);
+    }
+    void operator()(const StateRequest&) const { out["type"] = "state"; }
+    void operator()(const CountersRequest&) const { out["type"] = "counters"; }
+    void operator()(const ExplainRequest& request) const {
+        out["type"] = "explain";
+        out["explain"] = tree_of(request);
+    }
+    void operator()(const StatusRequest&) const { out["type"] = "status"; }
+};
+
+Request read_request(json::ObjectReader& reader, std::vector<Fault>& faults) {
+    const std::string type =
+        reader.required_string("type", {1, 16, is_request_type, "apply, state, counters, explain or status"});
+    if (type == "apply") {
+        json::ObjectReader part = reader.required_object("state");
+        ApplyRequest request{read_forwarding_state(part)};
+        part.finish();
+        if (faults.empty()) {
+            faults = validate(request.state);
+            for (Fault& fault : faults) fault.field.insert(0, "/state");
+        }
+        return request;
+    }
+    if (type == "explain") {
+        json::ObjectReader part = reader.required_object("explain");
+        const ExplainRequest request = read_explain_request(part);
+        part.finish();
+        return request;
+    }
+    if (type == "state") return StateRequest{};
+    if (type == "counters") return CountersRequest{};
+    return StatusRequest{};
+}
+
+/// The part under `key`, or nothing where it is not there.
+template <class T>
+std::optional<T> part_of(json::ObjectReader& reader, std::string_view key, T (*read)(json::ObjectReader&)) {
+    json::ObjectReader part = reader.optional_object(key);
+    if (!part.present()) return std::nullopt;
+    T value = read(part);
+    part.finish();
+    return value;
+}
+
+Response read_response(json::ObjectReader& reader) {
+    Response response;
+    response.ok = reader.required_boolean("ok");
+    response.generation = reader.required_unsigned("generation", 0, kMax64);
+    reader.each_object("faults", {0, 1000}, [&](json::ObjectReader& one) {
+        Fault fault;
+        fault.field = one.required_string("field", kText);
+        fault.message = one.required_string("message", kText);
+        response.faults.push_back(std::move(fault));
+    });
+    response.state = part_of<ForwardingState>(reader, "state", read_forwarding_state);
+    response.counters = part_of<Counters>(reader, "counters", read_counters);
+    response.answer = part_of<ExplainAnswer>(reader, "answer", read_explain_answer);
+    response.status = part_of<DataplaneStatus>(reader, "status", read_status);
+    return response;
+}
+
+}  // namespace
+
+std::string encode(const Request& request) {
+    Tree out = Tree::object();
+    std::visit(EncodeRequest{out}, request);
+    return line_of(out);
+}
+
+std::string encode(const Response& response) {
+    Tree out = Tree::object();
+    out["ok"] = response.ok;
+    out["generation"] = response.generation;
+    Tree& faults = out["faults"] = Tree::array();
+    for (const Fault& fault : response.faults) {
+        Tree& one = faults.emplace_back(Tree::object());
+        one["field"] = fault.field;
+        one["message"] = fault.message;
+    }
+    if (response.state) out["state"] = tree_of(*response.state);
+    if (response.counters) out["counters"] = tree_of(*response.counters);
+    if (response.answer) out["answer"] = tree_of(*response.answer);
+    if (response.status) out["status"] = tree_of_status(*response.status);
+    return line_of(out);
+}
+
+Decoded<Request> decode_request(std::string_view line) {
+    Decoded<Request> result;
+    auto tree = json::parse_strict(line, {kMaxStateBytes, 32});
+    if (!tree.ok()) {
+        result.faults = std::move(tree.faults);
+        return result;
+    }
+    json::ObjectReader reader(*tree.value, "", result.faults);
+    Request request = read_request(reader, result.faults);
+    reader.finish();
+    if (result.faults.empty()) result.value = std::move(request);
+    return result;
+}
+
+Decoded<Response> decode_response(std::string_view line) {
+    Decoded<Response> result;
+    auto tree = json::parse_strict(line, {kMaxLineBytes, 32});
+    if (!tree.ok()) {
+        result.faults = std::move(tree.faults);
+        return result;
+    }
+    json::ObjectReader reader(*tree.value, "", result.faults);
+    Response response = read_response(reader);
+    reader.finish();
+    if (result.faults.empty()) result.value = std::move(response);
+    return result;
+}
+
+}  // namespace guideway::contract

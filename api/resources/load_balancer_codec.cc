@@ -1,0 +1,206 @@
+#include "api/resources/load_balancer_codec.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "api/resources/decode_limits.h"
+#include "api/resources/metadata_codec.h"
+#include "api/resources/names.h"
+
+namespace guideway::resources {
+
+namespace {
+
+using Tree = nlohmann::ordered_json;
+
+constexpr std::string_view kKind = "LoadBalancer";
+
+std::string text_of_policy(IpFamilyPolicy policy) {
+    switch (policy) {
+        case IpFamilyPolicy::single_stack:
+            return "SingleStack";
+        case IpFamilyPolicy::prefer_dual_stack:
+            return "PreferDualStack";
+        case IpFamilyPolicy::require_dual_stack:
+            return "RequireDualStack";
+    }
+    return "SingleStack";
+}
+
+std::optional<IpFamilyPolicy> parse_policy(std::string_view text) {
+    for (const auto policy :
+         {IpFamilyPolicy::single_stack, IpFamilyPolicy::prefer_dual_stack, IpFamilyPolicy::require_dual_stack}) {
+        if (text == text_of_policy(policy)) return policy;
+    }
+    return std::nullopt;
+}
+
+std::optional<IpFamily> parse_family(std::string_view text) {
+    if (text == "IPv4") return IpFamily::ipv4;
+    if (text == "IPv6") return IpFamily::ipv6;
+    return std::nullopt;
+}
+
+Tree tree_of(const LoadBalancerSpec& spec) {
+    Tree out = Tree::object();
+    out["ipFamilyPolicy"] = text_of_policy(spec.ip_family_policy);
+    Tree& families = out["ipFamilies"] = Tree::array();
+    for (const IpFamily family : spec.ip_families) families.push_back(std::string(to_string(family)));
+    if (!spec.address_pool.empty()) out["addressPool"] = spec.address_pool;
+    if (!spec.addresses.empty()) {
+        Tree& addresses = out["addresses"] = Tree::array();
+        for (const IpAddress& address : spec.addresses) addresses.push_back(address.to_string());
+    }
+    if (!spec.sharing_key.empty()) out["sharingKey"] = spec.sharing_key;
+    if (spec.idle_timeout_seconds != 0) out["idleTimeoutSeconds"] = spec.idle_timeout_seconds;
+    Tree& ports = out["ports"] = Tree::array();
+    for (const LoadBalancerPort& port : spec.ports) {
+        Tree& one = ports.emplace_back(Tree::object());
+        if (!port.name.empty()) one["name"] = port.name;
+        one["protocol"] = std::string(contract::to_string(port.protocol));
+        one["port"] = port.port;
+        one["nodePort"] = port.node_port;
+    }
+    return out;
+}
+
+Tree tree_of(const LoadBalancer& object) {
+    Tree out = head_of(kKind, object.metadata);
+    out["spec"] = tree_of(object.spec);
+    Tree& status = out["status"] = Tree::object();
+    status["observedGeneration"] = object.status.observed_generation;
+    Tree& ingress = status["ingress"] = Tree::array();
+    for (const Ingress& one : object.status.ingress) {
+        Tree& entry = ingress.emplace_back(Tree::object());
+        entry["ip"] = one.ip.to_string();
+        entry["pool"] = one.pool;
+    }
+    status["conditions"] = tree_of(object.status.conditions);
+    return out;
+}
+
+LoadBalancerPort read_port(json::ObjectReader& reader) {
+    LoadBalancerPort port;
+    port.name = reader.string_or("name", {},
+                                 {0, 63, [](std::string_view text) { return text.empty() || is_label(text); },
+                                  "lower-case letters, digits and '-' (RFC 1123 label)"});
+    port.protocol = reader.value_or<contract::Protocol>("protocol", contract::Protocol::tcp, contract::parse_protocol,
+                                                        "TCP, UDP or SCTP");
+    port.port = reader.required_integer<std::uint16_t>("port", 1, 65535);
+    port.node_port = reader.required_integer<std::uint16_t>("nodePort", 1, 65535);
+    return port;
+}
+
+void read_ports(json::ObjectReader& spec, LoadBalancerSpec& out) {
+    std::set<std::pair<contract::Protocol, std::uint16_t>> listeners;
+    std::set<std::string> names;
+    spec.each_object("ports", {1, kMaxPorts}, [&](json::ObjectReader& one) {
+        LoadBalancerPort port = read_port(one);
+        if (!listeners.emplace(port.protocol, port.port).second) {
+            one.fault("port", "found " + std::string(contract::to_string(port.protocol)) + " " +
+                                  std::to_string(port.port) + " again, allowed once");
+        }
+        if (!port.name.empty() && !names.insert(port.name).second) {
+            one.fault("name", "found \"" + port.name + "\" again, allowed once");
+        }
+        out.ports.push_back(std::move(port));
+    });
+}
+
+/// Families, policy and requested addresses must not contradict each other.
+void check_families(json::ObjectReader& spec, const LoadBalancerSpec& wanted) {
+    const auto& families = wanted.ip_families;
+    const bool single = wanted.ip_family_policy == IpFamilyPolicy::single_stack;
+    if (families.size() == 2 && families[0] == families[1]) {
+        spec.fault("ipFamilies", "found " + std::string(to_string(families[0])) + " twice, allowed each family once");
+    }
+    if (single && families.size() > 1) {
+        spec.fault("ipFamilies", "found 2 families, allowed one where ipFamilyPolicy is SingleStack");
+    }
+    if (single && wanted.addresses.size() > 1) {
+        spec.fault("addresses", "found 2 addresses, allowed one where ipFamilyPolicy is SingleStack");
+    }
+    if (!single) return;
+    // Without ipFamilies, a requested address says which family is meant.
+    for (const IpAddress& address : wanted.addresses) {
+        if (families.empty() || std::find(families.begin(), families.end(), address.family) != families.end()) continue;
+        spec.fault("addresses", "found " + address.to_string() + ", allowed an address of ipFamilies (" +
+                                    std::string(to_string(families[0])) + ")");
+    }
+}
+
+LoadBalancerSpec read_spec(json::ObjectReader& reader) {
+    LoadBalancerSpec out;
+    json::ObjectReader spec = reader.required_object("spec");
+    out.ip_family_policy = spec.value_or<IpFamilyPolicy>("ipFamilyPolicy", IpFamilyPolicy::single_stack, parse_policy,
+                                                         "SingleStack, PreferDualStack or RequireDualStack");
+    out.ip_families = spec.values<IpFamily>("ipFamilies", {0, 2}, parse_family, "IPv4 or IPv6");
+    out.address_pool = spec.string_or(
+        "addressPool", {},
+        {0, 253, [](std::string_view text) { return text.empty() || is_name(text); }, "the name of an address pool"});
+    out.addresses = read_addresses(spec, "addresses", 0);
+    out.sharing_key = spec.string_or("sharingKey", {}, json::length(0, 253));
+    out.idle_timeout_seconds = spec.integer_or<std::uint32_t>("idleTimeoutSeconds", 0, 0, kMaxIdleTimeout);
+    read_ports(spec, out);
+    check_families(spec, out);
+    spec.finish();
+    return out;
+}
+
+LoadBalancerStatus read_status_part(json::ObjectReader& reader) {
+    LoadBalancerStatus out;
+    json::ObjectReader status = reader.optional_object("status");
+    out.observed_generation = status.unsigned_or("observedGeneration", 0, 0, std::numeric_limits<std::uint64_t>::max());
+    status.each_object("ingress", {0, 2}, [&](json::ObjectReader& one) {
+        Ingress ingress;
+        ingress.ip = one.required_value<IpAddress>("ip", IpAddress::parse, "an IPv4 or IPv6 address");
+        ingress.pool = one.string_or("pool", {}, json::length(0, 253));
+        out.ingress.push_back(std::move(ingress));
+    });
+    out.conditions = read_conditions(status);
+    status.finish();
+    return out;
+}
+
+LoadBalancer read_answer(json::ObjectReader& reader) {
+    LoadBalancer object;
+    object.metadata = read_answer_head(reader, kKind, true);
+    object.spec = read_spec(reader);
+    object.status = read_status_part(reader);
+    return object;
+}
+
+}  // namespace
+
+std::string encode(const LoadBalancer& object, bool pretty) { return text_of(tree_of(object), pretty); }
+
+std::string encode(const std::vector<LoadBalancer>& objects, bool pretty) {
+    Tree items = Tree::array();
+    for (const LoadBalancer& object : objects) items.push_back(tree_of(object));
+    return list_text_of(kKind, std::move(items), pretty);
+}
+
+contract::Decoded<LoadBalancer> decode_load_balancer(std::string_view body, std::string_view ns,
+                                                     std::string_view name) {
+    return decode_document<LoadBalancer>(body, kMaxBodyBytes, [&](json::ObjectReader& reader) {
+        LoadBalancer object;
+        object.metadata = read_wish_head(reader, kKind, {ns, name});
+        object.spec = read_spec(reader);
+        reader.ignore("status");
+        return object;
+    });
+}
+
+contract::Decoded<LoadBalancer> read_load_balancer(std::string_view body) {
+    return decode_document<LoadBalancer>(body, kMaxBodyBytes, read_answer);
+}
+
+contract::Decoded<std::vector<LoadBalancer>> read_load_balancer_list(std::string_view body) {
+    return decode_list<LoadBalancer>(body, kMaxListBytes, "LoadBalancerList", read_answer);
+}
+
+}  // namespace guideway::resources

@@ -1,0 +1,195 @@
+#include "api/resources/metadata_codec.h"
+
+#include <charconv>
+#include <limits>
+
+#include <nlohmann/json.hpp>
+
+#include "api/resources/decode_limits.h"
+#include "api/resources/names.h"
+
+namespace guideway::resources {
+
+namespace {
+
+using Tree = nlohmann::ordered_json;
+
+constexpr json::TextRule kText{0, 4096, nullptr, nullptr};
+constexpr json::TextRule kNameRule{1, 253, is_name, "lower-case letters, digits, '-' and '.' (RFC 1123 subdomain)"};
+constexpr json::TextRule kNamespaceRule{1, 63, is_label, "lower-case letters, digits and '-' (RFC 1123 label)"};
+constexpr json::TextRule kUid{0, 128, nullptr, nullptr};
+constexpr json::TextRule kLabelValue{0, 63, nullptr, nullptr};
+
+std::optional<std::uint64_t> parse_version(std::string_view text) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+void read_common(json::ObjectReader& metadata, Metadata& out) {
+    out.uid = metadata.string_or("uid", {}, kUid);
+    metadata.each_member(
+        "labels", {0, kMaxLabels}, kLabelValue, [&](const std::string& name, const std::string& value) {
+            if (name.empty() || name.size() > 317) {  // 253 prefix, '/', 63 name
+                metadata.fault("labels",
+                               "found a label name of " + std::to_string(name.size()) + " bytes, allowed 1..317");
+            }
+            out.labels[name] = value;
+        });
+}
+
+/// The name in the path, which stands also where the body has none.
+std::string name_of(json::ObjectReader& metadata, std::string_view key, std::string_view path,
+                    const json::TextRule& rule) {
+    if (!rule.accepts(path)) {
+        metadata.fault(key, "found " + json::ObjectReader::quoted(path) + " in the path, allowed " + rule.allowed);
+    }
+    const std::string own = metadata.string_or(key, std::string(path), kText);
+    if (own != path) {
+        metadata.fault(key, "found " + json::ObjectReader::quoted(own) + ", allowed what the path says, " +
+                                json::ObjectReader::quoted(path));
+    }
+    return std::string(path);
+}
+
+}  // namespace
+
+Tree head_of(std::string_view kind, const Metadata& metadata) {
+    Tree out = Tree::object();
+    out["kind"] = std::string(kind);
+    Tree& meta = out["metadata"] = Tree::object();
+    if (!metadata.namespace_.empty()) meta["namespace"] = metadata.namespace_;
+    meta["name"] = metadata.name;
+    if (!metadata.uid.empty()) meta["uid"] = metadata.uid;
+    if (!metadata.labels.empty()) {
+        Tree& labels = meta["labels"] = Tree::object();
+        for (const auto& [name, value] : metadata.labels) labels[name] = value;
+    }
+    // A text, as in Kubernetes: clients compare it and do not count with it.
+    meta["resourceVersion"] = std::to_string(metadata.resource_version);
+    meta["generation"] = metadata.generation;
+    if (!metadata.creation_timestamp.empty()) meta["creationTimestamp"] = metadata.creation_timestamp;
+    return out;
+}
+
+Tree tree_of(const std::vector<Condition>& conditions) {
+    Tree out = Tree::array();
+    for (const Condition& condition : conditions) {
+        Tree& one = out.emplace_back(Tree::object());
+        one["type"] = condition.type;
+        one["status"] = condition.status ? "True" : "False";
+        one["reason"] = condition.reason;
+        one["message"] = condition.message;
+        one["lastTransitionTime"] = condition.last_transition_time;
+    }
+    return out;
+}
+
+std::string text_of(const Tree& tree, bool pretty) {
+    return tree.dump(pretty ? 2 : -1, ' ', false, Tree::error_handler_t::replace);
+}
+
+std::string list_text_of(std::string_view kind, Tree items, bool pretty) {
+    Tree out = Tree::object();
+    out["kind"] = std::string(kind) + "List";
+    out["items"] = std::move(items);
+    return text_of(out, pretty);
+}
+
+void check_kind(json::ObjectReader& reader, std::string_view kind) {
+    const std::string found = reader.string_or("kind", std::string(kind), kText);
+    if (found != kind) {
+        reader.fault("kind", "found " + json::ObjectReader::quoted(found) + ", allowed " + std::string(kind));
+    }
+}
+
+Metadata read_wish_head(json::ObjectReader& reader, std::string_view kind, const PathNames& path) {
+    Metadata out;
+    check_kind(reader, kind);
+    json::ObjectReader metadata = reader.optional_object("metadata");
+    if (!metadata.present()) {
+        // The path's names are checked all the same, and reported where they would stand.
+        const auto check = [&](std::string_view key, std::string_view text, const json::TextRule& rule) {
+            if (rule.accepts(text)) return;
+            reader.fault("metadata", std::string(key) + ": found " + json::ObjectReader::quoted(text) +
+                                         " in the path, allowed " + rule.allowed);
+        };
+        check("name", path.name, kNameRule);
+        if (!path.ns.empty()) check("namespace", path.ns, kNamespaceRule);
+        out.namespace_ = std::string(path.ns);
+        out.name = std::string(path.name);
+        return out;
+    }
+    if (!path.ns.empty()) out.namespace_ = name_of(metadata, "namespace", path.ns, kNamespaceRule);
+    out.name = name_of(metadata, "name", path.name, kNameRule);
+    read_common(metadata, out);
+    for (const auto* key : {"resourceVersion", "generation", "creationTimestamp"}) metadata.ignore(key);
+    metadata.finish();
+    return out;
+}
+
+Metadata read_answer_head(json::ObjectReader& reader, std::string_view kind, bool namespaced) {
+    Metadata out;
+    check_kind(reader, kind);
+    json::ObjectReader metadata = reader.required_object("metadata");
+    if (namespaced) out.namespace_ = metadata.required_string("namespace", kNamespaceRule);
+    out.name = metadata.required_string("name", kNameRule);
+    read_common(metadata, out);
+    out.resource_version = metadata.value_or<std::uint64_t>("resourceVersion", 0, parse_version, "a number as a text");
+    out.generation = metadata.unsigned_or("generation", 0, 0, std::numeric_limits<std::uint64_t>::max());
+    out.creation_timestamp = metadata.string_or("creationTimestamp", {}, kText);
+    metadata.finish();
+    return out;
+}
+
+std::vector<Condition> read_conditions(json::ObjectReader& reader) {
+    std::vector<Condition> out;
+    reader.each_object("conditions", {0, 32}, [&](json::ObjectReader& one) {
+        Condition condition;
+        condition.type = one.required_string("type", kText);
+        const auto truth = [](std::string_view text) -> std::optional<bool> {
+            if (text == "True") return true;
+            if (text == "False") return false;
+            return std::nullopt;
+        };
+        condition.status = one.required_value<bool>("status", truth, "True or False");
+        condition.reason = one.string_or("reason", {}, kText);
+        condition.message = one.string_or("message", {}, kText);
+        condition.last_transition_time = one.string_or("lastTransitionTime", {}, kText);
+        out.push_back(std::move(condition));
+    });
+    return out;
+}
+
+std::vector<IpAddress> read_addresses(json::ObjectReader& reader, std::string_view key, std::size_t min) {
+    const std::vector<IpAddress> addresses = reader.values<IpAddress>(
+        key, {min, 2},
+        [](std::string_view text) -> std::optional<IpAddress> {
+            const auto address = IpAddress::parse(text);
+            return address && address->is_usable_unicast() ? address : std::nullopt;
+        },
+        "an IPv4 or IPv6 address hosts can use (not unspecified, loopback, multicast, broadcast or link-local)");
+    if (addresses.size() == 2 && addresses[0].family == addresses[1].family) {
+        reader.fault(key, "found two addresses of " + std::string(to_string(addresses[0].family)) +
+                              ", allowed at most one a family");
+    }
+    return addresses;
+}
+
+contract::Decoded<bool> with_document(std::string_view body, std::size_t bytes,
+                                      const std::function<void(json::ObjectReader&)>& read) {
+    contract::Decoded<bool> result;
+    auto tree = json::parse_strict(body, {bytes, 32});
+    if (!tree.ok()) {
+        result.faults = std::move(tree.faults);
+        return result;
+    }
+    json::ObjectReader reader(*tree.value, "", result.faults);
+    read(reader);
+    reader.finish();
+    if (result.faults.empty()) result.value = true;
+    return result;
+}
+
+}  // namespace guideway::resources
