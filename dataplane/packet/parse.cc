@@ -1,0 +1,229 @@
+#include "dataplane/packet/parse.h"
+
+#include <cstring>
+
+#include "dataplane/packet/checksum.h"
+
+namespace guideway::packet {
+namespace {
+
+using observe::DropReason;
+
+void fail(ParsedPacket& packet, DropReason reason) noexcept {
+    packet.kind = PacketKind::bad;
+    packet.reason = reason;
+}
+
+bool is_martian_v4(std::uint32_t source, std::uint32_t destination) noexcept {
+    const std::uint32_t host = swap_if_little(source);
+    return host == 0 || host == 0xffffffffU || (host >> 24) == 127 || (host >> 28) == 0xe || source == destination;
+}
+
+bool is_martian_v6(const FiveTupleV6& tuple) noexcept {
+    const std::uint8_t* source = tuple.source.data();
+    if (source[0] == 0xff || tuple.source == tuple.destination) return true;
+    // All of ::/64 that matters here: unspecified, loopback, and IPv4-mapped addresses, which never are on the wire (RFC 4291).
+    std::uint64_t high;
+    std::memcpy(&high, source, sizeof high);
+    if (high != 0) return false;
+    const std::uint32_t third = load_raw32(source + 8);
+    const std::uint32_t last = load_be32(source + 12);
+    return (third == 0 && last <= 1) || third == swap_if_little(std::uint32_t{0x0000ffff});
+}
+
+/// TCP, UDP and SCTP headers and the tuple's ports. `at` is the L4 header, `length` what the IP packet has from there.
+template <typename Tuple>
+void parse_flow(const std::uint8_t* at, std::uint32_t length, ParsedPacket& packet, Tuple& tuple,
+                PacketKind flow_kind) noexcept {
+    if (packet.protocol == protocol::kTcp) {
+        if (length < tcp::kHeaderSize) return fail(packet, DropReason::l4_truncated);
+        const std::uint32_t header = (at[tcp::kDataOffset] >> 4) * 4U;
+        if (header < tcp::kHeaderSize || header > length) return fail(packet, DropReason::l4_header_bad);
+        packet.tcp_flags = at[tcp::kFlags];
+    } else if (packet.protocol == protocol::kUdp) {
+        if (length < udp::kHeaderSize) return fail(packet, DropReason::l4_truncated);
+        const std::uint32_t stated = load_be16(at + udp::kLength);
+        if (stated < udp::kHeaderSize || stated > length) return fail(packet, DropReason::l4_header_bad);
+    } else {
+        if (length < sctp::kHeaderSize) return fail(packet, DropReason::l4_truncated);
+        if (length >= sctp::kHeaderSize + sctp::kChunkHeaderSize) packet.sctp_chunk = at[sctp::kHeaderSize];
+    }
+    tuple.source_port = load_raw16(at);
+    tuple.destination_port = load_raw16(at + 2);
+    tuple.protocol = packet.protocol;
+    packet.kind = flow_kind;
+}
+
+bool is_flow_protocol(std::uint8_t number) noexcept {
+    return number == protocol::kTcp || number == protocol::kUdp || number == protocol::kSctp;
+}
+
+void parse_icmpv4(const std::uint8_t* at, std::uint32_t length, ParsedPacket& packet) noexcept {
+    if (length < icmp::kHeaderSize) return fail(packet, DropReason::l4_truncated);
+    const bool echo = at[icmp::kType] == icmp::kEchoRequest && at[icmp::kCode] == 0;
+    packet.kind = echo ? PacketKind::icmpv4_echo_request : PacketKind::icmp_other;
+}
+
+void parse_icmpv6(const std::uint8_t* at, std::uint32_t length, ParsedPacket& packet) noexcept {
+    if (length < icmp::kHeaderSize) return fail(packet, DropReason::l4_truncated);
+    packet.kind = PacketKind::icmp_other;
+    if (at[icmp::kType] == icmpv6::kEchoRequest && at[icmp::kCode] == 0) {
+        packet.kind = PacketKind::icmpv6_echo_request;
+    } else if (at[icmp::kType] == icmpv6::kNeighbourSolicitation && length >= icmpv6::kNeighbourSize) {
+        packet.kind = PacketKind::neighbour_solicitation;
+        std::memcpy(packet.v6.destination.data(), at + icmpv6::kNeighbourTarget, 16);
+    }
+}
+
+void parse_ipv4(const std::uint8_t* frame, std::uint32_t length, ParsedPacket& packet, ParseOptions options) noexcept {
+    const std::uint8_t* header = frame + packet.l2_length;
+    const std::uint32_t available = length - packet.l2_length;
+    if (available < ipv4::kHeaderSize) return fail(packet, DropReason::ip_truncated);
+    if ((header[ipv4::kVersionIhl] >> 4) != 4) return fail(packet, DropReason::ip_header_bad);
+
+    packet.has_v4 = true;
+    packet.v4.source = load_raw32(header + ipv4::kSource);
+    packet.v4.destination = load_raw32(header + ipv4::kDestination);
+    packet.martian = is_martian_v4(packet.v4.source, packet.v4.destination);
+    packet.ttl = header[ipv4::kTtl];
+    packet.protocol = header[ipv4::kProtocol];
+
+    const std::uint32_t header_length = (header[ipv4::kVersionIhl] & 0x0fU) * 4U;
+    const std::uint32_t total = load_be16(header + ipv4::kTotalLength);
+    if (header_length < ipv4::kHeaderSize || total < header_length) return fail(packet, DropReason::ip_header_bad);
+    if (total > available) return fail(packet, DropReason::ip_truncated);
+    packet.l3_length = total;
+    packet.l4_offset = static_cast<std::uint16_t>(packet.l2_length + header_length);
+    if (!options.ipv4_checksum_verified && !ipv4_header_checksum_ok(header, header_length)) {
+        return fail(packet, DropReason::ipv4_checksum_bad);
+    }
+    if ((load_be16(header + ipv4::kFragment) & (ipv4::kMoreFragments | ipv4::kFragmentOffset)) != 0) {
+        packet.kind = PacketKind::fragment;
+        return;
+    }
+    const std::uint8_t* l4 = header + header_length;
+    const std::uint32_t l4_length = total - header_length;
+    if (is_flow_protocol(packet.protocol)) {
+        parse_flow(l4, l4_length, packet, packet.v4, PacketKind::ipv4_flow);
+    } else if (packet.protocol == protocol::kIcmp) {
+        parse_icmpv4(l4, l4_length, packet);
+    } else {
+        packet.kind = PacketKind::ip_other;
+    }
+}
+
+bool is_extension(std::uint8_t next) noexcept {
+    return next == ipv6::kHopByHop || next == ipv6::kRouting || next == ipv6::kFragmentHeader ||
+           next == ipv6::kDestinationOptions;
+}
+
+/// Walks the extension headers from the end of the fixed header on; false if the packet's kind is decided.
+bool walk_extensions(const std::uint8_t* header, std::uint32_t l3_length, std::uint8_t& next, std::uint32_t& offset,
+                     ParsedPacket& packet) noexcept {
+    for (unsigned count = 0; is_extension(next); ++count) {
+        const auto refuse = [&packet] {
+            fail(packet, DropReason::ipv6_extension_bad);
+            return false;
+        };
+        if (count == kMaxExtensionHeaders || offset + 8 > l3_length) return refuse();
+        const std::uint8_t* extension = header + offset;
+        const bool is_fragment = next == ipv6::kFragmentHeader;
+        const std::uint32_t size = is_fragment ? 8U : (extension[1] + 1U) * 8U;
+        if (offset + size > l3_length || offset + size - ipv6::kHeaderSize > kMaxExtensionBytes) return refuse();
+        // RFC 8200 4.1: hop-by-hop options stand directly after the fixed header or nowhere.
+        if (next == ipv6::kHopByHop && count != 0) return refuse();
+        // A route that is still to be followed would take the packet past the VIP.
+        if (next == ipv6::kRouting && extension[3] != 0) return refuse();
+        // Offset and M both zero: an atomic fragment, whole in itself (RFC 6946).
+        if (is_fragment && (load_be16(extension + 2) & 0xfff9U) != 0) {
+            packet.kind = PacketKind::fragment;
+            packet.protocol = extension[0];
+            return false;
+        }
+        next = extension[0];
+        offset += size;
+    }
+    return true;
+}
+
+void parse_ipv6(const std::uint8_t* frame, std::uint32_t length, ParsedPacket& packet) noexcept {
+    const std::uint8_t* header = frame + packet.l2_length;
+    const std::uint32_t available = length - packet.l2_length;
+    if (available < ipv6::kHeaderSize) return fail(packet, DropReason::ip_truncated);
+    if ((header[0] >> 4) != 6) return fail(packet, DropReason::ip_header_bad);
+
+    packet.has_v6 = true;
+    std::memcpy(packet.v6.source.data(), header + ipv6::kSource, 16);
+    std::memcpy(packet.v6.destination.data(), header + ipv6::kDestination, 16);
+    packet.martian = is_martian_v6(packet.v6);
+    packet.ttl = header[ipv6::kHopLimit];
+    const std::uint32_t total = ipv6::kHeaderSize + load_be16(header + ipv6::kPayloadLength);
+    if (total > available) return fail(packet, DropReason::ip_truncated);
+    packet.l3_length = total;
+
+    std::uint8_t next = header[ipv6::kNextHeader];
+    std::uint32_t offset = ipv6::kHeaderSize;
+    if (is_extension(next) && !walk_extensions(header, total, next, offset, packet)) return;
+    packet.protocol = next;
+    packet.l4_offset = static_cast<std::uint16_t>(packet.l2_length + offset);
+    const std::uint8_t* l4 = header + offset;
+    if (is_flow_protocol(next)) {
+        parse_flow(l4, total - offset, packet, packet.v6, PacketKind::ipv6_flow);
+    } else if (next == protocol::kIcmpv6) {
+        parse_icmpv6(l4, total - offset, packet);
+    } else {
+        packet.kind = PacketKind::ip_other;
+    }
+}
+
+void parse_arp(const std::uint8_t* frame, std::uint32_t length, ParsedPacket& packet) noexcept {
+    if (length - packet.l2_length < arp::kSize) return fail(packet, DropReason::arp_bad);
+    const std::uint8_t* at = frame + packet.l2_length;
+    packet.kind = PacketKind::arp;
+    // Only then are the addresses where they are looked for; anything else the kernel may judge.
+    if (load_be16(at + arp::kProtocolType) != ethernet::kTypeIpv4 || at[arp::kHardwareLength] != 6 ||
+        at[arp::kProtocolLength] != 4) {
+        return;
+    }
+    packet.has_v4 = true;
+    packet.l3_length = arp::kSize;
+    packet.v4.source = load_raw32(at + arp::kSenderIp);
+    packet.v4.destination = load_raw32(at + arp::kTargetIp);
+}
+
+}  // namespace
+
+ParsedPacket parse(const std::uint8_t* frame, std::uint32_t length, ParseOptions options) noexcept {
+    ParsedPacket packet{};
+    packet.sctp_chunk = ParsedPacket::kNoChunk;
+    packet.kind = PacketKind::kernel;
+    packet.l2_length = ethernet::kHeaderSize;
+    if (length < ethernet::kHeaderSize) {
+        fail(packet, DropReason::ethernet_truncated);
+        return packet;
+    }
+    packet.l2_multicast = (frame[ethernet::kDestination] & 1U) != 0;
+    std::uint16_t type = load_be16(frame + ethernet::kType);
+    if (type == ethernet::kTypeVlan || type == ethernet::kTypeQinq) {
+        for (unsigned tags = 0; tags < 2 && (type == ethernet::kTypeVlan || type == ethernet::kTypeQinq); ++tags) {
+            if (length < packet.l2_length + ethernet::kTagSize) {
+                fail(packet, DropReason::ethernet_truncated);
+                return packet;
+            }
+            const std::uint16_t tci = load_be16(frame + packet.l2_length);
+            (tags == 0 ? packet.vlan_tci : packet.inner_tci) = tci;
+            type = load_be16(frame + packet.l2_length + 2);
+            packet.l2_length = static_cast<std::uint8_t>(packet.l2_length + ethernet::kTagSize);
+        }
+    }
+    if (type == ethernet::kTypeIpv4) {
+        parse_ipv4(frame, length, packet, options);
+    } else if (type == ethernet::kTypeIpv6) {
+        parse_ipv6(frame, length, packet);
+    } else if (type == ethernet::kTypeArp) {
+        parse_arp(frame, length, packet);
+    }
+    return packet;
+}
+
+}  // namespace guideway::packet
