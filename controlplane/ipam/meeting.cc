@@ -25,16 +25,18 @@ std::vector<Holding> of_wanted_families(const Wish& wish, const std::vector<Hold
 }  // namespace
 
 bool Allocator::is_placed(const Wish& wish, const std::vector<Holding>& all) const {
-    const std::vector<Holding> holdings = of_wanted_families(wish, all);
-    if (holdings.empty()) return false;
+    if (all.empty()) return false;
+    // Of a family it gives up, the place does not matter; where it has none of the new family, that of the old one decides
+    // whether it stays if the change of family is taken back.
+    std::vector<Holding> holdings = of_wanted_families(wish, all);
+    if (holdings.empty()) holdings = all;
     for (const IpAddress& address : wish.addresses) {
-        if (std::none_of(holdings.begin(), holdings.end(),
-                         [&](const Holding& h) { return h.address == address; })) {
+        if (std::none_of(holdings.begin(), holdings.end(), [&](const Holding& h) { return h.address == address; })) {
             return false;
         }
     }
-    return wish.pool.empty() || std::all_of(holdings.begin(), holdings.end(),
-                                            [&](const Holding& h) { return h.pool == wish.pool; });
+    return wish.pool.empty() ||
+           std::all_of(holdings.begin(), holdings.end(), [&](const Holding& h) { return h.pool == wish.pool; });
 }
 
 void Allocator::meet(const ServiceKey& service) {
@@ -51,13 +53,11 @@ std::optional<Refusal> Allocator::move_to_wish(const ServiceKey& service) {
     if (choice.pick) {
         const std::string before = list_of(allocation.holdings);
         const std::string now = list_of(choice.pick->holdings);
-        if (!before.empty() && before != now)
-            note(service, "moved from " + before + " to " + now + " as it asked");
+        if (!before.empty() && before != now) note(service, "moved from " + before + " to " + now + " as it asked");
         set_holdings(service, std::move(choice.pick->holdings), allocation.wish.claim);
         allocation.placed = true;
         return std::nullopt;
     }
-    allocation.placed = false;
     if (allocation.holdings.empty()) return choice.refusal;
     // The working address stays (10); what the new wish says of ports and key counts there if it fits.
     if (!misfit(service, allocation.wish.claim, allocation.holdings)) {
@@ -71,8 +71,7 @@ std::optional<Refusal> Allocator::adjust_in_place(const ServiceKey& service) {
     Allocation& allocation = services_.at(service);
     std::vector<Holding> kept = of_wanted_families(allocation.wish, allocation.holdings);
     std::optional<Refusal> refusal = misfit(service, allocation.wish.claim, kept);
-    if (refusal)
-        refusal->message += " (keeps " + list_of(kept) + " with its former ports and key until then)";
+    if (refusal) refusal->message += " (keeps " + list_of(kept) + " with its former ports and key until then)";
     const Claim& claim = refusal ? allocation.claim : allocation.wish.claim;
     if (kept != allocation.holdings || !(claim == allocation.claim)) {
         set_holdings(service, std::move(kept), Claim(claim));
@@ -98,8 +97,7 @@ std::optional<Refusal> Allocator::gain_family(const ServiceKey& service) {
                            ", and both must come from one pool; add " + "addresses to it"};
     }
     std::vector<Holding> both{held, pick->holdings.front()};
-    std::sort(both.begin(), both.end(),
-              [](const Holding& a, const Holding& b) { return a.address < b.address; });
+    std::sort(both.begin(), both.end(), [](const Holding& a, const Holding& b) { return a.address < b.address; });
     set_holdings(service, std::move(both), Claim(allocation.claim));
     return std::nullopt;
 }
