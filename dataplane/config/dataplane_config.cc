@@ -234,10 +234,7 @@ std::uint32_t count_or(Section& section, const char* key, std::uint32_t fallback
 LoadedConfig read(Document document) {
     DataplaneConfig config;
     Section root = document.root();
-    if (root.has("controlplane")) {
-        root.optional_group("controlplane");
-        root.ignore("controlplane");
-    }
+    root.ignore("controlplane");
     Section dataplane = root.required_group("dataplane");
     read_ports(dataplane, config);
     read_snat_addresses(dataplane, config);

@@ -1,8 +1,8 @@
 // DataplaneConfig: the `dataplane` section of guideway.cfg as typed values.
 //
-// One file configures all programs of an appliance: the `controlplane` section belongs to another program and is only
-// checked to be a group. Every mistake is reported with file, line, field, what was found and what is allowed, all of them
-// at once; unknown keys are refused. configs/guideway.cfg is the commented sample.
+// One file configures all programs of an appliance; the `controlplane` section is the other program's and passed over here.
+// Every mistake is reported with file, line, field, what was found and what is allowed, all of them at once; unknown keys are
+// refused. configs/guideway.cfg is the commented sample.
 //
 // Terms:
 //   port       a NIC the dataplane drives: a Linux interface, a PCI device or a DPDK virtual device.

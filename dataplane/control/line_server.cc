@@ -159,8 +159,8 @@ class LineServer::Loop {
 
     void write_some(Client& client) {
         while (client.sent < client.output.size()) {
-            const ssize_t written = send(client.fd, client.output.data() + client.sent,
-                                         client.output.size() - client.sent, MSG_NOSIGNAL);
+            const ssize_t written =
+                send(client.fd, client.output.data() + client.sent, client.output.size() - client.sent, MSG_NOSIGNAL);
             if (written > 0) {
                 client.sent += static_cast<std::size_t>(written);
                 client.output_since = Clock::now();

@@ -49,8 +49,8 @@ StateFile::Loaded StateFile::load() const {
     if (fstat(file.fd, &status) != 0) return {std::nullopt, failed("cannot be read", path_)};
     if (!S_ISREG(status.st_mode)) return {std::nullopt, "state file '" + path_ + "': is not a regular file"};
     if (static_cast<std::size_t>(status.st_size) > kLargest) {
-        return {std::nullopt, "state file '" + path_ + "': " + std::to_string(status.st_size) +
-                                  " bytes, at most " + std::to_string(kLargest) + " are allowed"};
+        return {std::nullopt, "state file '" + path_ + "': " + std::to_string(status.st_size) + " bytes, at most " +
+                                  std::to_string(kLargest) + " are allowed"};
     }
     std::string text(static_cast<std::size_t>(status.st_size), '\0');
     std::size_t done = 0;

@@ -1,0 +1,165 @@
+#include "dataplane/net/kernel_path.h"
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <utility>
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include "dataplane/net/ports.h"
+#include "dataplane/packet/parse.h"
+#include "dataplane/packet/unfinished_checksum.h"
+
+namespace guideway::net {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr unsigned kBurst = 64;
+constexpr std::uint64_t kWakeEvent = ~std::uint64_t{0};
+constexpr auto kBusyFor = std::chrono::milliseconds(20);  ///< after the last frame
+constexpr timespec kShortWait{0, 100'000};
+constexpr timespec kLongWait{0, 1'000'000};
+
+}  // namespace
+
+KernelPath::KernelPath(std::vector<KernelPathPort> ports, std::vector<rte_ring*> to_kernel, rte_ring* from_kernel,
+                       rte_mempool* pool)
+    : ports_(std::move(ports)),
+      to_kernel_(std::move(to_kernel)),
+      from_kernel_(from_kernel),
+      pool_(pool),
+      counters_(std::make_unique<Counters[]>(ports_.size())) {}
+
+KernelPath::~KernelPath() { stop(); }
+
+std::optional<std::string> KernelPath::start() {
+    epoll_ = epoll_create1(EPOLL_CLOEXEC);
+    wake_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    const auto watch = [this](int fd, std::uint64_t what) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.u64 = what;
+        return epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0;
+    };
+    bool good = epoll_ >= 0 && wake_ >= 0 && watch(wake_, kWakeEvent);
+    for (std::size_t port = 0; good && port < ports_.size(); ++port) good = watch(ports_[port].tap.fd(), port);
+    if (!good) return std::string("kernel path: ") + std::strerror(errno);
+    thread_ = std::thread([this] { run(); });
+    return std::nullopt;
+}
+
+void KernelPath::stop() {
+    if (thread_.joinable()) {
+        const std::uint64_t one = 1;
+        while (write(wake_, &one, sizeof one) < 0 && errno == EINTR) {
+        }
+        thread_.join();
+    }
+    for (int* fd : {&epoll_, &wake_}) {
+        if (*fd >= 0) close(*fd);
+        *fd = -1;
+    }
+}
+
+void KernelPath::run() {
+    std::array<epoll_event, 32> events;
+    auto last_frame = Clock::now();
+    for (;;) {
+        const timespec& wait = Clock::now() - last_frame < kBusyFor ? kShortWait : kLongWait;
+        const int count = epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &wait, nullptr);
+        bool moved = false;
+        for (int i = 0; i < count; ++i) {
+            const std::uint64_t what = events[static_cast<std::size_t>(i)].data.u64;
+            if (what == kWakeEvent) return;
+            moved = drain_tap(static_cast<std::size_t>(what)) || moved;
+        }
+        moved = drain_rings() || moved;
+        if (moved) last_frame = Clock::now();
+    }
+}
+
+bool KernelPath::drain_rings() {
+    bool moved = false;
+    for (rte_ring* ring : to_kernel_) {
+        std::array<void*, kBurst> frames;
+        const unsigned count = rte_ring_sc_dequeue_burst(ring, frames.data(), kBurst, nullptr);
+        for (unsigned i = 0; i < count; ++i) {
+            auto* frame = static_cast<rte_mbuf*>(frames[i]);
+            write_frame(frame);
+            rte_pktmbuf_free(frame);
+        }
+        moved = moved || count > 0;
+    }
+    return moved;
+}
+
+void KernelPath::write_frame(rte_mbuf* frame) {
+    if (frame->port >= ports_.size()) return;
+    const KernelPathPort& port = ports_[frame->port];
+    Counters& counters = counters_[frame->port];
+    if (port.unfinished_checksums_possible) {
+        auto* bytes = rte_pktmbuf_mtod(frame, std::uint8_t*);
+        const packet::ParsedPacket parsed = packet::parse(bytes, rte_pktmbuf_data_len(frame));
+        if (parsed.is_flow()) packet::complete_unfinished_checksum(bytes, parsed);
+    }
+    std::array<iovec, 8> parts;
+    int count = 0;
+    for (const rte_mbuf* segment = frame; segment != nullptr; segment = segment->next) {
+        if (count == static_cast<int>(parts.size())) break;
+        parts[static_cast<std::size_t>(count++)] = {rte_pktmbuf_mtod(segment, void*), rte_pktmbuf_data_len(segment)};
+    }
+    const bool taken = count == frame->nb_segs && port.tap.write(parts.data(), count);
+    (taken ? counters.to_kernel : counters.refused).fetch_add(1, std::memory_order_relaxed);
+}
+
+bool KernelPath::drain_tap(std::size_t index) {
+    const KernelPathPort& port = ports_[index];
+    Counters& counters = counters_[index];
+    const std::size_t largest = frame_bytes(port.mtu);
+    for (unsigned i = 0; i < kBurst; ++i) {
+        std::size_t length = 0;
+        rte_mbuf* frame = rte_pktmbuf_alloc(pool_);
+        if (frame == nullptr || rte_pktmbuf_tailroom(frame) < largest) {
+            rte_pktmbuf_free(frame);
+            std::array<std::byte, 64> rest;  // taken out all the same, or epoll would report it for ever
+            if (port.tap.read(rest.data(), rest.size(), length) != Tap::Read::frame) return i > 0;
+            counters.full.fetch_add(1, std::memory_order_relaxed);
+            continue;
+        }
+        if (port.tap.read(rte_pktmbuf_mtod(frame, void*), largest, length) != Tap::Read::frame) {
+            rte_pktmbuf_free(frame);
+            return i > 0;
+        }
+        frame->data_len = static_cast<std::uint16_t>(length);
+        frame->pkt_len = static_cast<std::uint32_t>(length);
+        frame->port = static_cast<std::uint16_t>(index);
+        if (rte_ring_sp_enqueue(from_kernel_, frame) == 0) {
+            counters.from_kernel.fetch_add(1, std::memory_order_relaxed);
+        } else {
+            rte_pktmbuf_free(frame);
+            counters.full.fetch_add(1, std::memory_order_relaxed);
+        }
+    }
+    return true;
+}
+
+std::vector<KernelPathCounts> KernelPath::counts() const {
+    std::vector<KernelPathCounts> list(ports_.size());
+    for (std::size_t port = 0; port < ports_.size(); ++port) {
+        list[port] = {counters_[port].to_kernel.load(std::memory_order_relaxed),
+                      counters_[port].from_kernel.load(std::memory_order_relaxed),
+                      counters_[port].refused.load(std::memory_order_relaxed),
+                      counters_[port].full.load(std::memory_order_relaxed)};
+    }
+    return list;
+}
+
+}  // namespace guideway::net

@@ -1,0 +1,80 @@
+// KernelPath: moves frames between the workers' rings and the TAP twins.
+//
+// The poll path makes no system call for the kernel's packets: it puts them on a ring, this thread writes them to the TAP;
+// what the kernel sends is read here and put on worker 0's ring, mbuf->port being the port index in both directions.
+// The thread sleeps in epoll on the TAPs; the rings are looked at when it wakes, each 100 us while there is traffic and
+// each millisecond when there is none.
+//
+// A frame whose sender on this machine left the TCP or UDP checksum unfinished would be refused by the kernel: for software
+// ports it is finished here.
+//
+// Worked example (ARP for the appliance's own address): NIC -> worker: not ours -> to_kernel ring -> TAP gw-client0 -> the
+// kernel answers -> TAP -> from_kernel ring -> worker 0 -> NIC.
+//
+// Thread contract: start() and stop() from the main thread, counts from any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dataplane/net/tap.h"
+
+struct rte_mbuf;
+struct rte_mempool;
+struct rte_ring;
+
+namespace guideway::net {
+
+struct KernelPathPort {
+    Tap tap;
+    std::uint16_t mtu = 1500;
+    bool unfinished_checksums_possible = false;
+};
+
+struct KernelPathCounts {
+    std::uint64_t to_kernel = 0;
+    std::uint64_t from_kernel = 0;
+    std::uint64_t refused = 0;  ///< by the kernel's TAP: kernel_path_refused
+    std::uint64_t full = 0;     ///< no buffer, or worker 0's ring full: kernel_path_full
+};
+
+class KernelPath {
+  public:
+    /// `to_kernel`: one ring a worker.
+    KernelPath(std::vector<KernelPathPort> ports, std::vector<rte_ring*> to_kernel, rte_ring* from_kernel,
+               rte_mempool* pool);
+    ~KernelPath();  ///< stops
+    KernelPath(const KernelPath&) = delete;
+    KernelPath& operator=(const KernelPath&) = delete;
+
+    std::optional<std::string> start();
+    void stop();
+
+    std::vector<KernelPathCounts> counts() const;  ///< by port index
+
+  private:
+    struct Counters {
+        std::atomic<std::uint64_t> to_kernel{0}, from_kernel{0}, refused{0}, full{0};
+    };
+
+    void run();
+    bool drain_rings();
+    bool drain_tap(std::size_t port);
+    void write_frame(rte_mbuf* frame);
+
+    std::vector<KernelPathPort> ports_;
+    std::vector<rte_ring*> to_kernel_;
+    rte_ring* from_kernel_;
+    rte_mempool* pool_;
+    std::unique_ptr<Counters[]> counters_;
+    int epoll_ = -1;
+    int wake_ = -1;
+    std::thread thread_;
+};
+
+}  // namespace guideway::net

@@ -1,0 +1,85 @@
+// Ports: the configured NICs as started ethdevs, one queue pair for each worker.
+//
+// Terms:
+//   port index   position in the configuration; everything above this module uses it, never the ethdev id.
+//   driver       "af_xdp", "af_packet" for a Linux interface; else the PMD's name.
+//   software port  frames come from a socket or another program of this machine: their L4 checksums may be unfinished.
+//
+// A Linux interface with driver = "auto" is tried with AF_XDP, then AF_PACKET; each attempt is verified up to a started device
+// with the queues the workers need. attempts() tells what was tried and why it did not do.
+//
+// Worked example: two workers, a veth with one queue: AF_XDP offers one queue -> "1 queue, 2 workers need 2 (ip link add ...
+// numrxqueues 2 numtxqueues 2, or ethtool -L ... combined 2)" -> AF_PACKET with two sockets in a fanout group -> used.
+//
+// Thread contract: open() and close() from the main thread; the rest is constant in between. counters() from any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/contract/counters.h"
+#include "dataplane/config/dataplane_config.h"
+#include "dataplane/worker/plumbing.h"
+
+struct rte_mempool;
+
+namespace guideway::net {
+
+class LinuxInterface;
+
+struct Port {
+    std::string name;
+    std::string driver;
+    std::uint16_t ethdev = 0;
+    std::uint16_t mtu = 1500;
+    std::uint16_t rx_queues = 0;
+    std::uint16_t tx_queues = 0;
+    bool software = false;
+    snapshot::MacAddress mac{};
+    std::string vdev;  ///< the device we made and must remove; empty for PCI
+};
+
+/// Bytes of a frame that a buffer must hold for this MTU: Ethernet header and two VLAN tags.
+constexpr std::uint32_t frame_bytes(std::uint16_t mtu) { return mtu + 14U + 8U; }
+
+/// Packet buffers for these ports and workers. Null with `error` where memory does not suffice.
+rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& error);
+
+/// Arguments of net_af_packet / net_af_xdp for an interface; pure.
+std::string af_packet_arguments(const std::string& interface, unsigned workers, std::uint16_t mtu);
+std::string af_xdp_arguments(const std::string& interface, unsigned workers);
+
+class Ports {
+  public:
+    Ports();
+    ~Ports();  ///< closes
+    Ports(const Ports&) = delete;
+    Ports& operator=(const Ports&) = delete;
+
+    /// All ports or none. Returns why not, naming the port.
+    std::optional<std::string> open(const config::DataplaneConfig& config, rte_mempool* pool);
+    /// Stops the devices and gives the interfaces back as they were.
+    void close();
+
+    const std::vector<Port>& all() const { return ports_; }
+    /// By port index, for one worker.
+    std::vector<worker::WorkerPort> for_worker(std::uint32_t worker) const;
+    /// By port index; the kernel path's counts are filled elsewhere.
+    std::vector<contract::PortCounters> counters() const;
+
+  private:
+    std::optional<std::string> open_interface(const config::PortConfig& wanted, Port& port);
+    std::optional<std::string> open_vdev(const std::string& device, const std::string& arguments, Port& port);
+    std::optional<std::string> configure(Port& port);
+    static void remove(Port& port);
+
+    rte_mempool* pool_ = nullptr;
+    std::uint32_t workers_ = 0;
+    std::vector<Port> ports_;
+    std::vector<std::unique_ptr<LinuxInterface>> interfaces_;
+};
+
+}  // namespace guideway::net

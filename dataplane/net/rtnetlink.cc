@@ -1,0 +1,182 @@
+#include "dataplane/net/rtnetlink.h"
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <linux/neighbour.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+namespace guideway::net {
+namespace {
+
+std::string error_text(int error) { return std::strerror(error); }
+
+unsigned char family_of(const IpAddress& address) { return address.is_v4() ? AF_INET : AF_INET6; }
+
+constexpr int kReceiveBuffer = 4 << 20;  ///< so that bursts of changes seldom force a new dump
+
+}  // namespace
+
+/// A message under construction: header, fixed part, attributes.
+class Rtnetlink::Request {
+  public:
+    Request(std::uint16_t type, std::uint16_t flags) {
+        header().nlmsg_len = NLMSG_LENGTH(0);
+        header().nlmsg_type = type;
+        header().nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+    }
+    nlmsghdr& header() { return *reinterpret_cast<nlmsghdr*>(bytes_.data()); }
+    template <class Body>
+    void body(const Body& content) {
+        std::memcpy(bytes_.data() + NLMSG_LENGTH(0), &content, sizeof content);
+        header().nlmsg_len = NLMSG_LENGTH(sizeof content);
+    }
+    void attribute(std::uint16_t type, const void* data, std::size_t size) {
+        const std::size_t at = NLMSG_ALIGN(header().nlmsg_len);
+        const rtattr head{static_cast<std::uint16_t>(RTA_LENGTH(size)), type};
+        std::memcpy(bytes_.data() + at, &head, sizeof head);
+        std::memcpy(bytes_.data() + at + RTA_LENGTH(0), data, size);
+        header().nlmsg_len = static_cast<std::uint32_t>(at + RTA_LENGTH(size));
+    }
+    void attribute(std::uint16_t type, const IpAddress& address) {
+        attribute(type, address.bytes.data(), address.bits() / 8);
+    }
+    void attribute(std::uint16_t type, std::uint32_t value) { attribute(type, &value, sizeof value); }
+
+  private:
+    alignas(nlmsghdr) std::array<std::byte, 512> bytes_{};
+};
+
+Rtnetlink::~Rtnetlink() {
+    if (fd_ >= 0) close(fd_);
+}
+
+std::optional<std::string> Rtnetlink::open(std::uint32_t groups) {
+    fd_ = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (fd_ < 0) return "netlink socket: " + error_text(errno);
+    setsockopt(fd_, SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer, sizeof kReceiveBuffer);
+    const timeval patience{2, 0};  // an answer of the kernel does not take so long
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    sockaddr_nl address{};
+    address.nl_family = AF_NETLINK;
+    address.nl_groups = groups;
+    if (bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        return "netlink socket: " + error_text(errno);
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> Rtnetlink::transact(Request& request) {
+    request.header().nlmsg_flags |= NLM_F_ACK;
+    request.header().nlmsg_seq = ++sequence_;
+    if (send(fd_, &request.header(), request.header().nlmsg_len, 0) < 0) return error_text(errno);
+    alignas(nlmsghdr) std::array<std::byte, 8192> buffer;
+    for (;;) {
+        const ssize_t got = recv(fd_, buffer.data(), buffer.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return error_text(errno);
+        auto length = static_cast<std::uint32_t>(got);
+        for (auto* message = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(message, length);
+             message = NLMSG_NEXT(message, length)) {
+            if (message->nlmsg_type != NLMSG_ERROR || message->nlmsg_seq != sequence_) continue;
+            const int error = static_cast<const nlmsgerr*>(NLMSG_DATA(message))->error;
+            if (error == 0) return std::nullopt;
+            return error_text(-error);
+        }
+    }
+}
+
+std::optional<std::string> Rtnetlink::add_address(unsigned ifindex, const IpPrefix& address) {
+    Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+    ifaddrmsg body{};
+    body.ifa_family = family_of(address.address);
+    body.ifa_prefixlen = address.length;
+    body.ifa_index = ifindex;
+    body.ifa_flags = IFA_F_NODAD;
+    if (address.address.is_link_local()) body.ifa_scope = RT_SCOPE_LINK;
+    request.body(body);
+    request.attribute(IFA_LOCAL, address.address);
+    request.attribute(IFA_ADDRESS, address.address);
+    if (address.address.is_v4() && address.length < 31) {
+        const std::uint32_t host_bits = 0xffffffffU >> address.length;
+        request.attribute(IFA_BROADCAST, IpAddress::v4(address.address.v4_value() | host_bits));
+    }
+    return transact(request);
+}
+
+std::optional<std::string> Rtnetlink::add_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via) {
+    Request request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+    rtmsg body{};
+    body.rtm_family = family_of(via);
+    body.rtm_dst_len = to.length;
+    body.rtm_table = RT_TABLE_MAIN;
+    body.rtm_protocol = RTPROT_STATIC;
+    body.rtm_scope = RT_SCOPE_UNIVERSE;
+    body.rtm_type = RTN_UNICAST;
+    request.body(body);
+    if (to.length > 0) request.attribute(RTA_DST, to.address);
+    request.attribute(RTA_GATEWAY, via);
+    request.attribute(RTA_OIF, std::uint32_t{ifindex});
+    return transact(request);
+}
+
+std::optional<std::string> Rtnetlink::resolve(unsigned ifindex, const IpAddress& address, Resolve how) {
+    Request request(RTM_NEWNEIGH, NLM_F_CREATE);
+    ndmsg body{};
+    body.ndm_family = family_of(address);
+    body.ndm_ifindex = static_cast<int>(ifindex);
+    body.ndm_state = NUD_NONE;
+    if (how == Resolve::once) body.ndm_flags = NTF_USE;
+    request.body(body);
+    request.attribute(NDA_DST, address);
+    if (how == Resolve::managed) request.attribute(NDA_FLAGS_EXT, std::uint32_t{NTF_EXT_MANAGED});
+    return transact(request);
+}
+
+bool Rtnetlink::dump(std::uint16_t type, const Handler& handler) {
+    Request request(type, NLM_F_DUMP);
+    request.body(rtgenmsg{AF_UNSPEC});
+    request.header().nlmsg_seq = ++sequence_;
+    if (send(fd_, &request.header(), request.header().nlmsg_len, 0) < 0) return false;
+    alignas(nlmsghdr) static thread_local std::array<std::byte, 65536> buffer;
+    bool complete = true;
+    for (;;) {
+        const ssize_t got = recv(fd_, buffer.data(), buffer.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        auto length = static_cast<std::uint32_t>(got);
+        for (auto* message = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(message, length);
+             message = NLMSG_NEXT(message, length)) {
+            if (message->nlmsg_seq != sequence_) continue;
+            if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) complete = false;
+            if (message->nlmsg_type == NLMSG_DONE) return complete;
+            if (message->nlmsg_type == NLMSG_ERROR) return false;
+            handler(*message);
+        }
+    }
+}
+
+Rtnetlink::Follow Rtnetlink::follow(const Handler& handler) {
+    alignas(nlmsghdr) static thread_local std::array<std::byte, 65536> buffer;
+    Follow result = Follow::nothing;
+    for (;;) {
+        const ssize_t got = recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return errno == ENOBUFS ? Follow::lost : result;
+        if (got == 0) return result;
+        if (static_cast<std::size_t>(got) > buffer.size()) return Follow::lost;
+        result = Follow::some;
+        auto length = static_cast<std::uint32_t>(got);
+        for (auto* message = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(message, length);
+             message = NLMSG_NEXT(message, length)) {
+            handler(*message);
+        }
+    }
+}
+
+}  // namespace guideway::net

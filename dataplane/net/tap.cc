@@ -1,0 +1,117 @@
+#include "dataplane/net/tap.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <utility>
+
+#include "dataplane/net/rtnetlink.h"
+
+namespace guideway::net {
+namespace {
+
+/// Closes on every way out.
+struct Socket {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ~Socket() {
+        if (fd >= 0) close(fd);
+    }
+};
+
+std::string system_error(const std::string& what) { return what + ": " + std::strerror(errno); }
+
+void write_sysctl(const std::string& path, const char* value) { std::ofstream(path) << value << std::flush; }
+
+}  // namespace
+
+Tap::~Tap() {
+    if (fd_ >= 0) close(fd_);
+}
+
+Tap::Tap(Tap&& other) noexcept : fd_(std::exchange(other.fd_, -1)), ifindex_(other.ifindex_) {}
+
+Tap& Tap::operator=(Tap&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    std::swap(ifindex_, other.ifindex_);
+    return *this;
+}
+
+std::optional<std::string> Tap::open(const config::PortConfig& port, const std::array<std::uint8_t, 6>& mac) {
+    const std::string name = port.twin_name();
+    fd_ = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (fd_ < 0) {
+        return errno == ENOENT ? std::string("/dev/net/tun is missing: load the kernel's tun module (modprobe tun)")
+                               : system_error("/dev/net/tun cannot be opened");
+    }
+    ifreq request{};
+    name.copy(request.ifr_name, IFNAMSIZ - 1);
+    request.ifr_flags = IFF_TAP | IFF_NO_PI;
+    if (ioctl(fd_, TUNSETIFF, &request) != 0) {
+        const int error = errno;
+        std::string text = system_error("TAP device '" + name + "' cannot be made");
+        if (error == EPERM) text += " (CAP_NET_ADMIN is missing: run as root)";
+        if (error == EBUSY) text += " (another process has it: is a guideway-dataplane running already?)";
+        return text;
+    }
+    if (ioctl(fd_, TUNSETPERSIST, 1) != 0) return system_error("TAP device '" + name + "' cannot be made persistent");
+
+    const Socket control;
+    request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+    std::memcpy(request.ifr_hwaddr.sa_data, mac.data(), mac.size());
+    if (ioctl(control.fd, SIOCSIFHWADDR, &request) != 0)
+        return system_error("TAP device '" + name + "': MAC address refused");
+    request.ifr_mtu = port.mtu;
+    if (ioctl(control.fd, SIOCSIFMTU, &request) != 0) return system_error("TAP device '" + name + "': MTU refused");
+    ifindex_ = if_nametoindex(name.c_str());
+    if (auto error = configure(port)) return "TAP device '" + name + "': " + *error;
+    return std::nullopt;
+}
+
+std::optional<std::string> Tap::configure(const config::PortConfig& port) {
+    const std::string name = port.twin_name();
+    // The twin is a host's interface on this wire: it answers for its own addresses only, from the right ones.
+    write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/arp_ignore", "1");
+    write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/arp_announce", "2");
+    write_sysctl("/proc/sys/net/ipv6/conf/" + name + "/accept_dad", "0");
+
+    const Socket control;
+    ifreq request{};
+    name.copy(request.ifr_name, IFNAMSIZ - 1);
+    if (ioctl(control.fd, SIOCGIFFLAGS, &request) != 0) return system_error("flags");
+    request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+    if (ioctl(control.fd, SIOCSIFFLAGS, &request) != 0) return system_error("cannot be set up");
+
+    Rtnetlink netlink;
+    if (auto error = netlink.open(0)) return error;
+    for (const IpPrefix& address : port.addresses) {
+        if (auto error = netlink.add_address(ifindex_, address))
+            return "address " + address.to_string() + ": " + *error;
+    }
+    for (const config::RouteConfig& route : port.routes) {
+        if (auto error = netlink.add_route(ifindex_, route.to, route.via)) {
+            return "route to " + route.to.to_string() + " via " + route.via.to_string() + ": " + *error;
+        }
+    }
+    return std::nullopt;
+}
+
+Tap::Read Tap::read(void* data, std::size_t size, std::size_t& length) const {
+    const ssize_t got = ::read(fd_, data, size);
+    if (got > 0) {
+        length = static_cast<std::size_t>(got);
+        return Read::frame;
+    }
+    return got < 0 && errno != EAGAIN && errno != EINTR ? Read::failed : Read::nothing;
+}
+
+bool Tap::write(const iovec* parts, int count) const { return writev(fd_, parts, count) > 0; }
+
+}  // namespace guideway::net

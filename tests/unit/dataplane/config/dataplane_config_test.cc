@@ -1,0 +1,171 @@
+#include "dataplane/config/dataplane_config.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace guideway::config {
+namespace {
+
+/// A small good file; each test puts one thing wrong. Line numbers are counted from `dataplane:` on line 1.
+std::string file_with(const std::string& port_extra, const std::string& dataplane_extra = "") {
+    return "dataplane:\n"                                                     // 1
+           "{\n"                                                              // 2
+           "  ports = ( {\n"                                                  // 3
+           "    name = \"client0\"; interface = \"eth1\";\n"                  // 4
+           "    addresses = [ \"192.0.2.1/24\", \"2001:db8:1::1/64\" ];\n" +  // 5
+           port_extra +
+           "\n"          // 6
+           "  } );\n" +  // 7
+           dataplane_extra +
+           "\n"  // 8
+           "};\n";
+}
+
+std::string report_of(const std::string& text) { return parse_dataplane_config(text, "x.cfg").report; }
+
+TEST(DataplaneConfig, TheSampleIsRight) {
+    const auto loaded = load_dataplane_config(SAMPLE_CONFIG);
+    ASSERT_TRUE(loaded.config) << loaded.report;
+    const DataplaneConfig& config = *loaded.config;
+    ASSERT_EQ(config.ports.size(), 2U);
+    EXPECT_EQ(config.ports[0].name, "client0");
+    EXPECT_EQ(config.ports[0].twin_name(), "gw-client0");
+    EXPECT_EQ(config.ports[0].kind, PortKind::interface);
+    EXPECT_EQ(config.ports[0].driver, InterfaceDriver::automatic);
+    ASSERT_EQ(config.ports[1].addresses.size(), 2U);
+    EXPECT_EQ(config.ports[1].addresses[0].to_string(), "10.0.2.1/24");
+    ASSERT_EQ(config.snat_addresses.size(), 2U);
+    EXPECT_EQ(config.snat_addresses[1].to_string(), "fd00:2::100");
+    EXPECT_EQ(config.workers.count, 1U);
+    EXPECT_EQ(config.workers.idle, Idle::adaptive);
+    EXPECT_EQ(config.control_socket, "/run/guideway/dataplane.sock");
+}
+
+TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
+    const auto loaded = parse_dataplane_config(file_with(""), "x.cfg");
+    ASSERT_TRUE(loaded.config) << loaded.report;
+    EXPECT_EQ(loaded.config->ports[0].mtu, 1500);
+    EXPECT_EQ(loaded.config->timeouts.tcp_established, 7440U);
+    EXPECT_EQ(loaded.config->memory.huge_pages, HugePages::automatic);
+    EXPECT_EQ(loaded.config->refusals_per_second, 1000U);
+}
+
+TEST(DataplaneConfig, ReadsEveryField) {
+    const auto loaded = parse_dataplane_config(
+        file_with("mtu = 9000; driver = \"af_packet\"; routes = ( { to = \"0.0.0.0/0\"; via = \"192.0.2.254\"; } );",
+                  "snat_addresses = [ \"10.0.2.100\" ]; workers = 2; cores = [ 0, 1 ]; idle = \"busy\";"
+                  "memory: { huge_pages = \"never\"; megabytes = 512; }; flows: { ipv4 = 2048; ipv6 = 1024; };"
+                  "limits: { services = 10; backends = 20; }; timeouts: { udp = 30; }; refusals_per_second = 0;"
+                  "control_socket = \"/tmp/s\"; state_file = \"/tmp/f\"; log: { level = \"debug\"; };"),
+        "x.cfg");
+    ASSERT_TRUE(loaded.config) << loaded.report;
+    const DataplaneConfig& config = *loaded.config;
+    EXPECT_EQ(config.ports[0].mtu, 9000);
+    EXPECT_EQ(config.ports[0].driver, InterfaceDriver::af_packet);
+    ASSERT_EQ(config.ports[0].routes.size(), 1U);
+    EXPECT_EQ(config.ports[0].routes[0].to.length, 0);
+    EXPECT_EQ(config.ports[0].routes[0].via.to_string(), "192.0.2.254");
+    EXPECT_EQ(config.workers.count, 2U);
+    EXPECT_EQ(config.workers.cores, (std::vector<std::uint32_t>{0, 1}));
+    EXPECT_EQ(config.workers.idle, Idle::busy);
+    EXPECT_EQ(config.memory.huge_pages, HugePages::never);
+    EXPECT_EQ(config.memory.megabytes, 512U);
+    EXPECT_EQ(config.flows_ipv4, 2048U);
+    EXPECT_EQ(config.limit_services, 10U);
+    EXPECT_EQ(config.limit_backends, 20U);
+    EXPECT_EQ(config.timeouts.udp, 30U);
+    EXPECT_EQ(config.refusals_per_second, 0U);
+    EXPECT_EQ(config.control_socket, "/tmp/s");
+    EXPECT_EQ(config.log_level, "debug");
+}
+
+TEST(DataplaneConfig, TheControlPlanesSectionIsAnotherProgramsMatter) {
+    EXPECT_EQ(report_of(file_with("") + "controlplane: { anything = 7; };\n"), "");
+    const std::string report = report_of(file_with("") + "control: { anything = 7; };\n");
+    EXPECT_NE(report.find("x.cfg:10: control: "), std::string::npos) << report;
+}
+
+struct Wrong {
+    const char* name;
+    const char* port_extra;
+    const char* dataplane_extra;
+    const char* place;     ///< file, line and field
+    const char* contains;  ///< of the message
+};
+
+class WrongConfig : public ::testing::TestWithParam<Wrong> {};
+
+TEST_P(WrongConfig, IsNamedWithLineFieldAndWhatIsAllowed) {
+    const std::string report = report_of(file_with(GetParam().port_extra, GetParam().dataplane_extra));
+    EXPECT_NE(report.find(GetParam().place), std::string::npos) << report;
+    EXPECT_NE(report.find(GetParam().contains), std::string::npos) << report;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, WrongConfig,
+    ::testing::Values(
+        Wrong{"mtu", "mtu = 70000;", "", "x.cfg:6: dataplane.ports[0].mtu: ", "found 70000, allowed 1280..9000"},
+        Wrong{"driver", "driver = \"dpdk\";", "", "x.cfg:6: dataplane.ports[0].driver: ", "found \"dpdk\""},
+        Wrong{"two_devices", "pci = \"0000:03:00.0\";", "", "x.cfg:6: dataplane.ports[0].pci: ", "exactly one of"},
+        Wrong{"pci", "pci = \"3:0\";", "", "x.cfg:6: dataplane.ports[0].pci: ", "PCI address"},
+        Wrong{"unknown_key", "adresses = [];", "", "x.cfg:6: dataplane.ports[0].adresses: ", "addresses"},
+        Wrong{"route_prefix", "routes = ( { to = \"10.0.0.1/8\"; via = \"192.0.2.2\"; } );", "",
+              "x.cfg:6: dataplane.ports[0].routes[0].to: ", "without host bits"},
+        Wrong{"route_family", "routes = ( { to = \"::/0\"; via = \"192.0.2.2\"; } );", "",
+              "x.cfg:6: dataplane.ports[0].routes[0].via: ", "family"},
+        Wrong{"route_away", "routes = ( { to = \"0.0.0.0/0\"; via = \"198.51.100.1\"; } );", "",
+              "x.cfg:6: dataplane.ports[0].routes[0].via: ", "within the port's own prefixes"},
+        Wrong{"snat_text", "", "snat_addresses = [ \"10.0.2.100/24\" ];",
+              "x.cfg:8: dataplane.snat_addresses[0]: ", "unicast IPv4 or IPv6"},
+        Wrong{"snat_multicast", "", "snat_addresses = [ \"224.0.0.1\" ];",
+              "x.cfg:8: dataplane.snat_addresses[0]: ", "unicast"},
+        Wrong{"snat_twice", "", "snat_addresses = [ \"10.0.2.9\", \"10.0.2.9\" ];",
+              "x.cfg:8: dataplane.snat_addresses[1]: ", "twice"},
+        Wrong{"snat_of_port", "", "snat_addresses = [ \"192.0.2.1\" ];",
+              "x.cfg:8: dataplane.snat_addresses[0]: ", "port \"client0\""},
+        Wrong{"workers", "", "workers = 17;", "x.cfg:8: dataplane.workers: ", "found 17, allowed 1..16"},
+        Wrong{"cores", "", "workers = 2; cores = [ 0 ];",
+              "x.cfg:8: dataplane.cores: ", "one for each of the 2 workers"},
+        Wrong{"idle", "", "idle = \"lazy\";", "x.cfg:8: dataplane.idle: ", "found \"lazy\""},
+        Wrong{"huge", "", "memory: { huge_pages = \"yes\"; };", "x.cfg:8: dataplane.memory.huge_pages: ", "require"},
+        Wrong{"megabytes", "", "memory: { megabytes = 1; };", "x.cfg:8: dataplane.memory.megabytes: ", "found 1"},
+        Wrong{"flows", "", "flows: { ipv4 = 5; };", "x.cfg:8: dataplane.flows.ipv4: ", "found 5"},
+        Wrong{"limits", "", "limits: { services = 70000; };", "x.cfg:8: dataplane.limits.services: ", "1..65535"},
+        Wrong{"timeout", "", "timeouts: { udp = 0; };", "x.cfg:8: dataplane.timeouts.udp: ", "found 0"},
+        Wrong{"socket", "", "control_socket = \"run/x\";", "x.cfg:8: dataplane.control_socket: ", "absolute path"},
+        Wrong{"level", "", "log: { level = \"loud\"; };", "x.cfg:8: dataplane.log.level: ", "found \"loud\""},
+        Wrong{"type", "", "workers = \"two\";", "x.cfg:8: dataplane.workers: ", "two"}),
+    [](const auto& wrong) { return wrong.param.name; });
+
+TEST(DataplaneConfig, NamesAllMistakesAtOnce) {
+    const std::string report = report_of(file_with("mtu = 1;", "workers = 0; idle = \"x\";"));
+    EXPECT_NE(report.find("ports[0].mtu"), std::string::npos);
+    EXPECT_NE(report.find("dataplane.workers"), std::string::npos);
+    EXPECT_NE(report.find("dataplane.idle"), std::string::npos);
+}
+
+TEST(DataplaneConfig, PortsAreToldApart) {
+    const std::string two =
+        "dataplane: { ports = ( { name = \"a\"; interface = \"eth1\"; addresses = [\"192.0.2.1/24\"]; },\n"
+        " { name = \"a\"; interface = \"eth1\"; addresses = [\"192.0.2.1/24\"]; } ); };";
+    const std::string report = report_of(two);
+    EXPECT_NE(report.find("x.cfg:2: dataplane.ports[1].name: found \"a\" twice"), std::string::npos) << report;
+    EXPECT_NE(report.find("dataplane.ports[1].interface: "), std::string::npos) << report;
+    EXPECT_NE(report.find("dataplane.ports[1].addresses: "), std::string::npos) << report;
+}
+
+TEST(DataplaneConfig, APortNeedsANameThatFitsItsTwinAndADevice) {
+    const std::string report = report_of("dataplane: { ports = ( { name = \"thirteenchars\"; } ); };");
+    EXPECT_NE(report.find("dataplane.ports[0].name: "), std::string::npos) << report;
+    EXPECT_NE(report.find("dataplane.ports[0].interface: missing"), std::string::npos) << report;
+}
+
+TEST(DataplaneConfig, AFileThatIsNotThereIsNamed) {
+    const auto loaded = load_dataplane_config("/nowhere/guideway.cfg");
+    EXPECT_FALSE(loaded.config);
+    EXPECT_NE(loaded.report.find("/nowhere/guideway.cfg"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace guideway::config

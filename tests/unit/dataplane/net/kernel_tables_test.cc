@@ -1,0 +1,291 @@
+#include "dataplane/net/kernel_tables.h"
+
+#include <algorithm>
+#include <cstring>
+#include <linux/if.h>
+#include <linux/neighbour.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <string>
+#include <sys/socket.h>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace guideway::net {
+namespace {
+
+using snapshot::MacAddress;
+using snapshot::NextHopResult;
+
+constexpr unsigned kClientTwin = 7;  // ifindex of port 0's twin
+constexpr unsigned kNodeTwin = 9;    // ifindex of port 1's twin
+constexpr MacAddress kClientMac{2, 0, 0, 0, 0, 1};
+constexpr MacAddress kNodeMac{2, 0, 0, 0, 0, 2};
+
+IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
+IpPrefix net_of(const std::string& text) { return *IpPrefix::parse(text); }
+
+/// A message as the kernel sends it: header, body, attributes.
+class Message {
+  public:
+    template <class Body>
+    Message(std::uint16_t type, const Body& body, std::uint16_t flags = 0) : bytes_(NLMSG_LENGTH(sizeof body)) {
+        nlmsghdr header{};
+        header.nlmsg_type = type;
+        header.nlmsg_flags = flags;
+        std::memcpy(bytes_.data(), &header, sizeof header);
+        std::memcpy(bytes_.data() + NLMSG_LENGTH(0), &body, sizeof body);
+    }
+    Message& with(std::uint16_t type, const void* data, std::size_t size) {
+        bytes_.resize(NLMSG_ALIGN(bytes_.size()));
+        const rtattr head{static_cast<std::uint16_t>(RTA_LENGTH(size)), type};
+        const auto* start = reinterpret_cast<const std::uint8_t*>(&head);
+        bytes_.insert(bytes_.end(), start, start + sizeof head);
+        const auto* content = static_cast<const std::uint8_t*>(data);
+        bytes_.insert(bytes_.end(), content, content + size);
+        return *this;
+    }
+    Message& with(std::uint16_t type, const IpAddress& address) {
+        return with(type, address.bytes.data(), address.bits() / 8);
+    }
+    Message& with(std::uint16_t type, std::uint32_t value) { return with(type, &value, sizeof value); }
+    Message& with(std::uint16_t type, const MacAddress& mac) { return with(type, mac.data(), mac.size()); }
+    const std::vector<std::uint8_t>& bytes() const { return bytes_; }
+    void send(KernelTables& tables, std::size_t length) {
+        const auto size = static_cast<std::uint32_t>(length);
+        std::memcpy(bytes_.data(), &size, sizeof size);
+        std::vector<nlmsghdr> aligned(bytes_.size() / sizeof(nlmsghdr) + 1);
+        std::memcpy(aligned.data(), bytes_.data(), bytes_.size());
+        tables.apply(aligned.front());
+    }
+    void send(KernelTables& tables) { send(tables, bytes_.size()); }
+
+  private:
+    std::vector<std::uint8_t> bytes_;
+};
+
+unsigned char family(const IpAddress& address) { return address.is_v4() ? AF_INET : AF_INET6; }
+
+Message neighbour(unsigned ifindex, const std::string& address, std::uint16_t state, MacAddress mac,
+                  std::uint16_t type = RTM_NEWNEIGH) {
+    ndmsg body{};
+    body.ndm_family = family(ip(address));
+    body.ndm_ifindex = static_cast<int>(ifindex);
+    body.ndm_state = state;
+    return Message(type, body).with(NDA_DST, ip(address)).with(NDA_LLADDR, mac);
+}
+
+Message route(const std::string& prefix, unsigned ifindex, const std::string& via = "", std::uint32_t metric = 0,
+              std::uint16_t type = RTM_NEWROUTE, std::uint16_t flags = 0) {
+    const IpPrefix to = net_of(prefix);
+    rtmsg body{};
+    body.rtm_family = family(to.address);
+    body.rtm_dst_len = to.length;
+    body.rtm_table = RT_TABLE_MAIN;
+    body.rtm_type = RTN_UNICAST;
+    Message message(type, body, flags);
+    if (to.length > 0) message.with(RTA_DST, to.address);
+    message.with(RTA_OIF, std::uint32_t{ifindex});
+    if (!via.empty()) message.with(RTA_GATEWAY, ip(via));
+    if (metric != 0) message.with(RTA_PRIORITY, metric);
+    return message;
+}
+
+class KernelTablesTest : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        route("192.0.2.0/24", kClientTwin).send(tables);
+        route("10.0.2.0/24", kNodeTwin).send(tables);
+    }
+    KernelTables tables{{{kClientTwin, kClientMac, 1500}, {kNodeTwin, kNodeMac, 1400}}};
+};
+
+constexpr MacAddress kA{0, 0xaa, 0, 0, 0, 1};
+constexpr MacAddress kB{0, 0xbb, 0, 0, 0, 1};
+
+TEST_F(KernelTablesTest, AnOnLinkDestinationIsItsOwnNextHop) {
+    neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kA).send(tables);
+    const auto snapshot = tables.build();
+    ASSERT_NE(snapshot, nullptr);
+    const auto found = snapshot->lookup(ip("10.0.2.11"));
+    ASSERT_EQ(found.kind, NextHopResult::Kind::found);
+    const auto& hop = snapshot->next_hops[found.index];
+    EXPECT_EQ(hop.destination_mac, kA);
+    EXPECT_EQ(hop.source_mac, kNodeMac);
+    EXPECT_EQ(hop.port, 1);
+    EXPECT_TRUE(hop.usable);
+    EXPECT_EQ(snapshot->ports[1].mtu, 1400);
+}
+
+TEST_F(KernelTablesTest, AGatewayStandsForEverythingBehindItInBothFamilies) {
+    route("0.0.0.0/0", kClientTwin, "192.0.2.254").send(tables);
+    route("2001:db8:9::/48", kClientTwin, "fe80::1").send(tables);
+    neighbour(kClientTwin, "192.0.2.254", NUD_STALE, kA).send(tables);
+    neighbour(kClientTwin, "fe80::1", NUD_STALE, kB).send(tables);
+    const auto snapshot = tables.build();
+    ASSERT_EQ(snapshot->lookup(ip("198.51.100.7")).kind, NextHopResult::Kind::found);
+    EXPECT_EQ(snapshot->next_hops[snapshot->lookup(ip("198.51.100.7")).index].destination_mac, kA);
+    EXPECT_EQ(snapshot->next_hops[snapshot->lookup(ip("2001:db8:9::5")).index].destination_mac, kB);
+    EXPECT_EQ(tables.gateways().size(), 2U);
+}
+
+TEST_F(KernelTablesTest, AnUnresolvedNextHopNamesWhomToAsk) {
+    const auto result = tables.build()->lookup(ip("10.0.2.12"));
+    EXPECT_EQ(result.kind, NextHopResult::Kind::unresolved);
+    EXPECT_EQ(result.neighbour, (snapshot::NeighbourKey{1, ip("10.0.2.12")}));
+}
+
+TEST_F(KernelTablesTest, AChangeOfStateAloneIsNoNewSnapshot) {
+    neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kA).send(tables);
+    ASSERT_NE(tables.build(), nullptr);
+    neighbour(kNodeTwin, "10.0.2.11", NUD_STALE, kA).send(tables);
+    EXPECT_EQ(tables.build(), nullptr);
+    EXPECT_TRUE(tables.is_stale({1, ip("10.0.2.11")}));
+    neighbour(kNodeTwin, "10.0.2.11", NUD_PROBE, kA).send(tables);
+    EXPECT_EQ(tables.build(), nullptr);
+}
+
+TEST_F(KernelTablesTest, AnotherMacKeepsTheIndexAndMovesTheEpoch) {
+    neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kA).send(tables);
+    const auto before = tables.build();
+    neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kB).send(tables);
+    const auto after = tables.build();
+    ASSERT_NE(after, nullptr);
+    EXPECT_NE(after->epoch, before->epoch);
+    EXPECT_EQ(after->lookup(ip("10.0.2.11")).index, before->lookup(ip("10.0.2.11")).index);
+    EXPECT_EQ(after->next_hops[after->lookup(ip("10.0.2.11")).index].destination_mac, kB);
+}
+
+TEST_F(KernelTablesTest, ANewNeighbourDisturbsNobody) {
+    neighbour(kNodeTwin, "10.0.2.12", NUD_REACHABLE, kA).send(tables);
+    const auto before = tables.build();
+    neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kB).send(tables);  // sorts before the other
+    const auto after = tables.build();
+    ASSERT_NE(after, nullptr);
+    EXPECT_EQ(after->epoch, before->epoch);
+    EXPECT_EQ(after->lookup(ip("10.0.2.12")).index, before->lookup(ip("10.0.2.12")).index);
+}
+
+TEST_F(KernelTablesTest, AFailedNeighbourGoesAndItsIndexIsUsedAgainInAnotherEpoch) {
+    neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kA).send(tables);
+    const auto first = tables.build();
+    neighbour(kNodeTwin, "10.0.2.11", NUD_FAILED, kA).send(tables);
+    const auto gone = tables.build();
+    ASSERT_NE(gone, nullptr);
+    EXPECT_EQ(gone->lookup(ip("10.0.2.11")).kind, NextHopResult::Kind::unresolved);
+    EXPECT_NE(gone->epoch, first->epoch);
+    neighbour(kNodeTwin, "10.0.2.12", NUD_REACHABLE, kB).send(tables);
+    const auto reused = tables.build();
+    EXPECT_EQ(reused->lookup(ip("10.0.2.12")).index, first->lookup(ip("10.0.2.11")).index);
+    EXPECT_NE(reused->epoch, first->epoch);
+}
+
+TEST_F(KernelTablesTest, AMoreSpecificRouteAndALowerMetricWin) {
+    route("0.0.0.0/0", kClientTwin, "192.0.2.254", 100).send(tables);
+    route("0.0.0.0/0", kNodeTwin, "10.0.2.254", 50).send(tables);
+    route("203.0.113.0/24", kClientTwin, "192.0.2.253").send(tables);
+    const auto snapshot = tables.build();
+    EXPECT_EQ(snapshot->lookup(ip("198.51.100.1")).neighbour.address, ip("10.0.2.254"));
+    EXPECT_EQ(snapshot->lookup(ip("203.0.113.1")).neighbour.address, ip("192.0.2.253"));
+}
+
+TEST_F(KernelTablesTest, ARouteThatIsReplacedOrDeletedMovesTheEpoch) {
+    route("0.0.0.0/0", kClientTwin, "192.0.2.254").send(tables);
+    const auto first = tables.build();
+    route("0.0.0.0/0", kClientTwin, "192.0.2.253", 0, RTM_NEWROUTE, NLM_F_REPLACE).send(tables);
+    const auto second = tables.build();
+    ASSERT_NE(second, nullptr);
+    EXPECT_NE(second->epoch, first->epoch);
+    EXPECT_EQ(second->lookup(ip("198.51.100.1")).neighbour.address, ip("192.0.2.253"));
+    route("0.0.0.0/0", kClientTwin, "192.0.2.253", 0, RTM_DELROUTE).send(tables);
+    EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route);
+}
+
+TEST_F(KernelTablesTest, OfSeveralNextHopsTheFirstIsTaken) {
+    rtmsg body{};
+    body.rtm_family = AF_INET;
+    body.rtm_table = RT_TABLE_MAIN;
+    body.rtm_type = RTN_UNICAST;
+    std::vector<std::uint8_t> hops;
+    for (const char* via : {"192.0.2.250", "192.0.2.251"}) {
+        rtnexthop hop{};
+        hop.rtnh_ifindex = static_cast<int>(kClientTwin);
+        hop.rtnh_len = static_cast<std::uint16_t>(sizeof hop + RTA_LENGTH(4));
+        const rtattr head{RTA_LENGTH(4), RTA_GATEWAY};
+        const IpAddress gateway = ip(via);
+        const auto add = [&](const void* data, std::size_t size) {
+            const auto* bytes = static_cast<const std::uint8_t*>(data);
+            hops.insert(hops.end(), bytes, bytes + size);
+        };
+        add(&hop, sizeof hop);
+        add(&head, sizeof head);
+        add(gateway.bytes.data(), 4);
+    }
+    Message(RTM_NEWROUTE, body).with(RTA_MULTIPATH, hops.data(), hops.size()).send(tables);
+    EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).neighbour.address, ip("192.0.2.250"));
+}
+
+TEST_F(KernelTablesTest, OtherTablesInterfacesAndKindsAreNoneOfOurs) {
+    rtmsg body{};
+    body.rtm_family = AF_INET;
+    body.rtm_table = RT_TABLE_LOCAL;
+    body.rtm_type = RTN_UNICAST;
+    Message(RTM_NEWROUTE, body).with(RTA_OIF, std::uint32_t{kClientTwin}).send(tables);
+    body.rtm_table = RT_TABLE_MAIN;
+    body.rtm_type = RTN_BLACKHOLE;
+    Message(RTM_NEWROUTE, body).with(RTA_OIF, std::uint32_t{kClientTwin}).send(tables);
+    route("0.0.0.0/0", 55).send(tables);
+    neighbour(55, "10.0.2.11", NUD_REACHABLE, kA).send(tables);
+    neighbour(kNodeTwin, "10.0.2.11", NUD_INCOMPLETE, kA).send(tables);
+    const auto snapshot = tables.build();
+    EXPECT_EQ(snapshot->routes.size(), 2U);
+    EXPECT_TRUE(snapshot->neighbours.empty());
+}
+
+TEST_F(KernelTablesTest, ALinkThatGoesDownTakesItsRoutesAlong) {
+    ifinfomsg link{};
+    link.ifi_index = static_cast<int>(kNodeTwin);
+    link.ifi_flags = IFF_UP | IFF_RUNNING;
+    Message(RTM_NEWLINK, link).with(IFLA_MTU, std::uint32_t{1300}).send(tables);
+    const auto up = tables.build();
+    EXPECT_TRUE(up->ports[1].link_up);
+    EXPECT_FALSE(up->ports[0].link_up);
+    EXPECT_EQ(up->ports[1].mtu, 1300);
+    link.ifi_flags = 0;
+    Message(RTM_NEWLINK, link).send(tables);
+    const auto down = tables.build();
+    EXPECT_FALSE(down->ports[1].link_up);
+    EXPECT_EQ(down->lookup(ip("10.0.2.11")).kind, NextHopResult::Kind::no_route);
+}
+
+TEST_F(KernelTablesTest, AddressesOfTheTwinsAreFollowed) {
+    ifaddrmsg body{};
+    body.ifa_family = AF_INET;
+    body.ifa_prefixlen = 24;
+    body.ifa_index = kClientTwin;
+    Message(RTM_NEWADDR, body).with(IFA_LOCAL, ip("192.0.2.1")).send(tables);
+    EXPECT_EQ(tables.build()->ports[0].addresses, (std::vector<IpPrefix>{net_of("192.0.2.1/24")}));
+    Message(RTM_DELADDR, body).with(IFA_LOCAL, ip("192.0.2.1")).send(tables);
+    EXPECT_TRUE(tables.build()->ports[0].addresses.empty());
+}
+
+TEST_F(KernelTablesTest, ReadingEverythingAgainWithoutAChangeIsNoNewSnapshot) {
+    neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kA).send(tables);
+    ASSERT_NE(tables.build(), nullptr);
+    tables.clear();
+    SetUp();
+    neighbour(kNodeTwin, "10.0.2.11", NUD_STALE, kA).send(tables);
+    EXPECT_EQ(tables.build(), nullptr);
+}
+
+TEST_F(KernelTablesTest, CutMessagesAreIgnoredAtEveryLength) {
+    Message whole = neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kA);
+    for (std::size_t length = 0; length < whole.bytes().size(); ++length) whole.send(tables, length);
+    EXPECT_TRUE(tables.build()->neighbours.empty());
+    whole.send(tables);
+    EXPECT_EQ(tables.build()->neighbours.size(), 1U);
+}
+
+}  // namespace
+}  // namespace guideway::net
