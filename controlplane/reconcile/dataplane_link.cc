@@ -51,10 +51,13 @@ class DataplaneLink::Session {
         contract::Response& answer = std::get<contract::Response>(first);
         in_force_ = std::move(answer.state);
         generation_ = answer.generation;
-        link_.publish([&](LinkStatus& status) { status = {true, generation_, {}, 0, {}}; });
+        link_.publish([&](LinkStatus& status) { status = {true, generation_, 0, {}, 0, {}}; });
         for (;;) {
             const State desired = current();
             if (!desired || is_in_force(*desired)) {
+                if (desired) {
+                    link_.publish([&](LinkStatus& status) { status = {true, generation_, generation_, {}, 0, {}}; });
+                }
                 if (!link_.pause(std::chrono::milliseconds(-1), true)) return ended();
             } else if (desired->generation <= generation_) {
                 link_.on_ahead_(generation_);
@@ -85,11 +88,14 @@ class DataplaneLink::Session {
         if (response.ok && response.generation == desired->generation) {
             in_force_ = *desired;
             refused_ = nullptr;
-            link_.publish([&](LinkStatus& status) { status = {true, generation_, {}, 0, {}}; });
+            link_.publish([&](LinkStatus& status) { status = {true, generation_, generation_, {}, 0, {}}; });
         } else {
             refused_ = desired;
             link_.publish([&](LinkStatus& status) {
-                status = {true, generation_, sentence(response.faults), desired->generation, response.faults};
+                status.in_force = generation_;
+                status.error = sentence(response.faults);
+                status.refused_generation = desired->generation;
+                status.refusal = response.faults;
             });
         }
         return {};
@@ -153,9 +159,7 @@ LinkStatus DataplaneLink::status() const {
 
 bool DataplaneLink::wait_until_forwarding(std::uint64_t generation, std::chrono::milliseconds timeout) const {
     std::unique_lock lock(mutex_);
-    const auto there = [&] {
-        return status_.connected && status_.in_force >= generation && !status_.refused_generation;
-    };
+    const auto there = [&] { return status_.confirmed >= generation; };
     changed_.wait_until(lock, Clock::now() + timeout, [&] { return stopping_ || there(); });
     return there();
 }
@@ -180,11 +184,11 @@ void DataplaneLink::run() {
         {
             const std::lock_guard lock(mutex_);
             if (stopping_) return;
-            // A connection that worked begins the back-off anew.
-            backoff = status_.connected ? options_.first_backoff : std::min(backoff * 2, options_.longest_backoff);
+            if (status_.connected) backoff = options_.first_backoff;
         }
-        publish([&](LinkStatus& status) { status = {false, 0, why, 0, {}}; });
+        publish([&](LinkStatus& status) { status = {false, 0, 0, why, 0, {}}; });
         if (!pause(backoff, false)) return;
+        backoff = std::min(backoff * 2, options_.longest_backoff);
     }
 }
 

@@ -42,8 +42,9 @@ struct LinkOptions {
 
 struct LinkStatus {
     bool connected = false;
-    std::uint64_t in_force = 0;  ///< generation; 0: unknown
-    std::string error;           ///< why not connected, or the refusal in one line; empty when fine
+    std::uint64_t in_force = 0;   ///< generation in the dataplane; 0: unknown
+    std::uint64_t confirmed = 0;  ///< newest generation of ours known to be in force on this connection; 0: none
+    std::string error;            ///< why not connected, or the refusal in one line; empty when fine
     std::uint64_t refused_generation = 0;
     std::vector<contract::Fault> refusal;  ///< of the desired state, while it is refused
     friend bool operator==(const LinkStatus&, const LinkStatus&) = default;

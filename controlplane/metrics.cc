@@ -1,0 +1,289 @@
+#include "controlplane/metrics.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/metric_family.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+namespace guideway::controlplane {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+const prometheus::Histogram::BucketBoundaries kRequestBuckets{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                              0.25,  0.5,    1,     2.5,  5,     10};
+const prometheus::Histogram::BucketBoundaries kCommitBuckets{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                                             0.05,   0.1,   0.25,   0.5,   1,    2.5};
+
+/// A family that is filled at the scrape and left out while it has no series.
+class Filled {
+  public:
+    Filled(MetricType type, std::string name, std::string help) {
+        family_.type = type;
+        family_.name = std::move(name);
+        family_.help = std::move(help);
+    }
+    void add(Labels labels, double value) {
+        ClientMetric metric;
+        for (auto& [name, text] : labels) metric.label.push_back({std::move(name), std::move(text)});
+        (family_.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+        family_.metric.push_back(std::move(metric));
+    }
+    void add(Labels labels, std::uint64_t value) { add(std::move(labels), static_cast<double>(value)); }
+    void into(std::vector<MetricFamily>& families) {
+        if (!family_.metric.empty()) families.push_back(std::move(family_));
+    }
+
+  private:
+    MetricFamily family_;
+};
+
+Labels with(Labels labels, std::string name, std::string value) {
+    labels.emplace_back(std::move(name), std::move(value));
+    return labels;
+}
+
+Labels labels_of(const contract::ServiceCounters& service) {
+    const std::size_t slash = service.name.find('/');
+    return {{"namespace", slash == std::string::npos ? "" : service.name.substr(0, slash)},
+            {"service", slash == std::string::npos ? service.name : service.name.substr(slash + 1)},
+            {"vip", service.vip.to_string()},
+            {"protocol", std::string(contract::to_string(service.protocol))},
+            {"port", std::to_string(service.port)}};
+}
+
+struct TrafficFamilies {
+    explicit TrafficFamilies(const std::string& of, const std::string& what)
+        : packets(MetricType::Counter, "guideway_" + of + "_packets_total",
+                  "Packets " + what + ", by direction as the client sees it: rx from the client, tx to it."),
+          bytes(MetricType::Counter, "guideway_" + of + "_bytes_total",
+                "Bytes of Ethernet frames " + what + ", by direction as the client sees it.") {}
+    void add(const Labels& labels, const contract::Traffic& traffic) {
+        packets.add(with(labels, "direction", "rx"), traffic.rx_packets);
+        packets.add(with(labels, "direction", "tx"), traffic.tx_packets);
+        bytes.add(with(labels, "direction", "rx"), traffic.rx_bytes);
+        bytes.add(with(labels, "direction", "tx"), traffic.tx_bytes);
+    }
+    void into(std::vector<MetricFamily>& families) {
+        packets.into(families);
+        bytes.into(families);
+    }
+    Filled packets;
+    Filled bytes;
+};
+
+void add_services(const contract::Counters& counters, std::vector<MetricFamily>& families) {
+    TrafficFamilies traffic("service", "forwarded for the service");
+    Filled connections(MetricType::Counter, "guideway_service_connections_total", "New connections of the service.");
+    Filled refused(MetricType::Counter, "guideway_service_refused_connections_total",
+                   "Connections refused: no backend, no free SNAT port, or the connection table is full.");
+    for (const contract::ServiceCounters& service : counters.services) {
+        const Labels labels = labels_of(service);
+        traffic.add(labels, service.traffic);
+        connections.add(labels, service.new_connections);
+        refused.add(labels, service.refused_connections);
+    }
+    traffic.into(families);
+    connections.into(families);
+    refused.into(families);
+}
+
+void add_backends(const contract::Counters& counters, std::vector<MetricFamily>& families) {
+    TrafficFamilies traffic("backend", "exchanged with the backend");
+    Filled connections(MetricType::Counter, "guideway_backend_connections_total",
+                       "New connections given to the backend.");
+    for (const contract::BackendCounters& backend : counters.backends) {
+        const Labels labels{{"backend_set", backend.backend_set},
+                            {"backend", backend.name},
+                            {"address", backend.address.to_string()},
+                            {"port", std::to_string(backend.port)}};
+        traffic.add(labels, backend.traffic);
+        connections.add(labels, backend.new_connections);
+    }
+    traffic.into(families);
+    connections.into(families);
+}
+
+void add_ports(const contract::Counters& counters, std::vector<MetricFamily>& families) {
+    Filled up(MetricType::Gauge, "guideway_port_up", "1 while the port has a link.");
+    Filled packets(MetricType::Counter, "guideway_port_packets_total",
+                   "Packets received (rx) and sent (tx) by the port.");
+    Filled bytes(MetricType::Counter, "guideway_port_bytes_total", "Bytes received (rx) and sent (tx) by the port.");
+    Filled errors(MetricType::Counter, "guideway_port_errors_total", "Packets the port could not receive or send.");
+    Filled missed(MetricType::Counter, "guideway_port_missed_packets_total",
+                  "Packets the port dropped because no worker took them in time.");
+    Filled kernel(MetricType::Counter, "guideway_port_kernel_packets_total",
+                  "Packets handed to the kernel (rx) and sent by it (tx) through the port's TAP twin.");
+    for (const contract::PortCounters& port : counters.ports) {
+        const Labels name{{"port", port.name}};
+        const Labels rx = with(name, "direction", "rx");
+        const Labels tx = with(name, "direction", "tx");
+        up.add(with(name, "driver", port.driver), std::uint64_t{port.link_up ? 1U : 0U});
+        packets.add(rx, port.rx_packets);
+        packets.add(tx, port.tx_packets);
+        bytes.add(rx, port.rx_bytes);
+        bytes.add(tx, port.tx_bytes);
+        errors.add(rx, port.rx_errors);
+        errors.add(tx, port.tx_errors);
+        missed.add(name, port.rx_missed);
+        kernel.add(rx, port.kernel_rx_packets);
+        kernel.add(tx, port.kernel_tx_packets);
+    }
+    for (Filled* family : {&up, &packets, &bytes, &errors, &missed, &kernel}) family->into(families);
+}
+
+void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& families) {
+    Filled packets(MetricType::Counter, "guideway_dataplane_packets_total",
+                   "Packets received (rx) and sent (tx) by the worker.");
+    Filled handed(MetricType::Counter, "guideway_dataplane_handed_over_packets_total",
+                  "Packets the worker gave to the one that owns their connection.");
+    Filled polls(MetricType::Counter, "guideway_dataplane_polls_total",
+                 "Polls of the worker, by whether they found a packet.");
+    Filled flows(MetricType::Gauge, "guideway_dataplane_flows", "Connections in the worker's table now.");
+    Filled capacity(MetricType::Gauge, "guideway_dataplane_flow_capacity", "Connections that fit the worker's table.");
+    Filled drops(MetricType::Counter, "guideway_dataplane_dropped_packets_total", "Packets dropped, by reason.");
+    for (const contract::WorkerCounters& worker : counters.workers) {
+        const Labels number{{"worker", std::to_string(worker.worker)}};
+        packets.add(with(number, "direction", "rx"), worker.rx_packets);
+        packets.add(with(number, "direction", "tx"), worker.tx_packets);
+        handed.add(number, worker.handed_over);
+        polls.add(with(number, "result", "empty"), worker.empty_polls);
+        polls.add(with(number, "result", "busy"), worker.polls - std::min(worker.polls, worker.empty_polls));
+        flows.add(with(number, "family", "ipv4"), worker.flows_ipv4);
+        flows.add(with(number, "family", "ipv6"), worker.flows_ipv6);
+        capacity.add(with(number, "family", "ipv4"), worker.flow_capacity_ipv4);
+        capacity.add(with(number, "family", "ipv6"), worker.flow_capacity_ipv6);
+        for (const contract::DropCounter& drop : worker.drops) {
+            drops.add(with(number, "reason", drop.reason), drop.packets);
+        }
+    }
+    for (Filled* family : {&packets, &handed, &polls, &flows, &capacity, &drops}) family->into(families);
+    Filled started(MetricType::Gauge, "guideway_dataplane_start_time_seconds",
+                   "Unix time at which the dataplane's counters began.");
+    started.add({}, counters.started_at_unix_seconds);
+    started.into(families);
+}
+
+void add_status(const MetricsSnapshot& snapshot, std::vector<MetricFamily>& families) {
+    const resources::SystemStatus& status = snapshot.status;
+    const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
+        Filled family(MetricType::Gauge, name, help);
+        family.add({}, value);
+        family.into(families);
+    };
+    Filled build(MetricType::Gauge, "guideway_build_info", "Version of the control plane; always 1.");
+    build.add({{"version", status.version}}, std::uint64_t{1});
+    build.into(families);
+    gauge("guideway_dataplane_up", "1 while the control plane is connected to the dataplane.",
+          status.dataplane_connected);
+    gauge("guideway_desired_generation", "Generation of the forwarding state that follows from the configuration.",
+          status.desired_generation);
+    if (snapshot.forwarding_known) {
+        gauge("guideway_forwarding_generation", "Generation of the forwarding state in force in the dataplane.",
+              status.forwarding_generation);
+    }
+    Filled balancers(MetricType::Gauge, "guideway_load_balancers",
+                     "Load balancers, by whether they have what they asked for.");
+    balancers.add({{"state", "allocated"}}, status.load_balancers - status.load_balancers_waiting);
+    balancers.add({{"state", "waiting"}}, status.load_balancers_waiting);
+    balancers.into(families);
+    Filled nodes(MetricType::Gauge, "guideway_nodes", "Nodes, by whether they get new connections.");
+    nodes.add({{"state", "active"}}, status.nodes - status.nodes_draining);
+    nodes.add({{"state", "draining"}}, status.nodes_draining);
+    nodes.into(families);
+    Filled addresses(MetricType::Gauge, "guideway_address_pool_addresses",
+                     "Addresses of the pool in all (total) and in use (allocated).");
+    for (const resources::AddressPool& pool : snapshot.pools) {
+        const auto add = [&](const char* family, std::uint64_t total, std::uint64_t allocated) {
+            if (total == 0 && allocated == 0) return;
+            const Labels labels{{"pool", pool.metadata.name}, {"family", family}};
+            addresses.add(with(labels, "state", "total"), total);
+            addresses.add(with(labels, "state", "allocated"), allocated);
+        };
+        add("ipv4", pool.status.ipv4_total, pool.status.ipv4_allocated);
+        add("ipv6", pool.status.ipv6_total, pool.status.ipv6_allocated);
+    }
+    addresses.into(families);
+}
+
+}  // namespace
+
+struct Metrics::Content {
+    // Before the families below: they register here.
+    prometheus::Registry registry;
+    prometheus::Family<prometheus::Histogram>& requests =
+        prometheus::BuildHistogram()
+            .Name("guideway_http_request_duration_seconds")
+            .Help("Time from a request's head to its answer, by method, route and status code.")
+            .Register(registry);
+    prometheus::Family<prometheus::Counter>& commit_failures =
+        prometheus::BuildCounter()
+            .Name("guideway_store_commit_failures_total")
+            .Help("Changes that the store did not take, by kind of failure; nothing of them took effect.")
+            .Register(registry);
+    prometheus::Histogram& commits = prometheus::BuildHistogram()
+                                         .Name("guideway_store_commit_duration_seconds")
+                                         .Help("Time until a change was durable in the store.")
+                                         .Register(registry)
+                                         .Add({}, kCommitBuckets);
+    prometheus::Gauge& stale = prometheus::BuildGauge()
+                                   .Name("guideway_address_pools_stale")
+                                   .Help("1 after a change of the address pools was refused, until one is taken.")
+                                   .Register(registry)
+                                   .Add({});
+};
+
+Metrics::Metrics() : content_(std::make_unique<Content>()) {
+    // Present from the start, so that an alert on their growth sees the first failure.
+    for (const char* kind : {"unavailable", "full", "read_only", "busy", "conflict", "corrupt"}) {
+        content_->commit_failures.Add({{"kind", kind}});
+    }
+}
+
+Metrics::~Metrics() = default;
+
+void Metrics::observe(std::string_view method, std::string_view route, int status, double seconds) {
+    // A client can invent methods; a label of theirs would grow without bound.
+    static constexpr std::array<std::string_view, 6> kMethods{"GET", "PUT", "DELETE", "POST", "PATCH", "HEAD"};
+    std::string known = "other";
+    for (const std::string_view one : kMethods) {
+        if (one == method) known = method;
+    }
+    content_->requests
+        .Add({{"method", std::move(known)}, {"route", std::string(route)}, {"code", std::to_string(status)}},
+             kRequestBuckets)
+        .Observe(seconds);
+}
+
+void Metrics::committed(double seconds) { content_->commits.Observe(seconds); }
+
+void Metrics::commit_failed(std::string_view kind) {
+    content_->commit_failures.Add({{"kind", std::string(kind)}}).Increment();
+}
+
+void Metrics::pools_refused(bool refused) { content_->stale.Set(refused ? 1 : 0); }
+
+std::string Metrics::text(const MetricsSnapshot& snapshot) const {
+    std::vector<MetricFamily> families = content_->registry.Collect();
+    std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });
+    add_status(snapshot, families);
+    if (snapshot.counters) {
+        add_services(*snapshot.counters, families);
+        add_backends(*snapshot.counters, families);
+        add_ports(*snapshot.counters, families);
+        add_workers(*snapshot.counters, families);
+    }
+    return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace guideway::controlplane

@@ -1,0 +1,52 @@
+// Metrics: what GET /metrics shows, by Prometheus' conventions (base units, _total for counters, HELP on each).
+//
+// Two kinds: what the control plane counts itself (requests, commits) lives in a registry; what is the dataplane's or the
+// manager's is turned into series at each scrape, so a service's series go away with the service. Labels are bounded by
+// what is configured: services, backends, ports, pools, workers, drop reasons, route templates.
+// Thread contract: any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/contract/counters.h"
+#include "api/resources/address_pool.h"
+#include "api/resources/status.h"
+#include "api/rest/server.h"
+
+namespace guideway::controlplane {
+
+/// Everything that a scrape shows besides the registry's own.
+struct MetricsSnapshot {
+    resources::SystemStatus status;
+    std::vector<resources::AddressPool> pools;
+    bool forwarding_known = false;               ///< the dataplane answers
+    std::optional<contract::Counters> counters;  ///< none: the dataplane does not answer
+};
+
+class Metrics final : public rest::RequestObserver {
+  public:
+    Metrics();
+    ~Metrics() override;
+    Metrics(const Metrics&) = delete;
+    Metrics& operator=(const Metrics&) = delete;
+
+    void observe(std::string_view method, std::string_view route, int status, double seconds) override;
+    void committed(double seconds);
+    void commit_failed(std::string_view kind);
+    /// A set of pools was refused; the last good one stays (ipam-rules 2).
+    void pools_refused(bool refused);
+
+    /// Text exposition format 0.0.4.
+    std::string text(const MetricsSnapshot& snapshot) const;
+
+  private:
+    struct Content;
+    std::unique_ptr<Content> content_;
+};
+
+}  // namespace guideway::controlplane
