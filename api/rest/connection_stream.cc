@@ -66,8 +66,9 @@ bool ConnectionStream::count(char byte) {
         head_done_ = !in_request_line_ && line_bytes_ == 0;
         in_request_line_ = false;
         line_bytes_ = 0;
-    } else if (byte != '\r') {
-        ++line_bytes_;
+    } else if (byte != '\r' && ++line_bytes_ > kMaxLineBytes) {
+        stop_ = Stop::head_too_large;
+        return false;
     }
     return true;
 }
@@ -92,6 +93,8 @@ ssize_t ConnectionStream::read(char* to, std::size_t size) {
 }
 
 ssize_t ConnectionStream::write(const char* from, std::size_t size) {
+    // A client that left in the middle of its request is not told that it did.
+    if (stop_ == Stop::closed) return -1;
     output_.append(from, size);
     wrote_ = true;
     return static_cast<ssize_t>(size);
@@ -112,7 +115,7 @@ bool ConnectionStream::flush() {
             break;
         }
     }
-    const bool all = sent == output_.size();
+    const bool all = sent == output_.size() && stop_ != Stop::closed;
     output_.clear();
     return all;
 }

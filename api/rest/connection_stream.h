@@ -56,6 +56,9 @@ class ConnectionStream : public httplib::Stream {
     /// Bytes a chunked body may take beside its content (sizes and line ends).
     static constexpr std::size_t kBodyFraming = 64 * 1024;
 
+    /// Of the request line or one header field; just below the library's own bound, which it answers as bad HTTP.
+    static constexpr unsigned kMaxLineBytes = 8000;
+
     bool wait_for(short events, Clock::time_point deadline) const;
     bool fill(Clock::time_point deadline);
     bool count(char byte);

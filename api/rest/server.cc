@@ -76,6 +76,7 @@ BodyFraming framing_of(const httplib::Request& request) {
     const std::size_t lengths = request.get_header_value_count("Content-Length");
     const std::size_t encodings = request.get_header_value_count("Transfer-Encoding");
     if (lengths + encodings > 1) {
+        framing.present = true;
         framing.error = "Content-Length and Transfer-Encoding: at most one of them, once";
     } else if (encodings == 1) {
         framing.present = framing.chunked = true;
@@ -271,13 +272,13 @@ bool Server::Engine::answer_early(const httplib::Request& request, httplib::Resp
 }
 
 void Server::Engine::answered(const std::string& method, int status) {
-    if (t_serving == nullptr) return;
-    t_serving->stream->flush();
+    if (t_serving == nullptr || !t_serving->stream->flush()) return;
     const double seconds = std::chrono::duration<double>(Clock::now() - t_serving->head_read).count();
     const double worked = std::max(0.0, seconds - t_serving->waited_seconds);
-    spdlog::debug("request method={} route={} status={} seconds={:.6f}", method.empty() ? "-" : method,
-                  t_serving->route, status, worked);
-    if (observer_ != nullptr) observer_->observe(method.empty() ? "other" : method, t_serving->route, status, worked);
+    // Only methods that the library knows: what anybody may write must not become a label.
+    const std::string_view label = t_serving->request == nullptr ? "other" : std::string_view(method);
+    spdlog::debug("request method={} route={} status={} seconds={:.6f}", label, t_serving->route, status, worked);
+    if (observer_ != nullptr) observer_->observe(label, t_serving->route, status, worked);
 }
 
 bool Server::Engine::serve_request(Connection& connection, ConnectionStream& stream, bool last) {
@@ -306,7 +307,9 @@ bool Server::Engine::serve_request(Connection& connection, ConnectionStream& str
     }
     const bool sent = stream.flush();
     t_serving = nullptr;
-    const bool close = serving.close || !answered_well || stop != ConnectionStream::Stop::none;
+    // Where the request was not understood, the next one's beginning is not known.
+    const bool understood = serving.request != nullptr && answered_well && stop == ConnectionStream::Stop::none;
+    const bool close = serving.close || !understood;
     if (sent && close && stop != ConnectionStream::Stop::closed) {
         enter(connection, State::reading);
         stream.linger();

@@ -34,7 +34,7 @@ struct ServerOptions {
     std::size_t max_connections = 256;
     /// Requests with `?wait=` under way at once; further ones get 503.
     std::size_t max_waiting_requests = 64;
-    /// Request line and headers together (431 beyond; one line: 8 KiB, 414 for the request line).
+    /// Request line and headers together; one line of them: 8000 bytes. Beyond: 414 in the request line, else 431.
     std::size_t max_head_bytes = 32 * 1024;
     std::size_t max_body_bytes = 1024 * 1024;
     std::size_t max_requests_per_connection = 10'000;

@@ -1,5 +1,6 @@
 #include "api/rest/server.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <atomic>
 #include <chrono>
@@ -53,6 +54,11 @@ class RawClient {
             bytes.remove_prefix(static_cast<std::size_t>(sent));
         }
         return true;
+    }
+    /// Whether the server has closed it by now.
+    bool closed() const {
+        char byte = 0;
+        return ::recv(fd_, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
     }
     /// All until the server closes.
     std::string read_all() {
@@ -179,6 +185,8 @@ TEST_F(ServerTest, DeleteAnswers204WithoutBody) {
 TEST_F(ServerTest, EveryErrorIsAProblemDocument) {
     start();
     const std::string big(2'000'000, 'x');
+    std::string many_fields;
+    for (int i = 0; i < 10'000; ++i) many_fields += "X: y\r\n";
     const struct {
         std::string request;
         int status;
@@ -202,14 +210,16 @@ TEST_F(ServerTest, EveryErrorIsAProblemDocument) {
          400},
         {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 414},
         {std::string(100'000, 'a'), 414},
-        {get("/healthz", "X: " + std::string(9000, 'a') + "\r\n"), 400},
-        {get("/healthz", std::string(20'000, 'a') + ": b\r\nY: " + std::string(20'000, 'b') + "\r\n"), 431},
+        {get("/healthz", "X: " + std::string(9000, 'a') + "\r\n"), 431},
+        {get("/healthz", many_fields), 431},
     };
     for (const auto& one : cases) {
         const std::string answer = ask(one.request);
         EXPECT_EQ(status_of(answer), one.status) << one.request.substr(0, 120) << "\n" << answer;
         EXPECT_NE(answer.find("Content-Type: application/problem+json"), std::string::npos) << answer;
-        EXPECT_EQ(body_of(answer).value("status", 0), one.status) << answer;
+        const nlohmann::json problem = body_of(answer);
+        ASSERT_TRUE(problem.is_object()) << one.request.substr(0, 120) << "\n" << answer;
+        EXPECT_EQ(problem.value("status", 0), one.status) << answer;
     }
 }
 
@@ -282,8 +292,9 @@ TEST_F(ServerTest, SlowClientsDoNotKeepAnotherFromItsAnswer) {
         ASSERT_TRUE(slow.back().send("GET /v1/nodes HTTP/1.1\r\nHost: loc"));
     }
     for (int i = 0; i < 5; ++i) EXPECT_EQ(status_of(ask(get_and_close("/healthz"))), 200);
-    // One of those that were closed for it was the first; the last is still there and may finish.
-    EXPECT_EQ(slow.front().read_all(), "");
+    // Some were closed for it; the youngest is still there and may finish.
+    EXPECT_TRUE(std::any_of(slow.begin(), slow.end(), [](const RawClient& client) { return client.closed(); }));
+    EXPECT_FALSE(slow.back().closed());
     ASSERT_TRUE(slow.back().send("alhost\r\nConnection: close\r\n\r\n"));
     EXPECT_EQ(status_of(slow.back().read_all()), 200);
 }
