@@ -45,7 +45,7 @@ class MaglevTable {
     static constexpr std::size_t kMaxBackends = 65535;  ///< indices 0..65534
 
     /// `size` must be prime (see size_for). At most kMaxBackends backends: null otherwise. Without a backend of
-    /// positive weight the table is empty and lookup() yields kNoBackend.
+    /// positive weight the table is empty: one slot, and lookup() always yields kNoBackend.
     static std::shared_ptr<const MaglevTable> build(std::span<const MaglevBackend> backends, std::uint32_t size);
 
     /// A prime of at least 100 slots for each backend, at least 65537: then the shares differ by at most about 1 %.
