@@ -13,7 +13,7 @@
 //
 // Example:
 //     rest::Server server(manager, {}, &metrics);
-//     const rest::Started started = server.start("127.0.0.1", 8080);
+//     const rest::Started started = server.start("127.0.0.1", 8870);
 //     if (!started.ok()) { spdlog::critical(started.error); return 1; }
 //     ...                      // until SIGTERM
 //     server.stop();           // in-flight requests are answered, then it returns
@@ -57,7 +57,7 @@ class RequestObserver {
 
 struct Started {
     std::uint16_t port = 0;  ///< the port in use: that of the call, or the one the kernel chose for 0
-    std::string error;       ///< empty: started. "address in use: 127.0.0.1:8080", ...
+    std::string error;       ///< empty: started. "address in use: 127.0.0.1:8870", ...
     bool ok() const { return error.empty(); }
 };
 

@@ -1,0 +1,439 @@
+"""The REST server against api/openapi.yaml, the contract: a real control plane, without a dataplane, on a free loopback port.
+
+Both ways: what the document promises is served (each path, method, example, status and schema), and what is served is promised (no
+answer without a documented status, content type and schema; no other method or path).
+"""
+import copy
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.parse
+
+import jsonschema
+import pytest
+import requests
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / os.environ.get("GUIDEWAY_BUILD", "build")
+PROGRAM = BUILD / "controlplane" / "guideway-controlplane"
+DOCUMENT = yaml.safe_load((ROOT / "api" / "openapi.yaml").read_text())
+METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
+OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in METHODS if method in item]
+START_SECONDS = 30
+NO_DATAPLANE = {"/v1/explain", "/v1/counters"}  # 503 here, as nobody is there to answer
+
+
+def resolved(node):
+    """`node`, or what its $ref means (within the document)."""
+    while "$ref" in node:
+        target = DOCUMENT
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        node = target
+    return node
+
+
+def operation(path, method):
+    return DOCUMENT["paths"][path][method]
+
+
+def parameters(path, method):
+    return [resolved(one) for one in DOCUMENT["paths"][path].get("parameters", []) + operation(path, method).get("parameters", [])]
+
+
+def validator(schema):
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": DOCUMENT["components"], **schema}
+    return jsonschema.Draft202012Validator(whole)
+
+
+def template_of(path):
+    """The documented path that a concrete one is an instance of."""
+    path = path.split("?")[0]
+    for template in DOCUMENT["paths"]:
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
+            return template
+    return None
+
+
+class Server:
+    def __init__(self, url):
+        self.url = url
+
+    def ask(self, method, path, check=True, **options):
+        """The answer, after holding it against the document."""
+        answer = requests.request(method, self.url + path, timeout=20, **options)
+        if check:
+            self.hold(method, path, answer)
+        return answer
+
+    @staticmethod
+    def hold(method, path, answer):
+        where = f"{method} {path} -> {answer.status_code}: {answer.text[:500]}"
+        template = template_of(path)
+        if template is None or method.lower() not in DOCUMENT["paths"][template]:
+            assert answer.status_code in (400, 404, 405), f"not documented, but served: {where}"
+            Server.hold_body(DOCUMENT["components"]["responses"]["NotFound"], answer, where)
+            return
+        documented = operation(template, method.lower())["responses"]
+        assert str(answer.status_code) in documented, f"status not documented: {where}"
+        response = resolved(documented[str(answer.status_code)])
+        for name, header in response.get("headers", {}).items():
+            header = resolved(header)
+            if name in answer.headers:
+                validator(header["schema"]).validate(answer.headers[name])
+            else:
+                assert not header.get("required"), f"no {name}: {where}"
+        for name in ("ETag", "Guideway-Forwarding"):
+            assert name not in answer.headers or name in response.get("headers", {}), f"{name} not documented: {where}"
+        Server.hold_body(response, answer, where)
+
+    @staticmethod
+    def hold_body(response, answer, where):
+        if "content" not in response:
+            assert answer.content == b"", f"a body where none is documented: {where}"
+            return
+        kind = answer.headers["Content-Type"].split(";")[0].strip()
+        assert kind in response["content"], f"content type {kind} not documented: {where}"
+        body = answer.json() if kind.endswith("json") else answer.text
+        errors = list(validator(response["content"][kind]["schema"]).iter_errors(body))
+        assert not errors, f"{where}\n" + "\n".join(f"{one.json_path}: {one.message}" for one in errors)
+        if kind == "application/problem+json":
+            assert body["status"] == answer.status_code, where
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    if not PROGRAM.exists():
+        pytest.fail(f"{PROGRAM} is not built: meson setup build && ninja -C build")
+    folder = tmp_path_factory.mktemp("contract")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = folder / "guideway.cfg"
+    config.write_text(f"""controlplane = {{
+    listen = "127.0.0.1:{port}";
+    store = "{folder}/guideway.db";
+    dataplane_socket = "{folder}/dataplane.sock";
+}};
+""")
+    log = open(folder / "log", "w+")
+    process = subprocess.Popen([PROGRAM, "--config", config], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        end = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                if requests.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200:
+                    break
+            except requests.ConnectionError:
+                pass
+            assert process.poll() is None and time.monotonic() < end, "no start:\n" + (folder / "log").read_text()
+            time.sleep(0.02)
+        yield Server(f"http://127.0.0.1:{port}")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, (folder / "log").read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+@pytest.fixture(autouse=True)
+def empty(server):
+    """Each test begins without objects."""
+    yield
+    for plural in ("load-balancers", "nodes", "address-pools"):
+        for one in server.ask("GET", f"/v1/{plural}").json()["items"]:
+            names = [one["metadata"][key] for key in ("namespace", "name") if key in one["metadata"]]
+            assert server.ask("DELETE", "/".join([f"/v1/{plural}", *names])).status_code == 204
+
+
+POOL = {"spec": {"addresses": ["203.0.113.0/28", "2001:db8:9::/120"]}}
+NODE = {"spec": {"addresses": ["10.0.2.11"]}}
+BALANCER = {"spec": {"ports": [{"protocol": "TCP", "port": 80, "nodePort": 30080}]}}
+KINDS = {"/v1/address-pools/a": POOL, "/v1/nodes/a": NODE, "/v1/load-balancers/default/a": BALANCER}
+
+
+def concrete(path, method):
+    """An instance of a documented path, made of the examples of its parameters."""
+    query = {}
+    for one in parameters(path, method):
+        if one["in"] == "path":
+            path = path.replace("{" + one["name"] + "}", str(one["example"]))
+        elif one["in"] == "query" and one.get("required"):
+            query[one["name"]] = one["example"]
+    return path + ("?" + urllib.parse.urlencode(query) if query else "")
+
+
+def examples(path, method):
+    content = operation(path, method).get("requestBody", {}).get("content", {}).get("application/json", {})
+    return {name: one["value"] for name, one in content.get("examples", {}).items()}
+
+
+def named(body, path):
+    """The example with its names, if it has any, replaced by those of the path it is sent to."""
+    body = copy.deepcopy(body)
+    parts = path.split("?")[0].split("/")
+    for key, value in (("name", parts[-1]), ("namespace", parts[-2])):
+        if key in body.get("metadata", {}):
+            body["metadata"][key] = value
+    return body
+
+
+def test_the_document_is_sound():
+    assert DOCUMENT["openapi"].startswith("3.1")
+    seen = set()
+    for path, method in OPERATIONS:
+        one = operation(path, method)
+        assert one["operationId"] not in seen
+        seen.add(one["operationId"])
+        assert one["summary"] and one["responses"]
+        names = re.findall(r"\{([^}]+)\}", path)
+        assert sorted(names) == sorted(p["name"] for p in parameters(path, method) if p["in"] == "path")
+        for response in one["responses"].values():
+            for content in resolved(response).get("content", {}).values():
+                jsonschema.Draft202012Validator.check_schema(content["schema"])
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+    def references(node):
+        if isinstance(node, dict):
+            if "$ref" in node:
+                resolved(node)
+            for child in node.values():
+                references(child)
+        elif isinstance(node, list):
+            for child in node:
+                references(child)
+    references(DOCUMENT)
+
+
+def test_the_documents_examples_agree_with_its_schemas():
+    for path, method in OPERATIONS:
+        body = operation(path, method).get("requestBody")
+        if body:
+            schema = body["content"]["application/json"]["schema"]
+            assert examples(path, method), f"{method} {path} has no example"
+            for value in examples(path, method).values():
+                validator(schema).validate(value)
+        for one in parameters(path, method):
+            assert "example" in one or one["name"] == "wait", one["name"]
+            validator(one["schema"]).validate(one["example"])
+
+
+@pytest.mark.parametrize("path, method", OPERATIONS, ids=[f"{method} {path}" for path, method in OPERATIONS])
+def test_each_documented_operation_is_served(server, path, method):
+    instance = concrete(path, method)
+    if method == "put":
+        for name, value in examples(path, method).items():
+            answer = server.ask("PUT", instance, json=named(value, instance))
+            assert answer.status_code in (200, 201), f"example {name} is refused: {answer.text}"
+            assert server.ask("DELETE", instance).status_code == 204
+        return
+    if method == "get" and "{" in path:
+        body = KINDS[next(one for one in KINDS if one.startswith(path.split("{")[0]))]
+        assert server.ask("PUT", instance, json=body).status_code == 201
+    answer = server.ask(method.upper(), instance)
+    wanted = (503,) if path in NO_DATAPLANE else (200, 204)
+    assert answer.status_code in wanted, answer.text
+    if method == "get":
+        head = server.ask("HEAD", instance, check=False)
+        assert head.status_code == answer.status_code and head.content == b""
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_no_other_method_is_served(server, path):
+    instance = concrete(path, next(method for method in METHODS if method in DOCUMENT["paths"][path]))
+    documented = {method.upper() for method in METHODS if method in DOCUMENT["paths"][path]} | {"HEAD"}
+    for method in {"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"} - documented:
+        answer = server.ask(method, instance)
+        assert answer.status_code == 405, f"{method} {instance}"
+        assert set(answer.headers["Allow"].split(", ")) == documented
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v2/nodes", "/v1/nodes/", "/v1/nodes/a/b", "/v1/load-balancers/a", "/v1/secrets",
+                                  "/metrics/x", "/debug", "/index.html"])
+def test_no_other_path_is_served(server, path):
+    for method in ("GET", "PUT", "DELETE"):
+        assert server.ask(method, path, json={} if method == "PUT" else None).status_code == 404
+
+
+@pytest.mark.parametrize("path", KINDS)
+def test_the_life_of_an_object(server, path):
+    assert server.ask("GET", path).status_code == 404
+    created = server.ask("PUT", path, json=KINDS[path])
+    assert created.status_code == 201
+    tag = created.headers["ETag"]
+    assert tag == '"' + created.json()["metadata"]["resourceVersion"] + '"'
+    again = server.ask("PUT", path, json=KINDS[path])
+    assert (again.status_code, again.headers["ETag"]) == (200, tag), "the same wish changes nothing"
+    got = server.ask("GET", path)
+    assert got.headers["ETag"] == tag
+    back = server.ask("PUT", path, json=got.json())
+    assert (back.status_code, back.headers["ETag"]) == (200, tag), "what GET answers can be PUT and changes nothing"
+    items = server.ask("GET", path.rsplit("/", 2 if "load-balancers" in path else 1)[0]).json()["items"]
+    assert items == [got.json()]
+
+    labelled = got.json()
+    labelled["metadata"]["labels"] = {"team": "shop"}
+    assert server.ask("PUT", path, json=labelled, headers={"If-Match": '"999999999"'}).status_code == 412
+    changed = server.ask("PUT", path, json=labelled, headers={"If-Match": tag})
+    assert changed.status_code == 200 and changed.headers["ETag"] != tag
+    assert changed.json()["metadata"]["labels"] == {"team": "shop"}
+    assert server.ask("DELETE", path, headers={"If-Match": tag}).status_code == 412
+    assert server.ask("DELETE", path, headers={"If-Match": changed.headers["ETag"]}).status_code == 204
+    assert server.ask("DELETE", path).status_code == 204
+    assert server.ask("GET", path).status_code == 404
+
+
+def test_lists_are_sorted_and_of_the_namespace_asked_for(server):
+    server.ask("PUT", "/v1/address-pools/a", json=POOL)
+    for key in ("b/y", "a/z", "b/x"):
+        server.ask("PUT", f"/v1/load-balancers/{key}", json=BALANCER)
+
+    def keys(query):
+        found = server.ask("GET", "/v1/load-balancers" + query).json()["items"]
+        return [f'{one["metadata"]["namespace"]}/{one["metadata"]["name"]}' for one in found]
+    assert keys("") == ["a/z", "b/x", "b/y"]
+    assert keys("?namespace=b") == ["b/x", "b/y"]
+    assert keys("?namespace=c") == []
+
+
+def test_an_address_is_given_before_the_answer(server):
+    server.ask("PUT", "/v1/address-pools/a", json=POOL)
+    wish = copy.deepcopy(BALANCER)
+    wish["spec"]["ipFamilyPolicy"] = "RequireDualStack"
+    given = server.ask("PUT", "/v1/load-balancers/default/a", json=wish).json()
+    families = ["IPv6" if ":" in one["ip"] else "IPv4" for one in given["status"]["ingress"]]
+    assert families == ["IPv4", "IPv6"]
+    pool = server.ask("GET", "/v1/address-pools/a").json()["status"]
+    assert pool["ipv4"]["allocated"] == 1 and pool["ipv6"]["allocated"] == 1
+
+
+def test_without_a_free_address_the_object_waits_and_says_so(server):
+    answer = server.ask("PUT", "/v1/load-balancers/default/a", json=BALANCER)
+    assert answer.status_code == 201
+    status = answer.json()["status"]
+    assert status["ingress"] == []
+    allocated = next(one for one in status["conditions"] if one["type"] == "Allocated")
+    assert allocated["status"] == "False" and allocated["reason"] and allocated["message"]
+    assert server.ask("GET", "/v1/status").json()["loadBalancers"] == {"total": 1, "waiting": 1}
+
+
+def test_waiting_without_a_dataplane_says_that_it_is_not_forwarding(server):
+    server.ask("PUT", "/v1/address-pools/a", json=POOL)
+    answer = server.ask("PUT", "/v1/load-balancers/default/a?wait=0", json=BALANCER)
+    assert (answer.status_code, answer.headers["Guideway-Forwarding"]) == (201, "false")
+    assert server.ask("GET", "/v1/status?wait=0").headers["Guideway-Forwarding"] == "false"
+
+
+def spoilt(base, pointer, value):
+    body = copy.deepcopy(base)
+    *parents, last = pointer.strip("/").split("/")
+    at = body
+    for part in parents:
+        at = at[int(part)] if isinstance(at, list) else at.setdefault(part, {})
+    at[last] = value
+    return body
+
+
+@pytest.mark.parametrize("path, pointer, value", [
+    ("/v1/nodes/a", "/spec/weight", 0),
+    ("/v1/nodes/a", "/spec/weight", 1.0),
+    ("/v1/nodes/a", "/spec/weight", "1"),
+    ("/v1/nodes/a", "/spec/drain", "yes"),
+    ("/v1/nodes/a", "/spec/surprise", 1),
+    ("/v1/nodes/a", "/spec/addresses", []),
+    ("/v1/nodes/a", "/metadata/name", "b"),
+    ("/v1/nodes/a", "/kind", "Pod"),
+    ("/v1/nodes/a", "/surprise", None),
+    ("/v1/address-pools/a", "/spec/addresses", []),
+    ("/v1/address-pools/a", "/spec/autoAssign", 1),
+    ("/v1/load-balancers/default/a", "/spec/ports", []),
+    ("/v1/load-balancers/default/a", "/spec/ports/0/port", 0),
+    ("/v1/load-balancers/default/a", "/spec/ports/0/nodePort", 65536),
+    ("/v1/load-balancers/default/a", "/spec/ports/0/protocol", "ICMP"),
+    ("/v1/load-balancers/default/a", "/spec/ipFamilyPolicy", "Dual"),
+    ("/v1/load-balancers/default/a", "/spec/idleTimeoutSeconds", -1),
+    ("/v1/load-balancers/default/a", "/metadata/namespace", "other"),
+])
+def test_a_bad_body_is_refused_at_its_pointer(server, path, pointer, value):
+    answer = server.ask("PUT", path, json=spoilt(KINDS[path], pointer, value))
+    assert answer.status_code == 400, answer.text
+    assert [one["field"] for one in answer.json()["faults"]] == [pointer]
+    assert server.ask("GET", path).status_code == 404, "nothing was made of it"
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "null", '{"spec": {"addresses": ["10.0.2.11"]}, "spec": {}}', '{"a": ' * 1000 + "1" + "}" * 1000,
+                                  '{"spec": NaN}', b'{"spec": "\xff"}'])
+def test_what_is_no_json_object_is_refused(server, body):
+    assert server.ask("PUT", "/v1/nodes/a", data=body, headers={"Content-Type": "application/json"}).status_code == 400
+
+
+def test_refusals_before_the_body_is_read(server):
+    for kind in ({"Content-Type": "text/plain"}, {"Content-Type": "application/x-www-form-urlencoded"}, {},
+                 {"Content-Type": "application/json", "Content-Encoding": "gzip"}):
+        assert server.ask("PUT", "/v1/nodes/a", data=json.dumps(NODE), headers=kind).status_code == 415
+    big = json.dumps({**NODE, "x": "y" * (1 << 20)})
+    assert server.ask("PUT", "/v1/nodes/a", data=big, headers={"Content-Type": "application/json"}).status_code == 413
+    for tag in ("1", "*", 'W/"1"', '"1", "2"'):
+        assert server.ask("PUT", "/v1/nodes/a", json=NODE, headers={"If-Match": tag}).status_code == 400
+    assert server.ask("PUT", "/v1/nodes/a", json=NODE, headers={"If-Match": '"1"'}).status_code == 412, "it does not exist"
+
+
+@pytest.mark.parametrize("path", [concrete(path, "get") for path, item in DOCUMENT["paths"].items() if "get" in item])
+def test_unknown_and_broken_queries_are_refused(server, path):
+    join = "&" if "?" in path else "?"
+    answer = server.ask("GET", f"{path}{join}surprise=1")
+    assert answer.status_code == 400
+    assert [one["field"] for one in answer.json()["faults"]] == ["?surprise"]
+    for wait in ("61", "-1", "x", ""):
+        assert server.ask("GET", f"{path}{join}wait={wait}").status_code == 400
+
+
+def raw(server, target):
+    """A GET whose target is sent as it is: (status, decoded problem)."""
+    address = urllib.parse.urlsplit(server.url)
+    client = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
+    try:
+        client.putrequest("GET", target, skip_accept_encoding=True)
+        client.endheaders()
+        answer = client.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("target", ["/v1/nodes/%00", "/v1/nodes/%zz", "/v1/nodes/%", "/v1/nodes/%ff", "/v1/nodes/%0a", "/v1/nodes/%2e%2e",
+                                    "/v1/nodes?a=%zz", "/v1/load-balancers?namespace=a&namespace=b"])
+def test_broken_targets_are_refused(server, target):
+    status, problem = raw(server, target)
+    assert status == 400
+    validator(DOCUMENT["components"]["schemas"]["Problem"]).validate(problem)
+
+
+def test_explain_names_each_fault_of_its_query(server):
+    answer = server.ask("GET", "/v1/explain?protocol=ICMP&source=x&source_port=0&destination=1&destination_port=65536")
+    assert [one["field"] for one in answer.json()["faults"]] == ["?protocol", "?source", "?source_port", "?destination", "?destination_port"]
+
+
+def test_every_documented_object_status_is_reached(server):
+    """So that the document does not promise what no one has seen: the statuses of changes, by the requests that bring them."""
+    seen = set()
+
+    def put(path, body, **headers):
+        seen.add(server.ask("PUT", path, json=body, headers=headers).status_code)
+    put("/v1/address-pools/a", POOL)
+    put("/v1/address-pools/a", POOL)
+    put("/v1/address-pools/b", POOL)  # overlaps
+    put("/v1/address-pools/c", {})
+    put("/v1/address-pools/a", POOL, **{"If-Match": '"999999"'})
+    assert {200, 201, 400, 412} <= seen
+    assert seen & {409, 422}, "overlapping pools are refused"
