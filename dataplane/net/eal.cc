@@ -126,12 +126,17 @@ Machine read_machine() {
 
 EalPlan plan_eal(const config::DataplaneConfig& config, const Machine& machine) {
     EalPlan plan;
-    plan.arguments = {"--in-memory", "--no-telemetry", "--log-level=lib.*:warning", "--log-level=pmd.*:warning"};
+    plan.arguments = {"--no-telemetry", "--log-level=lib.*:warning", "--log-level=pmd.*:warning"};
     plan_cores(config.workers, machine, plan);
     if (!plan.error) plan_memory(config.memory, machine, plan);
     if (plan.error) return plan;
     if (!drives_pci(config)) plan.arguments.insert(plan.arguments.end(), {"--no-pci", "--iova-mode=va"});
-    if (!plan.huge_pages) plan.arguments.emplace_back("--no-huge");
+    // Nothing on disk, so that several instances and namespaces do not meet; DPDK takes --in-memory with huge pages only.
+    if (plan.huge_pages) {
+        plan.arguments.emplace_back("--in-memory");
+    } else {
+        plan.arguments.insert(plan.arguments.end(), {"--no-huge", "--no-shconf"});
+    }
     plan.arguments.insert(plan.arguments.end(), {"-m", std::to_string(plan.megabytes)});
     return plan;
 }

@@ -123,7 +123,7 @@ void KernelTables::apply(const nlmsghdr& message) {
 }
 
 void KernelTables::apply_link(const nlmsghdr& message) {
-    const auto opened = open_message<ifinfomsg, IFLA_MTU + 1>(message);
+    const auto opened = open_message<ifinfomsg, IFLA_MAX + 1>(message);
     if (!opened) return;
     const auto& [link, attributes] = *opened;
     const auto port = port_of(link.ifi_index);
@@ -142,7 +142,7 @@ void KernelTables::apply_link(const nlmsghdr& message) {
 }
 
 void KernelTables::apply_address(const nlmsghdr& message) {
-    const auto opened = open_message<ifaddrmsg, IFA_LOCAL + 1>(message);
+    const auto opened = open_message<ifaddrmsg, IFA_MAX + 1>(message);
     if (!opened) return;
     const auto& [body, attributes] = *opened;
     const auto port = port_of(static_cast<int>(body.ifa_index));
@@ -163,7 +163,7 @@ void KernelTables::drop_route(const IpPrefix& prefix, std::uint32_t metric) {
 }
 
 void KernelTables::apply_route(const nlmsghdr& message) {
-    const auto opened = open_message<rtmsg, RTA_TABLE + 1>(message);
+    const auto opened = open_message<rtmsg, RTA_MAX + 1>(message);
     if (!opened) return;
     const auto& [route, attributes] = *opened;
     if ((route.rtm_flags & RTM_F_CLONED) != 0) return;
@@ -187,7 +187,7 @@ void KernelTables::apply_route(const nlmsghdr& message) {
         rtnexthop first;
         std::memcpy(&first, hops.data, sizeof first);
         if (first.rtnh_len < sizeof first || first.rtnh_len > hops.size) return;
-        const Attributes<RTA_TABLE + 1> inner(hops.data + sizeof first, first.rtnh_len - sizeof first);
+        const Attributes<RTA_MAX + 1> inner(hops.data + sizeof first, first.rtnh_len - sizeof first);
         ifindex = first.rtnh_ifindex;
         gateway = inner.address(RTA_GATEWAY, route.rtm_family);
     }
@@ -209,7 +209,7 @@ void KernelTables::apply_route(const nlmsghdr& message) {
 }
 
 void KernelTables::apply_neighbour(const nlmsghdr& message) {
-    const auto opened = open_message<ndmsg, NDA_LLADDR + 1>(message);
+    const auto opened = open_message<ndmsg, NDA_MAX + 1>(message);
     if (!opened) return;
     const auto& [body, attributes] = *opened;
     const auto port = port_of(body.ndm_ifindex);

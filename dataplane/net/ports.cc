@@ -4,7 +4,6 @@
 #include <bit>
 #include <cstring>
 
-#include <rte_bus_vdev.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -56,9 +55,9 @@ std::string af_packet_arguments(const std::string& interface, unsigned workers, 
            ",blocksz=" + std::to_string(block) + ",framecnt=" + std::to_string(kDescriptors) + ",qdisc_bypass=1";
 }
 
-std::string af_xdp_arguments(const std::string& interface, unsigned workers) {
+std::string af_xdp_arguments(const std::string& interface, unsigned queues) {
     // Busy polling of the socket would keep the kernel's softirq work waiting for a worker that sleeps.
-    return "iface=" + interface + ",start_queue=0,queue_count=" + std::to_string(workers) + ",busy_budget=0";
+    return "iface=" + interface + ",start_queue=0,queue_count=" + std::to_string(queues) + ",busy_budget=0";
 }
 
 Ports::Ports() = default;
@@ -117,7 +116,9 @@ std::optional<std::string> Ports::open_interface(const config::PortConfig& wante
                     "; a veth: ip link add ... numrxqueues " + std::to_string(workers_) + " numtxqueues " +
                     std::to_string(workers_) + ")";
         } else {
-            error = open_vdev("net_af_xdp_" + wanted.name, af_xdp_arguments(wanted.device, workers_), port);
+            // A socket for each queue there is: what comes in on a queue without one goes to the kernel.
+            port.rx_queues = static_cast<std::uint16_t>(queues);
+            error = open_vdev("net_af_xdp_" + wanted.name, af_xdp_arguments(wanted.device, queues), port);
         }
         if (!error) {
             port.driver = "af_xdp";
@@ -136,7 +137,7 @@ std::optional<std::string> Ports::open_interface(const config::PortConfig& wante
 }
 
 std::optional<std::string> Ports::open_vdev(const std::string& device, const std::string& arguments, Port& port) {
-    if (const int error = rte_vdev_init(device.c_str(), arguments.c_str()); error != 0) {
+    if (const int error = rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str()); error != 0) {
         return "DPDK could not make " + device + " (" + arguments + "): " + text_of(error);
     }
     port.vdev = device;
@@ -155,9 +156,10 @@ std::optional<std::string> Ports::configure(Port& port) {
     if (const int error = rte_eth_dev_info_get(port.ethdev, &info); error != 0)
         return "device information: " + text_of(error);
     port.driver = info.driver_name != nullptr ? info.driver_name : "";
-    port.tx_queues = static_cast<std::uint16_t>(workers_);
-    port.rx_queues = static_cast<std::uint16_t>(std::min<std::uint32_t>(workers_, info.max_rx_queues));
-    if (info.max_tx_queues < workers_) {
+    const std::uint32_t wanted = std::max<std::uint32_t>(port.rx_queues, workers_);
+    port.rx_queues = static_cast<std::uint16_t>(std::min<std::uint32_t>(wanted, info.max_rx_queues));
+    port.tx_queues = static_cast<std::uint16_t>(std::min<std::uint32_t>(wanted, info.max_tx_queues));
+    if (port.tx_queues < workers_) {
         return std::to_string(info.max_tx_queues) + " transmit queue(s), " + std::to_string(workers_) +
                " workers need one each";
     }
@@ -206,7 +208,7 @@ void Ports::remove(Port& port) {
         rte_eth_dev_stop(port.ethdev);
         rte_eth_dev_close(port.ethdev);
     }
-    if (!port.vdev.empty()) rte_vdev_uninit(port.vdev.c_str());
+    if (!port.vdev.empty()) rte_eal_hotplug_remove("vdev", port.vdev.c_str());
     port.vdev.clear();
 }
 
@@ -222,7 +224,10 @@ std::vector<worker::WorkerPort> Ports::for_worker(std::uint32_t worker) const {
     for (const Port& port : ports_) {
         worker::WorkerPort entry;
         entry.ethdev = port.ethdev;
-        entry.rx_queue = worker < port.rx_queues ? static_cast<std::uint16_t>(worker) : worker::kNoQueue;
+        const std::uint32_t first = (worker * port.rx_queues + workers_ - 1) / workers_;
+        const std::uint32_t end = ((worker + 1) * port.rx_queues + workers_ - 1) / workers_;
+        entry.rx_queue = first < end ? static_cast<std::uint16_t>(first) : worker::kNoQueue;
+        entry.rx_queue_count = static_cast<std::uint16_t>(end - first);
         entry.tx_queue = worker < port.tx_queues ? static_cast<std::uint16_t>(worker) : worker::kNoQueue;
         entry.unfinished_checksums_possible = port.software;
         entry.mac = port.mac;

@@ -1,4 +1,4 @@
-// Ports: the configured NICs as started ethdevs, one queue pair for each worker.
+// Ports: the configured NICs as started ethdevs, a transmit queue for each worker, receive queues shared out among them.
 //
 // Terms:
 //   port index   position in the configuration; everything above this module uses it, never the ethdev id.
@@ -50,7 +50,7 @@ rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& err
 
 /// Arguments of net_af_packet / net_af_xdp for an interface; pure.
 std::string af_packet_arguments(const std::string& interface, unsigned workers, std::uint16_t mtu);
-std::string af_xdp_arguments(const std::string& interface, unsigned workers);
+std::string af_xdp_arguments(const std::string& interface, unsigned queues);
 
 class Ports {
   public:

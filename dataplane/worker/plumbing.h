@@ -41,6 +41,7 @@ using ResolveQueue = SpscRing<snapshot::NeighbourKey, 256>;
 struct WorkerPort {
     std::uint16_t ethdev = 0;           ///< DPDK's port id
     std::uint16_t rx_queue = kNoQueue;  ///< kNoQueue: this worker receives nothing here
+    std::uint16_t rx_queue_count = 1;        ///< consecutive ones from rx_queue: a device may have more than there are workers
     std::uint16_t tx_queue = kNoQueue;  ///< kNoQueue: packets for this port end as tx_full
     bool unfinished_checksums_possible =
         false;                   ///< AF_PACKET / AF_XDP on veth: the peer may leave L4 checksums undone

@@ -1,0 +1,291 @@
+// guideway-dataplane: start in order, wait for a signal, stop in the reverse order.
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "dataplane/config/dataplane_config.h"
+#include "dataplane/control/control.h"
+#include "dataplane/control/line_server.h"
+#include "dataplane/net/eal.h"
+#include "dataplane/net/kernel_path.h"
+#include "dataplane/net/netlink.h"
+#include "dataplane/net/ports.h"
+#include "dataplane/net/privileges.h"
+#include "dataplane/observe/drop_reason.h"
+#include "dataplane/worker/runtime.h"
+
+namespace guideway {
+namespace {
+
+constexpr const char* kHelp =
+    "guideway-dataplane: forwards packets from service addresses to nodes.\n"
+    "\n"
+    "Takes the NICs named in the configuration, gives the kernel a TAP twin (gw-<port>) of each, loads the last\n"
+    "state from disk and forwards on it at once; the control plane sends newer ones over the control socket.\n"
+    "\n"
+    "  guideway-dataplane --config /etc/guideway/guideway.cfg --check-config    is the file right?\n"
+    "  guideway-dataplane --config /etc/guideway/guideway.cfg                   run, as root\n"
+    "  echo '{\"type\":\"status\"}' | socat - UNIX-CONNECT:/run/guideway/dataplane.sock   ask it\n"
+    "\n"
+    "SIGTERM or SIGINT stops it cleanly; the TAP twins stay, with their addresses.";
+
+struct Arguments {
+    std::string config = "/etc/guideway/guideway.cfg";
+    bool check_config = false;
+};
+
+void start_log(const std::string& level) {
+    auto logger = spdlog::stderr_logger_mt("dataplane");
+    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %n: %v");
+    logger->set_level(spdlog::level::from_str(level));
+    logger->flush_on(spdlog::level::debug);
+    spdlog::set_default_logger(std::move(logger));
+}
+
+/// Before any thread starts, so that all inherit it: signals come to wait_for_stop() alone.
+sigset_t block_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    return signals;
+}
+
+worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, const net::EalPlan& eal,
+                                         const net::Ports& ports, rte_mempool* pool) {
+    worker::RuntimeSettings settings;
+    settings.worker.idle.mode =
+        config.workers.idle == config::Idle::busy ? worker::IdleMode::busy : worker::IdleMode::adaptive;
+    const auto& timeouts = config.timeouts;
+    settings.worker.timeouts = {timeouts.tcp_opening,   timeouts.tcp_established,  timeouts.tcp_closing,
+                                timeouts.tcp_time_wait, timeouts.tcp_reset,        timeouts.udp,
+                                timeouts.sctp_opening,  timeouts.sctp_established, timeouts.sctp_closing};
+    settings.worker.capacity = {config.flows_ipv4, config.flows_ipv6, config.limit_services, config.limit_backends};
+    settings.worker.refusals_per_second = config.refusals_per_second;
+    settings.snat_addresses = config.snat_addresses;
+    settings.lcores = eal.lcores;
+    for (std::uint32_t worker = 0; worker < config.workers.count; ++worker)
+        settings.ports.push_back(ports.for_worker(worker));
+    settings.pool = pool;
+    return settings;
+}
+
+std::vector<std::pair<IpAddress, std::string>> own_addresses(const config::DataplaneConfig& config) {
+    std::vector<std::pair<IpAddress, std::string>> list;
+    for (const auto& address : config.snat_addresses) list.emplace_back(address, "a SNAT address");
+    for (const auto& port : config.ports) {
+        for (const auto& prefix : port.addresses)
+            list.emplace_back(prefix.address, "an address of port '" + port.name + "'");
+    }
+    return list;
+}
+
+/// The workers' counters with what only net/ knows: the devices and the kernel path.
+contract::Counters all_counters(const worker::Runtime& runtime, const net::Ports& ports,
+                                const net::KernelPath& kernel_path) {
+    contract::Counters counters = runtime.counters();
+    counters.ports = ports.counters();
+    std::uint64_t refused = 0;
+    std::uint64_t full = 0;
+    const auto paths = kernel_path.counts();
+    for (std::size_t port = 0; port < paths.size() && port < counters.ports.size(); ++port) {
+        counters.ports[port].kernel_rx_packets = paths[port].to_kernel;
+        counters.ports[port].kernel_tx_packets = paths[port].from_kernel;
+        refused += paths[port].refused;
+        full += paths[port].full;
+    }
+    // The kernel path's thread has no line of its own; worker 0 is its partner on the way from the kernel.
+    if (!counters.workers.empty()) {
+        for (auto& drop : counters.workers.front().drops) {
+            if (drop.reason == observe::to_string(observe::DropReason::kernel_path_refused)) drop.packets += refused;
+            if (drop.reason == observe::to_string(observe::DropReason::kernel_path_full)) drop.packets += full;
+        }
+    }
+    return counters;
+}
+
+/// Super-packets of a peer's offload do not fit a frame: said once when they begin, with the remedy.
+class OffloadWatch {
+  public:
+    explicit OffloadWatch(const net::Ports& ports) {
+        for (const auto& port : ports.all()) {
+            if (port.software) names_ += (names_.empty() ? "" : ", ") + port.name;
+        }
+    }
+    void look(const contract::Counters& counters) {
+        std::uint64_t now = 0;
+        for (const auto& worker : counters.workers) {
+            for (const auto& drop : worker.drops) {
+                if (drop.reason == observe::to_string(observe::DropReason::ip_truncated)) now += drop.packets;
+            }
+        }
+        if (now > seen_ && !names_.empty() && !warned_) {
+            spdlog::warn(
+                "{} frames shorter than their IP header says: does a peer of {} send super-packets? On the peer: "
+                "ethtool "
+                "-K PEER tx off sg off tso off gso off gro off",
+                now - seen_, names_);
+            warned_ = true;
+        }
+        if (now == seen_) warned_ = false;
+        seen_ = now;
+    }
+
+  private:
+    std::string names_;
+    std::uint64_t seen_ = 0;
+    bool warned_ = false;
+};
+
+void wait_for_stop(const sigset_t& signals, const std::function<void()>& each_time) {
+    const timespec period{10, 0};
+    for (;;) {
+        const int signal = sigtimedwait(&signals, nullptr, &period);
+        if (signal > 0) {
+            spdlog::info("{}: stopping", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+            return;
+        }
+        each_time();
+    }
+}
+
+int fail(const std::string& message) {
+    spdlog::error("{}", message);
+    return 1;
+}
+
+int run(const config::DataplaneConfig& config) {
+    const auto started_at =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+    const sigset_t signals = block_signals();
+    spdlog::info("guideway-dataplane {}", GUIDEWAY_VERSION);
+    if (const auto missing = net::missing_privileges()) return fail(*missing);
+
+    // DPDK
+    const net::EalPlan eal = net::plan_eal(config, net::read_machine());
+    if (eal.error) return fail(*eal.error);
+    for (const auto& warning : eal.warnings) spdlog::warn("{}", warning);
+    if (const auto error = net::start_eal(eal)) return fail(*error);
+    struct EalEnd {
+        ~EalEnd() { net::stop_eal(); }
+    } const eal_end;
+
+    // Ports
+    std::string error;
+    rte_mempool* pool = net::create_pool(config, error);
+    if (pool == nullptr) return fail(error);
+    net::Ports ports;
+    if (const auto refused = ports.open(config, pool)) return fail(*refused);
+
+    // Workers: tables and rings; they run later
+    const auto runtime = worker::Runtime::create(runtime_settings(config, eal, ports, pool), error);
+    if (!runtime) return fail(error);
+
+    // Kernel path
+    std::vector<net::KernelPathPort> twins(config.ports.size());
+    std::vector<net::TwinIdentity> identities(config.ports.size());
+    for (std::size_t i = 0; i < twins.size(); ++i) {
+        const net::Port& port = ports.all()[i];
+        if (const auto refused = twins[i].tap.open(config.ports[i], port.mac))
+            return fail("port '" + port.name + "': " + *refused);
+        twins[i].mtu = port.mtu;
+        twins[i].unfinished_checksums_possible = port.software;
+        identities[i] = {twins[i].tap.ifindex(), port.mac, port.mtu};
+    }
+    std::vector<rte_ring*> to_kernel;
+    std::vector<worker::ResolveQueue*> wishes;
+    for (std::uint32_t worker = 0; worker < runtime->worker_count(); ++worker) {
+        to_kernel.push_back(runtime->to_kernel(worker));
+        wishes.push_back(&runtime->resolve_queue(worker));
+    }
+    net::KernelPath kernel_path(std::move(twins), std::move(to_kernel), runtime->from_kernel(), pool);
+    if (const auto refused = kernel_path.start()) return fail(*refused);
+
+    // Routes and neighbours
+    net::Netlink netlink(std::move(identities), runtime->publisher(), std::move(wishes));
+    if (const auto refused = netlink.start()) return fail(*refused);
+
+    // The last state
+    control::ControlSettings settings;
+    settings.state_file = config.state_file;
+    settings.own_addresses = own_addresses(config);
+    settings.workers = config.workers.count;
+    settings.idle = config.workers.idle == config::Idle::busy ? "busy" : "adaptive";
+    settings.version = GUIDEWAY_VERSION;
+    settings.started_at_unix_seconds = static_cast<std::uint64_t>(started_at.count());
+    control::Engine engine;
+    engine.apply = [&](const contract::ForwardingState& state) { return runtime->apply(state); };
+    engine.counters = [&] { return all_counters(*runtime, ports, kernel_path); };
+    engine.explain = [&](const contract::ExplainRequest& question) { return runtime->explain(question); };
+    engine.ports = [&] {
+        std::vector<contract::PortStatus> list;
+        for (const auto& port : ports.counters()) list.push_back({port.name, port.driver, port.link_up});
+        return list;
+    };
+    control::Control control(std::move(settings), std::move(engine));
+    control.load();
+
+    // Packets
+    if (!runtime->start(error)) return fail(error);
+
+    // Control socket
+    std::error_code ignored;  // what matters shows when the socket is bound
+    std::filesystem::create_directories(std::filesystem::path(config.control_socket).parent_path(), ignored);
+    control::LineServer server([&](std::string_view line) { return control.handle(line); },
+                               control::Control::too_long());
+    if (const auto refused = server.start(config.control_socket)) return fail(*refused);
+    spdlog::info("forwarding with {} worker(s); control socket {}", config.workers.count, config.control_socket);
+
+    OffloadWatch watch(ports);
+    wait_for_stop(signals, [&] { watch.look(runtime->counters()); });
+    server.stop();
+    runtime->stop();
+    netlink.stop();
+    kernel_path.stop();
+    return 0;
+}
+
+}  // namespace
+}  // namespace guideway
+
+int main(int argc, char** argv) {
+    using namespace guideway;
+    Arguments arguments;
+    CLI::App app{kHelp};
+    app.add_option("-c,--config", arguments.config, "Configuration file")->capture_default_str();
+    app.add_flag("--check-config", arguments.check_config, "Check the configuration and exit: 0 right, 2 wrong");
+    app.set_version_flag("--version", "guideway-dataplane " GUIDEWAY_VERSION);
+    CLI11_PARSE(app, argc, argv);
+
+    const auto loaded = config::load_dataplane_config(arguments.config);
+    if (!loaded.config) {
+        std::fputs(loaded.report.c_str(), stderr);
+        return 2;
+    }
+    if (arguments.check_config) {
+        std::printf("%s: right: %zu ports, %u workers, %zu SNAT addresses\n", arguments.config.c_str(),
+                    loaded.config->ports.size(), loaded.config->workers.count, loaded.config->snat_addresses.size());
+        return 0;
+    }
+    start_log(loaded.config->log_level);
+    try {
+        return run(*loaded.config);
+    } catch (const std::exception& error) {
+        spdlog::critical("{}", error.what());
+        return 1;
+    }
+}
