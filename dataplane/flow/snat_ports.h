@@ -10,7 +10,7 @@
 // backend B gets 1025 all the same; a second connection to A on the same SNAT address never does.
 //
 // How it searches: at each SNAT address, beginning with one that the client's hash names, kRandomProbes ports at random
-// places, then kScan ports in line from a rotating start. With fewer than kScan candidates that is every port. With more,
+// places, then kScan ports in line from where the last such scan ended. With fewer than kScan candidates that is every port. With more,
 // an address is found full only when 99 % of its ports towards that backend are taken: a bounded time on the poll path
 // is worth the last percent.
 //
@@ -23,6 +23,7 @@
 #include <optional>
 #include <span>
 
+#include "dataplane/flow/hash.h"
 #include "dataplane/packet/five_tuple.h"
 
 namespace guideway::flow {
@@ -62,6 +63,8 @@ class SnatPorts {
     template <typename Tuple, typename Address, typename InUse>
     std::optional<Tuple> choose(Tuple reply, std::span<const Address> addresses, std::uint64_t hash, InUse&& in_use) {
         if (count_ == 0) return std::nullopt;
+        // All connections of one worker or one backend have similar bits in their selection hash: mix them anew.
+        hash = detail::fold(hash ^ 0x9e3779b97f4a7c15ULL, 0xd1b54a32d192ed03ULL);
         const auto address_count = static_cast<std::uint32_t>(addresses.size());
         const auto first_address = scale(static_cast<std::uint32_t>(hash), address_count);
         for (std::uint32_t i = 0; i < address_count; ++i) {
@@ -73,11 +76,10 @@ class SnatPorts {
                     random = random * 6364136223846793005ULL + 1442695040888963407ULL;  // Knuth's MMIX generator
                     if (take(reply, scale(static_cast<std::uint32_t>(random >> 32), count_), in_use)) return reply;
                 }
-                if (scan(reply, rotating_start_, in_use)) return reply;
-                rotating_start_ = (rotating_start_ + kScan) % count_;
-            } else if (scan(reply, scale(static_cast<std::uint32_t>(hash >> 32), count_), in_use)) {
-                return reply;
+            } else {
+                scan_start_ = scale(static_cast<std::uint32_t>(hash >> 32), count_);
             }
+            if (scan(reply, in_use)) return reply;
         }
         return std::nullopt;
     }
@@ -94,12 +96,13 @@ class SnatPorts {
         return !in_use(static_cast<const Tuple&>(reply));
     }
 
+    /// Goes on where the last scan ended: what it passed is taken, and starting there again would find that out again.
     template <typename Tuple, typename InUse>
-    bool scan(Tuple& reply, std::uint32_t start, InUse& in_use) const {
-        std::uint32_t candidate = start;
+    bool scan(Tuple& reply, InUse& in_use) {
         for (std::uint32_t left = std::min(kScan, count_); left > 0; --left) {
+            const std::uint32_t candidate = scan_start_;
+            if (++scan_start_ == count_) scan_start_ = 0;
             if (take(reply, candidate, in_use)) return true;
-            if (++candidate == count_) candidate = 0;
         }
         return false;
     }
@@ -109,7 +112,7 @@ class SnatPorts {
     std::uint32_t first_;   ///< the class's first port
     std::uint32_t stride_;  ///< workers
     std::uint32_t count_;
-    std::uint32_t rotating_start_ = 0;
+    std::uint32_t scan_start_ = 0;
 };
 
 }  // namespace guideway::flow
