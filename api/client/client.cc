@@ -148,9 +148,12 @@ struct Client::Connection {
     }
 
     template <class T>
-    Result<Put<T>> put(const std::string& path, const T& wanted, contract::Decoded<T> (*read)(std::string_view)) {
+    Result<Put<T>> put(const std::string& path, const T& wanted, std::optional<std::uint64_t> if_match,
+                       contract::Decoded<T> (*read)(std::string_view)) {
         const std::string body = resources::encode(wanted);
-        const Result<Answer> answer = ask([&] { return http.Put(path.c_str(), body, "application/json"); });
+        httplib::Headers headers;
+        if (if_match) headers.emplace("If-Match", "\"" + std::to_string(*if_match) + "\"");
+        const Result<Answer> answer = ask([&] { return http.Put(path.c_str(), headers, body, "application/json"); });
         if (!answer.ok()) return answer.problem();
         if (!is_success(answer.value())) return problem_of(options.server, answer.value());
         Result<T> object = decoded(answer.value().body, read);
@@ -176,15 +179,17 @@ Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
-Result<Put<resources::LoadBalancer>> Client::ensure(const resources::LoadBalancer& wanted) {
-    return connection_->put(load_balancer_path(wanted.metadata.namespace_, wanted.metadata.name), wanted,
+Result<Put<resources::LoadBalancer>> Client::ensure(const resources::LoadBalancer& wanted,
+                                                    std::optional<std::uint64_t> if_match) {
+    return connection_->put(load_balancer_path(wanted.metadata.namespace_, wanted.metadata.name), wanted, if_match,
                             resources::read_load_balancer);
 }
-Result<Put<resources::AddressPool>> Client::ensure(const resources::AddressPool& wanted) {
-    return connection_->put(address_pool_path(wanted.metadata.name), wanted, resources::read_address_pool);
+Result<Put<resources::AddressPool>> Client::ensure(const resources::AddressPool& wanted,
+                                                   std::optional<std::uint64_t> if_match) {
+    return connection_->put(address_pool_path(wanted.metadata.name), wanted, if_match, resources::read_address_pool);
 }
-Result<Put<resources::Node>> Client::ensure(const resources::Node& wanted) {
-    return connection_->put(node_path(wanted.metadata.name), wanted, resources::read_node);
+Result<Put<resources::Node>> Client::ensure(const resources::Node& wanted, std::optional<std::uint64_t> if_match) {
+    return connection_->put(node_path(wanted.metadata.name), wanted, if_match, resources::read_node);
 }
 
 Result<resources::LoadBalancer> Client::load_balancer(const std::string& ns, const std::string& name) {

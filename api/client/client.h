@@ -13,6 +13,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,9 +67,12 @@ class Client {
     Client(Client&&) noexcept;
     Client& operator=(Client&&) noexcept;
 
-    Result<Put<resources::LoadBalancer>> ensure(const resources::LoadBalancer& wanted);
-    Result<Put<resources::AddressPool>> ensure(const resources::AddressPool& wanted);
-    Result<Put<resources::Node>> ensure(const resources::Node& wanted);
+    /// `if_match`: the resourceVersion the change was made from; a problem with status 412 where another is in force now.
+    Result<Put<resources::LoadBalancer>> ensure(const resources::LoadBalancer& wanted,
+                                                std::optional<std::uint64_t> if_match = {});
+    Result<Put<resources::AddressPool>> ensure(const resources::AddressPool& wanted,
+                                               std::optional<std::uint64_t> if_match = {});
+    Result<Put<resources::Node>> ensure(const resources::Node& wanted, std::optional<std::uint64_t> if_match = {});
 
     Result<resources::LoadBalancer> load_balancer(const std::string& ns, const std::string& name);
     Result<resources::AddressPool> address_pool(const std::string& name);

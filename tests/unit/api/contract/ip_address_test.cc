@@ -43,7 +43,8 @@ TEST(IpPrefix, ContainsExactlyItsRange) {
 }
 
 TEST(IpPrefix, RefusesBadLengths) {
-    for (const char* text : {"10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/08", "10.0.0.0/+8", "10.0.0.0/-1"}) {
+    for (const char* text :
+         {"10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/08", "10.0.0.0/+8", "10.0.0.0/-1"}) {
         EXPECT_FALSE(IpPrefix::parse(text)) << text;
     }
 }

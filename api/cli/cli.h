@@ -1,0 +1,27 @@
+// The `guideway` command: what an operator types, as a function of its arguments and streams.
+//
+// Exit codes: 0 done; 1 refused, failed, or (status) not forwarding what is wanted; 2 wrong usage; 3 not found;
+// 4 the server cannot be reached.
+//
+// Example: run({"get", "lb", "-o", "json"}, {std::cin, std::cout, std::cerr}).
+// Thread contract: one run at a time (it reads the environment).
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace guideway::cli {
+
+enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2, kNotFound = 3, kUnreachable = 4 };
+
+struct Streams {
+    std::istream& in;
+    std::ostream& out;
+    std::ostream& err;
+};
+
+/// `arguments` without the program's name.
+int run(const std::vector<std::string>& arguments, Streams streams);
+
+}  // namespace guideway::cli

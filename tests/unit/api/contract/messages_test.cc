@@ -1,0 +1,99 @@
+#include "api/contract/messages.h"
+
+#include <gtest/gtest.h>
+
+#include "api/contract/counters_codec.h"
+#include "api/contract/explain_codec.h"
+
+namespace guideway::contract {
+namespace {
+
+IpAddress ip(const char* text) { return IpAddress::parse(text).value(); }
+
+Counters some_counters() {
+    Counters counters;
+    counters.generation = 3;
+    counters.started_at_unix_seconds = 1700000000;
+    counters.services = {{"default/web", ip("203.0.113.1"), Protocol::udp, 53, {1, 2, 3, 4}, 5, 6}};
+    counters.backends = {{"nodes", "node-1", ip("fd00::1"), 0, {1, 2, 3, ~0ULL}, 7}};
+    counters.ports = {{"client", "af_xdp", true, 1, 2, 3, 4, 5, 6, 7, 8, 9}};
+    counters.workers = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, {{"no_route", 11}, {"truncated", 0}}}};
+    return counters;
+}
+
+ForwardingState some_state() {
+    ForwardingState state;
+    state.generation = 9;
+    state.backend_sets = {{"nodes", IpFamily::ipv4, {{"node-1", ip("10.0.0.1"), 0, 1}}}};
+    state.services = {{"default/web", ip("203.0.113.1"), Protocol::tcp, 80, "nodes", 30080, 0}};
+    return state;
+}
+
+TEST(CountersCodec, RoundTripKeepsEveryCounter) {
+    const auto decoded = decode_counters(encode(some_counters(), true));
+    ASSERT_TRUE(decoded.ok()) << decoded.faults[0].field << decoded.faults[0].message;
+    EXPECT_EQ(*decoded.value, some_counters());
+}
+
+TEST(ExplainCodec, RefusesFamiliesThatDiffer) {
+    const auto decoded = decode_explain_request(R"({"protocol": "TCP", "source": "192.0.2.1", "source_port": 1,
+        "destination": "2001:db8::1", "destination_port": 80})");
+    ASSERT_EQ(decoded.faults.size(), 1U);
+    EXPECT_EQ(decoded.faults[0].field, "/destination");
+}
+
+TEST(ExplainCodec, RefusesAnUnknownVerdict) {
+    EXPECT_EQ(decode_explain_answer(R"({"generation": 1, "verdict": "maybe"})").faults.at(0).field, "/verdict");
+}
+
+TEST(Messages, RequestsRoundTrip) {
+    const auto apply = decode_request(encode(Request(ApplyRequest{some_state()})));
+    ASSERT_TRUE(apply.ok());
+    EXPECT_EQ(std::get<ApplyRequest>(*apply.value).state, some_state());
+    EXPECT_TRUE(std::holds_alternative<StateRequest>(*decode_request(R"({"type":"state"})").value));
+    EXPECT_TRUE(std::holds_alternative<CountersRequest>(*decode_request(encode(Request(CountersRequest{}))).value));
+    EXPECT_TRUE(std::holds_alternative<StatusRequest>(*decode_request(encode(Request(StatusRequest{}))).value));
+    const ExplainRequest wanted{Protocol::udp, ip("192.0.2.1"), 40000, ip("203.0.113.1"), 53};
+    const auto explain = decode_request(encode(Request(wanted)));
+    ASSERT_TRUE(explain.ok());
+    EXPECT_EQ(encode(std::get<ExplainRequest>(*explain.value)), encode(wanted));
+}
+
+TEST(Messages, AStatesFaultsPointIntoTheLine) {
+    ForwardingState state = some_state();
+    state.services[0].backend_set = "gone";
+    const auto decoded = decode_request(encode(Request(ApplyRequest{state})));
+    ASSERT_EQ(decoded.faults.size(), 1U);
+    EXPECT_EQ(decoded.faults[0].field, "/state/services/0/backend_set");
+    EXPECT_FALSE(decoded.ok());
+}
+
+TEST(Messages, UnknownRequestsAreRefusedByName) {
+    EXPECT_EQ(decode_request(R"({"type": "reboot"})").faults.at(0).field, "/type");
+    EXPECT_EQ(decode_request(R"({"type": "state", "state": {}})").faults.at(0).field, "/state");
+    EXPECT_EQ(decode_request(R"({"type": "apply"})").faults.at(0).field, "/state");
+    EXPECT_FALSE(decode_request("").ok());
+}
+
+TEST(Messages, ResponsesRoundTripOnOneLine) {
+    Response response;
+    response.ok = true;
+    response.generation = 9;
+    response.faults = {{"/services/3/port", "found 0,\nallowed 1..65535"}};
+    response.state = some_state();
+    response.counters = some_counters();
+    response.answer =
+        ExplainAnswer{9, "forward", "default/web", "nodes", "node-1", "10.0.0.1", 30080, 5, 65537, 1, {"a", "b"}};
+    response.status = DataplaneStatus{"0.1.0", 12, 2, "adaptive", {{"client", "af_packet", true}}};
+    const std::string line = encode(response);
+    EXPECT_EQ(line.find('\n'), std::string::npos);
+    const auto decoded = decode_response(line);
+    ASSERT_TRUE(decoded.ok()) << decoded.faults[0].field << decoded.faults[0].message;
+    EXPECT_EQ(*decoded.value, response);
+    const auto refused = decode_response(encode(Response{false, 6, {{"/x", "y"}}, {}, {}, {}, {}}));
+    ASSERT_TRUE(refused.ok());
+    EXPECT_FALSE(refused.value->state.has_value());
+}
+
+}  // namespace
+}  // namespace guideway::contract
