@@ -73,9 +73,7 @@ void Publisher::register_worker(std::uint32_t worker) {
     }
 }
 
-void Publisher::unregister_worker(std::uint32_t worker) {
-    rte_rcu_qsbr_thread_unregister(qsbr_.get(), worker);
-}
+void Publisher::unregister_worker(std::uint32_t worker) { rte_rcu_qsbr_thread_unregister(qsbr_.get(), worker); }
 
 void Publisher::online(std::uint32_t worker) noexcept { rte_rcu_qsbr_thread_online(qsbr_.get(), worker); }
 void Publisher::offline(std::uint32_t worker) noexcept { rte_rcu_qsbr_thread_offline(qsbr_.get(), worker); }

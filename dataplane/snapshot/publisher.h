@@ -58,9 +58,7 @@ class Publisher {
     /// Pointers read before this call must not be used after it.
     void quiescent(std::uint32_t worker) noexcept;
     /// Valid until the caller's next quiescent() or offline(). Never null.
-    const ForwardingSnapshot* forwarding() const noexcept {
-        return forwarding_.load(std::memory_order_acquire);
-    }
+    const ForwardingSnapshot* forwarding() const noexcept { return forwarding_.load(std::memory_order_acquire); }
     const RoutingSnapshot* routing() const noexcept { return routing_.load(std::memory_order_acquire); }
 
   private:

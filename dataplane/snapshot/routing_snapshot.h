@@ -22,24 +22,24 @@ using MacAddress = std::array<std::uint8_t, 6>;
 
 struct NextHop {
     MacAddress destination_mac{};
-    MacAddress source_mac{};      ///< of the outgoing port
-    std::uint16_t port = 0;       ///< index into the configured ports (not the ethdev id)
+    MacAddress source_mac{};  ///< of the outgoing port
+    std::uint16_t port = 0;   ///< index into the configured ports (not the ethdev id)
     bool usable = false;
     std::uint8_t reserved = 0;
 };
 static_assert(sizeof(NextHop) == 16);
 
 struct Route {
-    IpPrefix prefix;              ///< host bits clear
+    IpPrefix prefix;  ///< host bits clear
     std::uint16_t port = 0;
-    bool on_link = false;         ///< the destination itself is the next hop
-    IpAddress gateway;            ///< where not on_link
-    std::uint32_t metric = 0;     ///< lower wins among equal prefixes
+    bool on_link = false;      ///< the destination itself is the next hop
+    IpAddress gateway;         ///< where not on_link
+    std::uint32_t metric = 0;  ///< lower wins among equal prefixes
 };
 
 struct PortState {
     MacAddress mac{};
-    std::uint16_t mtu = 1500;     ///< largest IP packet
+    std::uint16_t mtu = 1500;  ///< largest IP packet
     bool link_up = false;
     std::vector<IpPrefix> addresses;  ///< the kernel's, on the TAP twin
 };
@@ -60,17 +60,18 @@ struct NeighbourKeyHash {
 struct NextHopResult {
     enum class Kind : std::uint8_t { found, unresolved, no_route };
     Kind kind = Kind::no_route;
-    std::uint16_t index = 0;      ///< found: into next_hops
-    NeighbourKey neighbour;       ///< unresolved: whom to resolve
+    std::uint16_t index = 0;  ///< found: into next_hops
+    NeighbourKey neighbour;   ///< unresolved: whom to resolve
 };
 
 class RoutingSnapshot {
- public:
-    std::uint16_t epoch = 0;               ///< differs from the previous snapshot's whenever an index changed its meaning
-    std::vector<PortState> ports;          ///< by port index
-    std::vector<NextHop> next_hops;        ///< at most 65535
-    std::vector<Route> routes;             ///< longest prefix first, then metric: call finish() after filling
-    std::unordered_map<NeighbourKey, std::uint16_t, NeighbourKeyHash> neighbours;  ///< usable ones, to index in next_hops
+  public:
+    std::uint16_t epoch = 0;         ///< differs from the previous snapshot's whenever an index changed its meaning
+    std::vector<PortState> ports;    ///< by port index
+    std::vector<NextHop> next_hops;  ///< at most 65535
+    std::vector<Route> routes;       ///< longest prefix first, then metric: call finish() after filling
+    std::unordered_map<NeighbourKey, std::uint16_t, NeighbourKeyHash>
+        neighbours;  ///< usable ones, to index in next_hops
 
     /// Sorts the routes. Call once before publishing.
     void finish();

@@ -41,7 +41,8 @@ TEST(DropReason, TheDocumentNamesNoReasonThatDoesNotExist) {
 
 TEST(DropReason, NamesAreSnakeCaseAndTextsAreNotEmpty) {
     for (std::size_t i = 0; i < kDropReasonCount; ++i) {
-        EXPECT_EQ(kDropReasonNames[i].find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_"), std::string_view::npos);
+        EXPECT_EQ(kDropReasonNames[i].find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_"),
+                  std::string_view::npos);
         EXPECT_FALSE(kDropReasonTexts[i].empty());
     }
 }
