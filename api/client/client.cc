@@ -105,6 +105,8 @@ struct Client::Connection {
             http.set_write_timeout(s, us);
         });
         http.set_keep_alive(true);
+        // Head and body go out as two writes: the body must not wait for the server's delayed acknowledgement (40 ms).
+        http.set_tcp_nodelay(true);
     }
 
     /// Every method of this API is idempotent, so all may be tried again.

@@ -40,10 +40,10 @@ def test_apply_get_describe_delete(lab):
 
 
 def test_applying_the_same_twice_changes_nothing(lab):
-    before = lab.appliance.status()["desiredGeneration"]
+    before = lab.appliance.status()["dataplane"]["desiredGeneration"]
     for name in ("pool", "nodes", "web"):
         assert "unchanged" in lab.appliance.cli("apply", "-f", ROOT / f"configs/demo/{name}.yaml")
-    assert lab.appliance.status()["desiredGeneration"] == before
+    assert lab.appliance.status()["dataplane"]["desiredGeneration"] == before
 
 
 def test_drain_and_undrain(lab):
@@ -76,7 +76,7 @@ def test_explain_tells_where_the_connection_goes(lab, family, port):
 
 def test_status_and_top(lab):
     assert lab.appliance.cli("status")
-    assert lab.appliance.cli_json("status")["dataplaneConnected"] is True
+    assert lab.appliance.cli_json("status")["dataplane"]["connected"] is True
     assert "web" in lab.appliance.cli("top", "--once")
 
 

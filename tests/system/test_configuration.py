@@ -112,7 +112,7 @@ def test_a_thousand_configuration_changes_under_traffic_fail_no_request(lab):
     """Each change is in force before the next is made. Two real clients make new connections all the while, one in each
     family, and one connection of each family lasts from the first change to the last."""
     appliance = lab.appliance
-    generation = appliance.status()["forwardingGeneration"]
+    generation = appliance.generation
     with RequestLoad(lab.client, lab.vips[4], 80, threads=1) as load4, RequestLoad(lab.client, lab.vips[6], 80, threads=1) as load6, \
             TcpStream(lab.client, lab.stream_vips[4], 7) as stream4, TcpStream(lab.client, lab.stream_vips[6], 7) as stream6:
         eventually(lambda: load4.done > 20 and load6.done > 20, 10, "load is under way")
@@ -122,7 +122,7 @@ def test_a_thousand_configuration_changes_under_traffic_fail_no_request(lab):
         eventually(lambda: stream4.trouble or stream6.trouble or (stream4.echoed > before[0] and stream6.echoed > before[1]),
                    10, "both streams go on")
     appliance.rest("DELETE", "/v1/load-balancers/changes/come-and-go?wait=30")
-    made = appliance.status()["forwardingGeneration"] - generation
+    made = appliance.generation - generation
     assert made >= CHANGES, f"only {made} generations were in force"
     assert not load4.failures, load4.report()
     assert not load6.failures, load6.report()

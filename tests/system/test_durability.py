@@ -53,8 +53,8 @@ def test_forwarding_goes_on_with_the_same_generation_order_after_restart(lab):
     """The generation never goes back: the dataplane would refuse an older one."""
     appliance = lab.appliance
     appliance.put("/v1/load-balancers/durable/one?wait=30", service("one"))
-    before = appliance.status()["forwardingGeneration"]
+    before = appliance.generation
     restart(appliance)
     appliance.rest("DELETE", "/v1/load-balancers/durable/one?wait=30")
     eventually(lambda: appliance.in_force, 10, "the state after the restart is in force")
-    assert appliance.status()["forwardingGeneration"] > before
+    assert appliance.generation > before

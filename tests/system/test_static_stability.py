@@ -70,7 +70,7 @@ def test_dataplane_without_a_state_on_disk_waits_for_the_control_plane(lab):
     state.unlink()
     # First the control plane, long before the dataplane.
     appliance.start_controlplane().wait_until(lambda: appliance.rest("GET", "/readyz")[0] == 200, 30, "ready alone")
-    assert not appliance.status()["dataplaneConnected"]
+    assert not appliance.status()["dataplane"]["connected"]
     appliance.start_dataplane().wait_until(serves(lab), 40, "the control plane tells a new dataplane by itself")
     eventually(state.exists, 5, "the state is on disk again")
 

@@ -90,8 +90,13 @@ class Appliance:
 
     @property
     def in_force(self):
-        status = self.status()
-        return status["dataplaneConnected"] and status["forwardingGeneration"] == status["desiredGeneration"]
+        dataplane = self.status()["dataplane"]
+        return dataplane["connected"] and dataplane["forwardingGeneration"] == dataplane["desiredGeneration"]
+
+    @property
+    def generation(self):
+        """Of the state that is in force."""
+        return self.status()["dataplane"]["forwardingGeneration"]
 
     def stop(self):
         for process in (self.controlplane, self.dataplane):
