@@ -1,7 +1,7 @@
 // BackendSet: backends of one family with the table that chooses among them, as the workers read it.
 //
-// Terms: slot and incarnation as in snapshot/builder.h: the slot names the backend's counters and stands in flow entries,
-// the incarnation tells a slot's users apart.
+// Terms: slot and incarnation as in snapshot/builder.h: the slot names the backend's counters and stands in flow
+// entries, the incarnation tells a slot's users apart.
 //
 // Worked example: a new connection with selection hash h to a service of this set:
 //   const BackendEntry* backend = set.choose(flow::maglev_hash(h));    null: refuse the client

@@ -2,16 +2,18 @@
 // Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016, section 3.4.
 //
 // Terms:
-//   identity     of a backend: (family, address, port). Names and the order in the set do not matter: the same set in any
-//                order, on any appliance, fills the same slots with the same backends.
-//   permutation  each backend walks all M slots in an order of its own (offset, then always `skip` further, modulo the prime M).
-//   turn         each backend in identity order takes the next slot of its walk that is still free. A backend of weight w
-//                gains w / (largest weight) of a claim in every turn and takes a slot when it has a whole one.
+//   identity     of a backend: (family, address, port). Names and the order in the set do not matter: the same set in
+//                any order, on any appliance, fills the same slots with the same backends.
+//   permutation  each backend walks all M slots in an order of its own (offset, then always `skip` further, modulo the
+//                prime M).
+//   turn         each backend in identity order takes the next slot of its walk that is still free. A backend of
+//                weight w gains w / (largest weight) of a claim in every turn and takes a slot when it has a whole one.
 //   weight 0     not in the table (draining).
 //
 // Worked example (M = 7, backends 10.0.0.1, .2, .3 port 80 of equal weight): maglev_test.cc has the table slot by slot.
 //
-// Thread contract: immutable after build(); read by all workers without synchronisation. build() allocates: control thread.
+// Thread contract: immutable after build(); read by all workers without synchronisation. build() allocates and takes
+// milliseconds: control thread.
 #pragma once
 
 #include <cstddef>

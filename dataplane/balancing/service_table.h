@@ -1,8 +1,8 @@
 // ServiceTable: from (VIP, protocol, port) of a packet to the service; AddressSet: is this one of our addresses?
 //
-// Both are open-addressing hash tables at most half full, built once and then only read. Keys are compared as they stand in
-// the packet (network order). Lookups neither allocate nor write. VIPs and ports come from the operator, not from
-// packets, so the hash needs no secret.
+// Both are open-addressing hash tables at most half full, built once and then only read. Keys are compared as they
+// stand in the packet (network order). Lookups neither allocate nor write. VIPs and ports come from the operator, not
+// from packets, so the hash needs no secret.
 //
 // Worked example: services 203.0.113.10 TCP 80 (slot 0) and UDP 53 (slot 1)
 //   table.find_v4(destination, 6, htons(80))   -> entry of slot 0

@@ -1,7 +1,8 @@
 // ConnectionState: how far a connection is, and how long it may be idle in that state.
 //
-// Sources: RFC 5382 REQ-5 (TCP established at least 2 h 4 min, transitory at least 4 min is its default; a balancer that sees
-// both directions and both FINs may be shorter), RFC 4787 REQ-5 (UDP: 5 minutes recommended), RFC 9260 (SCTP).
+// Sources: RFC 5382 REQ-5 (established TCP at least 2 h 4 min; its 4 min for half-open and closing connections are for
+// NATs in front of clients: a balancer sees both directions and is shorter), RFC 4787 REQ-5 (UDP: 5 minutes
+// recommended), RFC 9260 (SCTP).
 // Times are whole seconds of a coarse clock that the caller reads once a poll; it may start anywhere and may wrap.
 //
 // Worked example: established at second 100, last packet at 150, timeout 7440: alive at 7590, expired at 7591.

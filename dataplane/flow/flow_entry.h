@@ -4,8 +4,8 @@
 //   half       the five-tuple of a packet of one side, as it stands in the packet. halves[kClientHalf] is the client's
 //              (client, VIP, client port, VIP port), halves[kBackendHalf] the backend's (backend, SNAT address, ports).
 //   rewriting  a packet that equals halves[h] leaves with halves[h ^ 1], source and destination exchanged.
-//   delta      ones'-complement sum (16 bits, in the packet's byte order) to add to a checksum's data for client -> backend;
-//              the other direction's is its complement (RFC 1624).
+//   delta      ones'-complement sum (16 bits, in the packet's byte order) to add to a checksum's data for client ->
+//              backend; the other direction's is its complement (RFC 1624).
 //
 // Worked example: client 198.51.100.7:40000 -> VIP 203.0.113.10:80, backend 10.0.2.11:30080, SNAT 10.0.2.1:5000
 //   halves[0] = {198.51.100.7, 203.0.113.10, 40000, 80}     halves[1] = {10.0.2.11, 10.0.2.1, 30080, 5000}

@@ -3,14 +3,15 @@
 // Terms:
 //   entry      one connection (flow_entry.h), at a fixed index from insert to erase.
 //   half       which of its two tuples; FlowRef = (index, half) is what a lookup yields.
-//   index      buckets of ten (tag, reference) slots (tag_bucket.h). Each connection stands in two slots, one for each half.
-//   first and second bucket  where a tuple may stand. The first is tried first, the second when it is full; when both are, slots
-//              are moved to their other bucket (cuckoo). The second follows from the first and the tag, and the first from
-//              the second and the tag, so moving reads no entry.
+//   index      buckets of ten (tag, reference) slots (tag_bucket.h). Each connection stands in two slots, one for each
+//              half.
+//   place      a tuple stands in its first bucket, or in its second when the first is full; when both are, slots are
+//              moved to their other bucket (cuckoo). The second follows from the first and the tag, and the first
+//              from the second and the tag, so moving reads no entry.
 //
 // Sizes: four connections a bucket, that is 80 % of the slots at capacity, where moving all but never fails: 80 bytes a
-// connection (IPv4), 144 (IPv6). A hit reads one bucket line and one entry; a miss reads one bucket line unless that bucket has
-// overflowed. Lookups write nothing.
+// connection (IPv4), 144 (IPv6). A hit reads one bucket line and one entry; a miss reads one bucket line unless that
+// bucket has overflowed. Lookups write nothing.
 //
 // Memory is the caller's (huge pages, or a vector in a test), 64-byte aligned; it holds no pointers.
 //
@@ -70,7 +71,8 @@ class FlowTable {
     }
 
     /// An empty table. `seed` should be random, see hash.h. Throws std::invalid_argument where the memory is too
-    /// small or not 64-byte aligned, or the capacity out of range. Writes the index once; entries are first touched when used.
+    /// small or not 64-byte aligned, or the capacity out of range. Writes the index once; entries are first touched
+    /// when used.
     FlowTable(std::span<std::byte> memory, std::uint32_t capacity, std::uint64_t seed)
         : keys_(HashKeys::from_seed(seed)), capacity_(capacity), bucket_count_(bucket_count_for(capacity)) {
         if (capacity == 0 || capacity > kMaxCapacity) throw std::invalid_argument("flow table: capacity out of range");
@@ -116,8 +118,8 @@ class FlowTable {
     Entry& entry(std::uint32_t index) noexcept { return entries_[index]; }
     const Entry& entry(std::uint32_t index) const noexcept { return entries_[index]; }
 
-    /// A new connection; everything but its halves is zero. Neither tuple may be in the table, the two must differ, and both
-    /// have a protocol other than 0. kNoEntry where the table is full; then nothing has changed.
+    /// A new connection; everything but its halves is zero. Neither tuple may be in the table, the two must differ,
+    /// and both have a protocol other than 0. kNoEntry where the table is full; then nothing has changed.
     std::uint32_t insert(const Tuple& client, std::uint64_t client_hash, const Tuple& backend,
                          std::uint64_t backend_hash) noexcept {
         if (size_ == capacity_) return kNoEntry;
@@ -174,8 +176,8 @@ class FlowTable {
     std::uint32_t size() const noexcept { return size_; }
     std::uint32_t capacity() const noexcept { return capacity_; }
 
-    /// Walks everything: each used entry stands in the index once for each half and is found by both; used + free = capacity.
-    /// For tests and diagnosis, not for the poll path.
+    /// Walks everything: each used entry stands in the index once for each half and is found by both; used + free =
+    /// capacity. For tests and diagnosis, not for the poll path.
     bool consistent() const;
 
   private:
@@ -256,8 +258,8 @@ class FlowTable {
         std::uint16_t slot;    ///< in the parent's bucket
     };
 
-    /// Breadth-first search for the shortest chain of moves that frees a slot in one of two full buckets. Returns which, or
-    /// kNoEntry after kSearchNodes buckets.
+    /// Breadth-first search for the shortest chain of moves that frees a slot in one of two full buckets. Returns
+    /// which, or kNoEntry after kSearchNodes buckets.
     std::uint32_t make_room(std::uint32_t first, std::uint32_t second) noexcept {
         std::array<SearchNode, kSearchNodes> nodes;
         nodes[0] = {first, 0, 0};

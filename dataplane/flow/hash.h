@@ -1,8 +1,8 @@
 // Hashes of five-tuples: one seeded for the flow table, one fixed for choosing a backend.
 //
 // Terms:
-//   flow_hash       keyed with a secret drawn at start, so that nobody outside can aim connections at one bucket. Its high
-//                   32 bits give the bucket, its low 16 bits the tag (flow_table.h).
+//   flow_hash       keyed with a secret drawn at start, so that nobody outside can aim connections at one bucket. Its
+//                   high 32 bits give the bucket, its low 16 bits the tag (flow_table.h).
 //   selection_hash  the same on every appliance and in every version: two appliances pick the same backend. Only new
 //                   connections need it. High half: Maglev; low half: the owning worker; so the two do not correlate.
 //

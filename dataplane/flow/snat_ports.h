@@ -1,18 +1,19 @@
 // SnatPorts: chooses the SNAT address and port of a new connection, so that the reply's five-tuple is unique.
 //
 // Terms:
-//   reply tuple  what the backend's packets will carry: (backend, SNAT address, backend port, SNAT port). Only it has to be
-//                unique, so one port serves any number of backends: a worker has (range / workers) ports for EACH backend and
-//                SNAT address. Which are taken is read from the flow table; nothing is kept here, so nothing can leak.
+//   reply tuple  what the backend's packets will carry: (backend, SNAT address, backend port, SNAT port). Only it has
+//                to be unique, so one port serves any number of backends: a worker has (range / workers) ports for
+//                EACH backend and SNAT address. Which are taken is read from the flow table; nothing is kept here, so
+//                nothing can leak.
 //   class        worker w of n uses ports with port % n == w: replies find their owner by the port (PortOwner).
 //
-// Worked example, range 1024..65535, 2 workers, worker 1: candidates 1025, 1027, ... 65535. Backend A may have 1025 taken and
-// backend B gets 1025 all the same; a second connection to A on the same SNAT address never does.
+// Worked example, range 1024..65535, 2 workers, worker 1: candidates 1025, 1027, ... 65535. Backend A may have 1025
+// taken and backend B gets 1025 all the same; a second connection to A on the same SNAT address never does.
 //
 // How it searches: at each SNAT address, beginning with one that the client's hash names, kRandomProbes ports at random
-// places, then kScan ports in line from where the last such scan ended. With fewer than kScan candidates that is every port. With more,
-// an address is found full only when 99 % of its ports towards that backend are taken: a bounded time on the poll path
-// is worth the last percent.
+// places, then kScan ports in line from where the last such scan ended. With at most kScan candidates it is only the
+// scan, over all of them. With more, an address may be found full when some 99 % of its ports towards that backend are
+// taken: a bounded time on the poll path is worth the last percent.
 //
 // Thread contract: one for each worker, used by that worker only. choose() is for the poll path, once a new connection.
 #pragma once

@@ -1,12 +1,13 @@
-// State machines of TCP, UDP and SCTP connections as a balancer in the middle sees them: both directions, no sequence numbers.
+// State machines of TCP, UDP and SCTP connections as a balancer in the middle sees them: both directions, no sequence
+// numbers.
 //
 // Terms: `half` is the side the packet came from (kClientHalf, kBackendHalf). `flags` are the entry's flow_flags.
 //
 //   opening --backend SYN-ACK--> answered --client ACK--> established --FIN--> closing --FIN of the other--> time_wait
 //   any state --RST--> reset
 //
-// A RST cannot be checked without sequence numbers, and an attacker can forge one (RFC 7857 section 2.2): the reset state
-// only shortens the timeout, packets still pass. If the side that "sent" it goes on talking, it did not, and the
+// A RST cannot be checked without sequence numbers, and an attacker can forge one (RFC 7857 section 2.2): the reset
+// state only shortens the timeout, packets still pass. If the side that "sent" it goes on talking, it did not, and the
 // connection is established again.
 //
 // Worked example, both sides closing:
@@ -42,7 +43,8 @@ constexpr bool tcp_opens(std::uint8_t tcp_flags) {
     return (tcp_flags & (tcp_flag::kSyn | tcp_flag::kAck | tcp_flag::kRst | tcp_flag::kFin)) == tcp_flag::kSyn;
 }
 
-/// A client's SYN on a connection that is over: forget the entry and decide anew (RFC 6191 lets clients reuse ports early).
+/// A client's SYN on a connection that is over: forget the entry and decide anew (RFC 6191 lets clients reuse ports
+/// early).
 constexpr bool tcp_opens_anew(ConnectionState state, unsigned half, std::uint8_t tcp_flags) {
     return half == kClientHalf && tcp_opens(tcp_flags) &&
            (state == ConnectionState::tcp_time_wait || state == ConnectionState::tcp_reset);

@@ -119,7 +119,7 @@ TYPED_TEST(FlowTableProperty, BehavesLikeAMapAtEveryFill) {
         const std::uint32_t space = capacity * 3;
         bool was_full = false;
         std::uint32_t inserts_of_ten = 8;  // swings between filling and emptying
-        for (std::uint32_t step = 0; step < 120000; ++step) {
+        for (std::uint32_t step = 0; step < 100000; ++step) {
             if (step % (capacity * 8) == 0) inserts_of_ten = inserts_of_ten == 8 ? 4 : 8;
             const auto any = [&] { return static_cast<std::uint32_t>(random() % space); };
             if (random() % 10 < inserts_of_ten) {
@@ -142,7 +142,7 @@ TYPED_TEST(FlowTableProperty, BehavesLikeAMapAtEveryFill) {
 }
 
 TYPED_TEST(FlowTableProperty, NeverRefusesBeforeItIsFullHoweverLongItIsChurned) {
-    constexpr std::uint32_t kCapacity = 50000;
+    constexpr std::uint32_t kCapacity = 20000;
     Twin<TypeParam> twin(kCapacity, 23);
     std::uint32_t next = 0;
     while (!twin.full()) {
@@ -150,7 +150,7 @@ TYPED_TEST(FlowTableProperty, NeverRefusesBeforeItIsFullHoweverLongItIsChurned) 
         ++next;
     }
     std::mt19937 random(29);
-    for (int round = 0; round < 100000; ++round) {
+    for (int round = 0; round < 40000; ++round) {
         // At 99.99 % and above all the time: each round one goes and a new one comes.
         const std::uint32_t before = twin.size();
         while (twin.size() == before) {

@@ -137,6 +137,23 @@ TEST(FlowTable, ManyConnectionsOfOneTagAreToldApart) {
     for (std::uint32_t i = 3000; i < 60000; ++i) ASSERT_FALSE(table->find(client_v4(i))) << i;
 }
 
+TEST(FlowTable, ARefusedInsertLeavesNothingBehind) {
+    // Twenty tuples of one hash fill the two buckets that it may use, and nothing in them can move elsewhere.
+    Fixture<FlowTableV4> table(64);
+    constexpr std::uint64_t kCrowded = 0x1234567800000009ULL;
+    constexpr std::uint64_t kFree = 0xf000000000000010ULL;
+    for (std::uint32_t i = 0; i < 10; ++i) {
+        ASSERT_NE(table->insert(client_v4(i), kCrowded, backend_v4(i), kCrowded), FlowTableV4::kNoEntry) << i;
+    }
+    EXPECT_EQ(table->insert(client_v4(10), kFree, backend_v4(10), kCrowded), FlowTableV4::kNoEntry);
+    EXPECT_EQ(table->size(), 10U);
+    EXPECT_FALSE(table->candidate(kFree)) << "the client's half was taken back";
+    const std::uint32_t next = table->insert(client_v4(10), kFree, backend_v4(10), kFree + 1);
+    EXPECT_EQ(next, 10U);
+    EXPECT_EQ(table->find(client_v4(10), kFree), FlowRef(next, kClientHalf));
+    for (std::uint32_t i = 0; i < 10; ++i) ASSERT_EQ(table->find(backend_v4(i), kCrowded).half(), kBackendHalf);
+}
+
 TEST(FlowTable, CandidateIsTheEntryThatFindReadsUnlessDisplaced) {
     Fixture<FlowTableV4> table(1000);
     for (std::uint32_t i = 0; i < 1000; ++i) table->insert(client_v4(i), backend_v4(i));
