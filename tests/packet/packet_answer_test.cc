@@ -165,6 +165,8 @@ TEST(PacketAnswer, NdpBad) {
         solicitation("fe80::7", kGroup6).payload(std::array<std::uint8_t, 8>{14, 0}).build());  // option of length 0
     refused(solicitation("fe80::7", kGroup6).payload(std::array<std::uint8_t, 8>{14, 2}).build());  // option too long
     refused(solicitation("fe80::7", kGroup6).payload(std::array<std::uint8_t, 4>{14, 1}).build());  // option cut off
+    const std::array<std::uint8_t, 16> target = IpAddress::parse(kVip6)->bytes;
+    refused(PacketBuilder().ipv6("fe80::7", kGroup6).ttl(255).icmp(135, 1).payload(target).build());  // code not 0
     Frame checksum = solicitation("fe80::7", kGroup6).build();
     checksum.back() ^= 1;
     refused(checksum);
@@ -370,6 +372,12 @@ TEST(PacketAnswer, SctpAbortsAndLeftoversAreNotAnswered) {
                               PacketBuilder().ipv4(kClient, kVip).sctp(1, 2, 3).chunk(sctp::kData).chunk(type).build())
                         .empty());
     }
+    // A chunk of odd length is padded before the next one.
+    const std::array<std::uint8_t, 5> odd{};
+    EXPECT_TRUE(
+        answer_of(build_sctp_abort,
+                  PacketBuilder().ipv4(kClient, kVip).sctp(1, 2, 3).chunk(sctp::kData, odd).chunk(sctp::kAbort).build())
+            .empty());
     const std::array<std::uint8_t, 8> stale{0, 3, 0, 8};
     EXPECT_TRUE(answer_of(build_sctp_abort,
                           PacketBuilder().ipv4(kClient, kVip).sctp(1, 2, 3).chunk(sctp::kError, stale).build())
@@ -378,6 +386,14 @@ TEST(PacketAnswer, SctpAbortsAndLeftoversAreNotAnswered) {
 
 TEST(PacketAnswer, DamagedSctpIsRefusedByName) {
     DropReason reason{};
+    // The padded chunk itself is no damage.
+    EXPECT_FALSE(answer_of(build_sctp_abort, PacketBuilder()
+                                                 .ipv4(kClient, kVip)
+                                                 .sctp(1, 2, 3)
+                                                 .chunk(sctp::kData, std::array<std::uint8_t, 5>{})
+                                                 .chunk(sctp::kData)
+                                                 .build())
+                     .empty());
     Frame damaged = PacketBuilder().ipv4(kClient, kVip).sctp(1, 2, 3).chunk(0).build();
     damaged.back() ^= 1;
     EXPECT_TRUE(answer_of(build_sctp_abort, damaged, &reason).empty());

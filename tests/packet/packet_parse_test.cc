@@ -181,6 +181,19 @@ TEST(PacketParse, ANeighbourSolicitationTellsItsTarget) {
     EXPECT_EQ(parsed.source().to_string(), "fe80::7");
 }
 
+TEST(PacketParse, ASolicitationTooShortForItsTargetIsJustIcmp) {
+    const std::array<std::uint8_t, 16> target{0x20, 0x01};
+    for (const std::size_t size : {15U, 16U}) {
+        const ParsedPacket parsed = parse(PacketBuilder()
+                                              .ipv6("fe80::7", kVip6)
+                                              .icmp(135, 0)
+                                              .payload(std::span(target).first(size))
+                                              .pad_to(90)
+                                              .build());
+        EXPECT_EQ(parsed.kind, size == 16 ? PacketKind::neighbour_solicitation : PacketKind::icmp_other);
+    }
+}
+
 TEST(PacketParse, OtherProtocolsKeepTheirAddresses) {
     const ParsedPacket gre = parse(PacketBuilder().ipv4(kClient, kVip).protocol(47).payload(4).build());
     EXPECT_EQ(gre.kind, PacketKind::ip_other);

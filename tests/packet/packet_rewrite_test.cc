@@ -86,6 +86,14 @@ TEST(PacketRewrite, DamageIsNotRepaired) {
     }
 }
 
+TEST(PacketRewrite, AWrongSctpCrcStaysWrongEvenIfItWouldFitTheNewPorts) {
+    const Frame target = PacketBuilder().ipv4(kSnat, kBackend).sctp(3, 4, 77).chunk(0).build();
+    Frame in = PacketBuilder().ipv4(kClient, kVip).sctp(1, 2, 77).chunk(0).build();
+    std::copy_n(target.begin() + 34 + sctp::kChecksum, 4, in.begin() + 34 + sctp::kChecksum);
+    EXPECT_EQ(faults(in), "SCTP checksum");
+    EXPECT_EQ(faults(rewritten(in, tuple_v4(kSnat, 3, kBackend, 4, 132))), "SCTP checksum");
+}
+
 TEST(PacketRewrite, EthernetPaddingIsLeftAlone) {
     Frame in = PacketBuilder().ipv4(kClient, kVip).sctp(1, 2, 3).chunk(0).pad_to(70).build();
     std::fill(in.begin() + parse(in).end(), in.end(), std::uint8_t{0xee});
