@@ -30,7 +30,12 @@ rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& err
     for (const auto& port : config.ports) largest = std::max<std::uint32_t>(largest, port.mtu);
     const auto room = std::max<std::uint32_t>(RTE_MBUF_DEFAULT_BUF_SIZE,
                                               RTE_PKTMBUF_HEADROOM + frame_bytes(static_cast<std::uint16_t>(largest)));
-    const auto pairs = static_cast<std::uint32_t>(config.ports.size()) * config.workers.count;
+    std::uint32_t pairs = 0;
+    for (const auto& port : config.ports) {
+        const bool by_queue =
+            port.kind == config::PortKind::interface && port.driver != config::InterfaceDriver::af_packet;
+        pairs += std::max<std::uint32_t>(config.workers.count, by_queue ? LinuxInterface(port.device).queues() : 1);
+    }
     std::uint32_t buffers = kBuffersBase + pairs * kBuffersAPairMost;
     // With little memory fewer buffers still forward; below one burst ring a pair nothing would.
     for (const std::uint32_t least = kBuffersBase / 2 + pairs * kDescriptors; buffers >= least;
@@ -55,9 +60,36 @@ std::string af_packet_arguments(const std::string& interface, unsigned workers, 
            ",blocksz=" + std::to_string(block) + ",framecnt=" + std::to_string(kDescriptors) + ",qdisc_bypass=1";
 }
 
-std::string af_xdp_arguments(const std::string& interface, unsigned queues) {
+std::string af_xdp_arguments(const std::string& interface, unsigned queue) {
     // Busy polling of the socket would keep the kernel's softirq work waiting for a worker that sleeps.
-    return "iface=" + interface + ",start_queue=0,queue_count=" + std::to_string(queues) + ",busy_budget=0";
+    return "iface=" + interface + ",start_queue=" + std::to_string(queue) + ",queue_count=1,busy_budget=0";
+}
+
+worker::WorkerPort share_of(const Port& port, std::uint32_t worker, std::uint32_t workers) {
+    worker::WorkerPort share;
+    share.unfinished_checksums_possible = port.software;
+    share.mac = port.mac;
+    std::vector<worker::RxQueue> rx;
+    std::vector<worker::RxQueue> tx;
+    for (const Device& device : port.devices) {
+        for (std::uint16_t queue = 0; queue < device.rx_queues; ++queue) rx.push_back({device.ethdev, queue});
+        for (std::uint16_t queue = 0; queue < device.tx_queues; ++queue) tx.push_back({device.ethdev, queue});
+    }
+    const std::size_t first = (worker * rx.size() + workers - 1) / workers;
+    const std::size_t end = ((worker + 1) * rx.size() + workers - 1) / workers;
+    // The transmit queue is on the device of the first receive queue, where there is one.
+    if (const std::size_t own = first < end && port.devices.size() > 1 ? first : worker; own < tx.size()) {
+        share.ethdev = tx[own].ethdev;
+        share.tx_queue = tx[own].queue;
+    }
+    for (std::size_t i = first; i < end; ++i) {
+        if (i == first && rx[i].ethdev == share.ethdev) {
+            share.rx_queue = rx[i].queue;
+        } else {
+            share.further_rx.push_back(rx[i]);
+        }
+    }
+    return share;
 }
 
 Ports::Ports() = default;
@@ -70,31 +102,39 @@ std::optional<std::string> Ports::open(const config::DataplaneConfig& config, rt
         Port port;
         port.name = wanted.name;
         port.mtu = wanted.mtu;
-        std::optional<std::string> error;
-        if (wanted.kind == config::PortKind::interface) {
-            error = open_interface(wanted, port);
-        } else if (wanted.kind == config::PortKind::vdev) {
-            const auto comma = wanted.device.find(',');
-            error = open_vdev(wanted.device.substr(0, comma),
-                              comma == std::string::npos ? "" : wanted.device.substr(comma + 1), port);
-            port.software = true;
-        } else {
-            if (rte_eth_dev_get_port_by_name(wanted.device.c_str(), &port.ethdev) != 0) {
-                error = "no DPDK device at " + wanted.device + " (bind it: dpdk-devbind.py -b vfio-pci " +
-                        wanted.device + ")";
-            } else {
-                error = configure(port);
-            }
-        }
-        if (error) {
+        if (const auto error = open_port(wanted, port)) {
+            remove(port);
             close();
             return "port '" + wanted.name + "': " + *error;
         }
+        std::size_t rx = 0;
+        std::size_t tx = 0;
+        for (const Device& device : port.devices) {
+            rx += device.rx_queues;
+            tx += device.tx_queues;
+        }
         spdlog::info("port '{}': {} by {}, {} receive and {} transmit queues, MTU {}", port.name, wanted.device,
-                     port.driver, port.rx_queues, port.tx_queues, port.mtu);
-        ports_.push_back(port);
+                     port.driver, rx, tx, port.mtu);
+        ports_.push_back(std::move(port));
     }
     return std::nullopt;
+}
+
+std::optional<std::string> Ports::open_port(const config::PortConfig& wanted, Port& port) {
+    if (wanted.kind == config::PortKind::interface) return open_interface(wanted, port);
+    if (wanted.kind == config::PortKind::vdev) {
+        port.software = true;
+        const auto comma = wanted.device.find(',');
+        return open_vdev(wanted.device.substr(0, comma),
+                         comma == std::string::npos ? "" : wanted.device.substr(comma + 1), workers_, port);
+    }
+    Device device;
+    if (rte_eth_dev_get_port_by_name(wanted.device.c_str(), &device.ethdev) != 0) {
+        return "no DPDK device at " + wanted.device + " (bind it: dpdk-devbind.py -b vfio-pci " + wanted.device + ")";
+    }
+    const auto error = start(device, workers_, port);
+    port.devices.push_back(device);
+    return error;
 }
 
 std::optional<std::string> Ports::open_interface(const config::PortConfig& wanted, Port& port) {
@@ -109,107 +149,115 @@ std::optional<std::string> Ports::open_interface(const config::PortConfig& wante
     port.software = true;
     std::string refused;
     if (wanted.driver != InterfaceDriver::af_packet) {
-        std::optional<std::string> error;
-        if (const unsigned queues = kernel.queues(); queues < workers_) {
-            error = std::to_string(queues) + " queue(s), " + std::to_string(workers_) +
-                    " workers need one each (ethtool -L " + wanted.device + " combined " + std::to_string(workers_) +
-                    "; a veth: ip link add ... numrxqueues " + std::to_string(workers_) + " numtxqueues " +
-                    std::to_string(workers_) + ")";
-        } else {
-            // A socket for each queue there is: what comes in on a queue without one goes to the kernel.
-            port.rx_queues = static_cast<std::uint16_t>(queues);
-            error = open_vdev("net_af_xdp_" + wanted.name, af_xdp_arguments(wanted.device, queues), port);
-        }
+        const auto error = open_af_xdp(wanted.device, kernel.queues(), port);
         if (!error) {
             port.driver = "af_xdp";
             return std::nullopt;
         }
+        remove(port);
         if (wanted.driver == InterfaceDriver::af_xdp) return "AF_XDP: " + *error;
         spdlog::warn("port '{}': AF_XDP does not do ({}); trying AF_PACKET", wanted.name, *error);
         refused = "AF_XDP: " + *error + "; ";
     }
-    if (const auto error =
-            open_vdev("net_af_packet_" + wanted.name, af_packet_arguments(wanted.device, workers_, wanted.mtu), port)) {
+    if (const auto error = open_vdev("net_af_packet_" + wanted.name,
+                                     af_packet_arguments(wanted.device, workers_, wanted.mtu), workers_, port)) {
         return refused + "AF_PACKET: " + *error;
     }
     port.driver = "af_packet";
     return std::nullopt;
 }
 
-std::optional<std::string> Ports::open_vdev(const std::string& device, const std::string& arguments, Port& port) {
-    if (const int error = rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str()); error != 0) {
-        return "DPDK could not make " + device + " (" + arguments + "): " + text_of(error);
+std::optional<std::string> Ports::open_af_xdp(const std::string& interface, unsigned queues, Port& port) {
+    if (queues < workers_) {
+        const std::string count = std::to_string(workers_);
+        return std::to_string(queues) + " queue(s), " + count + " workers need one each (ethtool -L " + interface +
+               " combined " + count + "; a veth: ip link add ... numrxqueues " + count + " numtxqueues " + count + ")";
     }
-    port.vdev = device;
-    std::optional<std::string> failure;
-    if (rte_eth_dev_get_port_by_name(device.c_str(), &port.ethdev) != 0) {
-        failure = "DPDK made " + device + " but no Ethernet device of it";
-    } else {
-        failure = configure(port);
+    // A socket for each queue there is: what comes in on a queue without one goes to the kernel. A device for each, since the
+    // driver takes a veth, which has no "combined" queues, for one with a single queue.
+    for (unsigned queue = 0; queue < queues; ++queue) {
+        if (auto error = open_vdev("net_af_xdp_" + port.name + "_" + std::to_string(queue),
+                                   af_xdp_arguments(interface, queue), 1, port)) {
+            return "queue " + std::to_string(queue) + ": " + *error;
+        }
     }
-    if (failure) remove(port);
-    return failure;
+    return std::nullopt;
 }
 
-std::optional<std::string> Ports::configure(Port& port) {
+std::optional<std::string> Ports::open_vdev(const std::string& name, const std::string& arguments, unsigned queues,
+                                            Port& port) {
+    if (const int error = rte_eal_hotplug_add("vdev", name.c_str(), arguments.c_str()); error != 0) {
+        return "DPDK could not make " + name + " (" + arguments + "): " + text_of(error);
+    }
+    Device device;
+    device.vdev = name;
+    if (rte_eth_dev_get_port_by_name(name.c_str(), &device.ethdev) != 0) {
+        rte_eal_hotplug_remove("vdev", name.c_str());
+        return "DPDK made " + name + " but no Ethernet device of it";
+    }
+    const auto error = start(device, queues, port);
+    port.devices.push_back(std::move(device));
+    return error;
+}
+
+std::optional<std::string> Ports::start(Device& device, unsigned queues, Port& port) {
     rte_eth_dev_info info{};
-    if (const int error = rte_eth_dev_info_get(port.ethdev, &info); error != 0)
+    if (const int error = rte_eth_dev_info_get(device.ethdev, &info); error != 0)
         return "device information: " + text_of(error);
     port.driver = info.driver_name != nullptr ? info.driver_name : "";
-    const std::uint32_t wanted = std::max<std::uint32_t>(port.rx_queues, workers_);
-    port.rx_queues = static_cast<std::uint16_t>(std::min<std::uint32_t>(wanted, info.max_rx_queues));
-    port.tx_queues = static_cast<std::uint16_t>(std::min<std::uint32_t>(wanted, info.max_tx_queues));
-    if (port.tx_queues < workers_) {
-        return std::to_string(info.max_tx_queues) + " transmit queue(s), " + std::to_string(workers_) +
-               " workers need one each";
+    if (info.max_tx_queues < queues) {
+        return std::to_string(info.max_tx_queues) + " transmit queue(s), " + std::to_string(queues) + " are needed";
     }
+    device.tx_queues = static_cast<std::uint16_t>(queues);
+    device.rx_queues = static_cast<std::uint16_t>(std::min<unsigned>(queues, info.max_rx_queues));
     rte_eth_conf settings{};
-    if (port.rx_queues > 1 && info.flow_type_rss_offloads != 0) {
+    if (device.rx_queues > 1 && info.flow_type_rss_offloads != 0) {
         settings.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
         settings.rx_adv_conf.rss_conf.rss_hf =
             info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP);
     }
-    if (const int error = rte_eth_dev_configure(port.ethdev, port.rx_queues, port.tx_queues, &settings); error != 0) {
-        return "configuring " + std::to_string(port.rx_queues) + " receive and " + std::to_string(port.tx_queues) +
+    if (const int error = rte_eth_dev_configure(device.ethdev, device.rx_queues, device.tx_queues, &settings);
+        error != 0) {
+        return "configuring " + std::to_string(device.rx_queues) + " receive and " + std::to_string(device.tx_queues) +
                " transmit queues: " + text_of(error);
     }
-    if (const int error = rte_eth_dev_set_mtu(port.ethdev, port.mtu); error != 0 && error != -ENOTSUP) {
+    if (const int error = rte_eth_dev_set_mtu(device.ethdev, port.mtu); error != 0 && error != -ENOTSUP) {
         return "MTU " + std::to_string(port.mtu) + ": " + text_of(error);
     }
     std::uint16_t rx = kDescriptors;
     std::uint16_t tx = kDescriptors;
-    rte_eth_dev_adjust_nb_rx_tx_desc(port.ethdev, &rx, &tx);
-    const int socket = rte_eth_dev_socket_id(port.ethdev);
+    rte_eth_dev_adjust_nb_rx_tx_desc(device.ethdev, &rx, &tx);
+    const int socket = rte_eth_dev_socket_id(device.ethdev);
     const auto node = static_cast<unsigned>(socket < 0 ? SOCKET_ID_ANY : socket);
-    for (std::uint16_t queue = 0; queue < port.rx_queues; ++queue) {
-        if (const int error = rte_eth_rx_queue_setup(port.ethdev, queue, rx, node, nullptr, pool_); error != 0) {
+    for (std::uint16_t queue = 0; queue < device.rx_queues; ++queue) {
+        if (const int error = rte_eth_rx_queue_setup(device.ethdev, queue, rx, node, nullptr, pool_); error != 0) {
             return "receive queue " + std::to_string(queue) + ": " + text_of(error);
         }
     }
-    for (std::uint16_t queue = 0; queue < port.tx_queues; ++queue) {
-        if (const int error = rte_eth_tx_queue_setup(port.ethdev, queue, tx, node, nullptr); error != 0) {
+    for (std::uint16_t queue = 0; queue < device.tx_queues; ++queue) {
+        if (const int error = rte_eth_tx_queue_setup(device.ethdev, queue, tx, node, nullptr); error != 0) {
             return "transmit queue " + std::to_string(queue) + ": " + text_of(error);
         }
     }
-    if (const int error = rte_eth_dev_start(port.ethdev); error != 0) return "start: " + text_of(error);
-    if (const int error = rte_eth_promiscuous_enable(port.ethdev); error != 0 && error != -ENOTSUP) {
+    if (const int error = rte_eth_dev_start(device.ethdev); error != 0) return "start: " + text_of(error);
+    if (const int error = rte_eth_promiscuous_enable(device.ethdev); error != 0 && error != -ENOTSUP) {
         spdlog::warn("port '{}': not promiscuous ({}); frames to other MAC addresses are not seen", port.name,
                      text_of(error));
     }
     rte_ether_addr mac{};
-    if (const int error = rte_eth_macaddr_get(port.ethdev, &mac); error != 0) return "MAC address: " + text_of(error);
+    if (const int error = rte_eth_macaddr_get(device.ethdev, &mac); error != 0) return "MAC address: " + text_of(error);
     std::copy_n(mac.addr_bytes, port.mac.size(), port.mac.begin());
     return std::nullopt;
 }
 
 void Ports::remove(Port& port) {
-    if (rte_eth_dev_is_valid_port(port.ethdev) != 0) {
-        rte_eth_promiscuous_disable(port.ethdev);
-        rte_eth_dev_stop(port.ethdev);
-        rte_eth_dev_close(port.ethdev);
+    for (const Device& device : port.devices) {
+        rte_eth_promiscuous_disable(device.ethdev);
+        rte_eth_dev_stop(device.ethdev);
+        rte_eth_dev_close(device.ethdev);
+        if (!device.vdev.empty()) rte_eal_hotplug_remove("vdev", device.vdev.c_str());
     }
-    if (!port.vdev.empty()) rte_eal_hotplug_remove("vdev", port.vdev.c_str());
-    port.vdev.clear();
+    port.devices.clear();
 }
 
 void Ports::close() {
@@ -221,18 +269,7 @@ void Ports::close() {
 
 std::vector<worker::WorkerPort> Ports::for_worker(std::uint32_t worker) const {
     std::vector<worker::WorkerPort> list;
-    for (const Port& port : ports_) {
-        worker::WorkerPort entry;
-        entry.ethdev = port.ethdev;
-        const std::uint32_t first = (worker * port.rx_queues + workers_ - 1) / workers_;
-        const std::uint32_t end = ((worker + 1) * port.rx_queues + workers_ - 1) / workers_;
-        entry.rx_queue = first < end ? static_cast<std::uint16_t>(first) : worker::kNoQueue;
-        entry.rx_queue_count = static_cast<std::uint16_t>(end - first);
-        entry.tx_queue = worker < port.tx_queues ? static_cast<std::uint16_t>(worker) : worker::kNoQueue;
-        entry.unfinished_checksums_possible = port.software;
-        entry.mac = port.mac;
-        list.push_back(entry);
-    }
+    for (const Port& port : ports_) list.push_back(share_of(port, worker, workers_));
     return list;
 }
 
@@ -242,17 +279,19 @@ std::vector<contract::PortCounters> Ports::counters() const {
         contract::PortCounters counters;
         counters.name = port.name;
         counters.driver = port.driver;
-        rte_eth_link link{};
-        counters.link_up = rte_eth_link_get_nowait(port.ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
-        rte_eth_stats stats{};
-        if (rte_eth_stats_get(port.ethdev, &stats) == 0) {
-            counters.rx_packets = stats.ipackets;
-            counters.rx_bytes = stats.ibytes;
-            counters.rx_missed = stats.imissed;
-            counters.rx_errors = stats.ierrors + stats.rx_nombuf;
-            counters.tx_packets = stats.opackets;
-            counters.tx_bytes = stats.obytes;
-            counters.tx_errors = stats.oerrors;
+        for (const Device& device : port.devices) {
+            rte_eth_link link{};
+            if (rte_eth_link_get_nowait(device.ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP)
+                counters.link_up = true;
+            rte_eth_stats stats{};
+            if (rte_eth_stats_get(device.ethdev, &stats) != 0) continue;
+            counters.rx_packets += stats.ipackets;
+            counters.rx_bytes += stats.ibytes;
+            counters.rx_missed += stats.imissed;
+            counters.rx_errors += stats.ierrors + stats.rx_nombuf;
+            counters.tx_packets += stats.opackets;
+            counters.tx_bytes += stats.obytes;
+            counters.tx_errors += stats.oerrors;
         }
         list.push_back(std::move(counters));
     }

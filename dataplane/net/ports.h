@@ -30,16 +30,21 @@ namespace guideway::net {
 
 class LinuxInterface;
 
+/// One ethdev of a port.
+struct Device {
+    std::uint16_t ethdev = 0;
+    std::uint16_t rx_queues = 0;
+    std::uint16_t tx_queues = 0;
+    std::string vdev;  ///< the device we made and must remove; empty for PCI
+};
+
 struct Port {
     std::string name;
     std::string driver;
-    std::uint16_t ethdev = 0;
     std::uint16_t mtu = 1500;
-    std::uint16_t rx_queues = 0;
-    std::uint16_t tx_queues = 0;
     bool software = false;
     snapshot::MacAddress mac{};
-    std::string vdev;  ///< the device we made and must remove; empty for PCI
+    std::vector<Device> devices;  ///< AF_XDP: one for each queue of the interface; else one
 };
 
 /// Bytes of a frame that a buffer must hold for this MTU: Ethernet header and two VLAN tags.
@@ -50,7 +55,10 @@ rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& err
 
 /// Arguments of net_af_packet / net_af_xdp for an interface; pure.
 std::string af_packet_arguments(const std::string& interface, unsigned workers, std::uint16_t mtu);
-std::string af_xdp_arguments(const std::string& interface, unsigned queues);
+std::string af_xdp_arguments(const std::string& interface, unsigned queue);
+
+/// One port as `worker` of `workers` uses it: receive queues in contiguous shares, the first workers first; pure.
+worker::WorkerPort share_of(const Port& port, std::uint32_t worker, std::uint32_t workers);
 
 class Ports {
   public:
@@ -71,9 +79,13 @@ class Ports {
     std::vector<contract::PortCounters> counters() const;
 
   private:
+    std::optional<std::string> open_port(const config::PortConfig& wanted, Port& port);
     std::optional<std::string> open_interface(const config::PortConfig& wanted, Port& port);
-    std::optional<std::string> open_vdev(const std::string& device, const std::string& arguments, Port& port);
-    std::optional<std::string> configure(Port& port);
+    std::optional<std::string> open_af_xdp(const std::string& interface, unsigned queues, Port& port);
+    /// Makes a virtual device and starts it with `queues` queue pairs.
+    std::optional<std::string> open_vdev(const std::string& device, const std::string& arguments, unsigned queues,
+                                         Port& port);
+    std::optional<std::string> start(Device& device, unsigned queues, Port& port);
     static void remove(Port& port);
 
     rte_mempool* pool_ = nullptr;

@@ -37,15 +37,20 @@ inline constexpr std::size_t kMaxWorkers = 64;
 
 using ResolveQueue = SpscRing<snapshot::NeighbourKey, 256>;
 
+/// A receive queue besides WorkerPort::rx_queue.
+struct RxQueue {
+    std::uint16_t ethdev = 0;
+    std::uint16_t queue = 0;
+};
+
 /// One port as this worker uses it.
 struct WorkerPort {
-    std::uint16_t ethdev = 0;           ///< DPDK's port id
-    std::uint16_t rx_queue = kNoQueue;  ///< kNoQueue: this worker receives nothing here
-    std::uint16_t rx_queue_count = 1;        ///< consecutive ones from rx_queue: a device may have more than there are workers
-    std::uint16_t tx_queue = kNoQueue;  ///< kNoQueue: packets for this port end as tx_full
-    bool unfinished_checksums_possible =
-        false;                   ///< AF_PACKET / AF_XDP on veth: the peer may leave L4 checksums undone
-    snapshot::MacAddress mac{};  ///< of the port and its TAP twin
+    std::uint16_t ethdev = 0;                    ///< DPDK's port id
+    std::uint16_t rx_queue = kNoQueue;           ///< kNoQueue: this worker receives nothing here
+    std::uint16_t tx_queue = kNoQueue;           ///< kNoQueue: packets for this port end as tx_full
+    bool unfinished_checksums_possible = false;  ///< AF_PACKET / AF_XDP on veth: the peer may leave L4 checksums undone
+    snapshot::MacAddress mac{};                  ///< of the port and its TAP twin
+    std::vector<RxQueue> further_rx;  ///< polled as rx_queue is: a port may have more queues than there are workers
 };
 
 enum class IdleMode : std::uint8_t {
@@ -88,8 +93,7 @@ struct WorkerSettings {
     IdleSettings idle;
     TimeoutSettings timeouts;
     CapacitySettings capacity;
-    std::uint32_t refusals_per_second =
-        1000;  ///< RST, port unreachable and ABORT together, a worker; 0 = silence
+    std::uint32_t refusals_per_second = 1000;  ///< RST, port unreachable and ABORT together, a worker; 0 = silence
     std::uint32_t refusal_burst = 200;
     std::uint32_t neighbour_wait_ms = 1000;  ///< how long a packet waits for its next hop's MAC address
     std::uint16_t snat_port_first = 1024;    ///< SNAT ports in use, inclusive

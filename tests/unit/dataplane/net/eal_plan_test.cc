@@ -84,6 +84,11 @@ TEST(EalPlan, CoresOfTheConfigurationAreKeptAndChecked) {
     EXPECT_NE(plan.error->find("core 5, allowed for this process are 0,1"), std::string::npos) << *plan.error;
 }
 
+TEST(EalPlan, LeavesNothingOnDisk) {
+    EXPECT_TRUE(has(plan_eal(config_with(1), kRoomy), "--in-memory"));
+    EXPECT_TRUE(has(plan_eal(config_with(1), {{0, 1}, 0, 8000}), "--no-shconf"));
+}
+
 TEST(EalPlan, LooksAtPciOnlyWhereAPortIsThere) {
     EXPECT_TRUE(has(plan_eal(config_with(1), kRoomy), "--no-pci"));
     auto config = config_with(1);
@@ -95,7 +100,44 @@ TEST(PortArguments, AFrameOfTheMtuFitsAPacketSocketsRing) {
     EXPECT_EQ(af_packet_arguments("eth1", 2, 1500),
               "iface=eth1,qpairs=2,framesz=2048,blocksz=65536,framecnt=1024,qdisc_bypass=1");
     EXPECT_NE(af_packet_arguments("eth1", 1, 9000).find("framesz=16384,"), std::string::npos);
-    EXPECT_EQ(af_xdp_arguments("eth1", 2), "iface=eth1,start_queue=0,queue_count=2,busy_budget=0");
+    EXPECT_EQ(af_xdp_arguments("eth1", 2), "iface=eth1,start_queue=2,queue_count=1,busy_budget=0");
+}
+
+std::vector<std::pair<unsigned, unsigned>> receives(const worker::WorkerPort& share) {
+    std::vector<std::pair<unsigned, unsigned>> list;
+    if (share.rx_queue != worker::kNoQueue) list.emplace_back(share.ethdev, share.rx_queue);
+    for (const auto& queue : share.further_rx) list.emplace_back(queue.ethdev, queue.queue);
+    return list;
+}
+
+using Queues = std::vector<std::pair<unsigned, unsigned>>;
+
+TEST(PortShare, EachWorkerHasAQueuePairOfADeviceWithEnough) {
+    Port port;
+    port.devices = {{5, 2, 2, ""}};
+    EXPECT_EQ(receives(share_of(port, 0, 2)), (Queues{{5, 0}}));
+    EXPECT_EQ(receives(share_of(port, 1, 2)), (Queues{{5, 1}}));
+    EXPECT_EQ(share_of(port, 1, 2).tx_queue, 1);
+}
+
+TEST(PortShare, EveryQueueIsPolledByExactlyOneWorkerWhereThereAreMoreQueues) {
+    Port port;
+    port.devices = {{3, 1, 1, "a"}, {4, 1, 1, "b"}, {5, 1, 1, "c"}};
+    EXPECT_EQ(receives(share_of(port, 0, 1)), (Queues{{3, 0}, {4, 0}, {5, 0}}));
+    EXPECT_EQ(receives(share_of(port, 0, 2)), (Queues{{3, 0}, {4, 0}}));
+    EXPECT_EQ(receives(share_of(port, 1, 2)), (Queues{{5, 0}}));
+    EXPECT_EQ(share_of(port, 1, 2).ethdev, 5);
+    EXPECT_EQ(share_of(port, 1, 2).tx_queue, 0);
+}
+
+TEST(PortShare, WithFewerReceiveQueuesTheFirstWorkersPollAndAllTransmit) {
+    Port port;
+    port.devices = {{7, 1, 3, ""}};
+    EXPECT_EQ(receives(share_of(port, 0, 3)), (Queues{{7, 0}}));
+    EXPECT_TRUE(receives(share_of(port, 1, 3)).empty());
+    EXPECT_TRUE(receives(share_of(port, 2, 3)).empty());
+    EXPECT_EQ(share_of(port, 2, 3).ethdev, 7);
+    EXPECT_EQ(share_of(port, 2, 3).tx_queue, 2);
 }
 
 }  // namespace
