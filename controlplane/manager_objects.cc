@@ -139,6 +139,8 @@ std::variant<ipam::PoolSet, resources::Problem> Manager::pools_with(const std::s
             {"/spec/addresses" + (fault.entry ? "/" + std::to_string(*fault.entry) : ""), fault.message});
     }
     if (problem.faults.empty()) problem.faults.push_back({"/spec/addresses", parsed.faults[0].message});
+    std::stable_sort(problem.faults.begin(), problem.faults.end(),
+                     [](const auto& a, const auto& b) { return a.field < b.field; });
     problem.detail =
         "the pool is refused, and nothing was changed: " + problem.faults[0].field + " " + problem.faults[0].message;
     return problem;

@@ -1,0 +1,88 @@
+// Names, units and help by Prometheus' conventions, held by promtool itself.
+#include "controlplane/metrics.h"
+
+#include <cstdio>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace guideway::controlplane {
+namespace {
+
+MetricsSnapshot full_snapshot() {
+    MetricsSnapshot snapshot;
+    snapshot.status.version = "1.2.3";
+    snapshot.status.load_balancers = 3;
+    snapshot.status.load_balancers_waiting = 1;
+    snapshot.forwarding_known = true;
+    resources::AddressPool pool;
+    pool.metadata.name = "a";
+    pool.status = {16, 2, 9007199254740991, 1};
+    snapshot.pools = {pool};
+    contract::Counters counters;
+    contract::ServiceCounters service;
+    service.name = "default/web";
+    service.vip = *IpAddress::parse("2001:db8::1");
+    service.port = 80;
+    counters.services = {service};
+    contract::BackendCounters backend;
+    backend.backend_set = "nodes-ipv4";
+    backend.name = "node-\"1\"\\";
+    counters.backends = {backend};
+    contract::PortCounters port;
+    port.name = "outside";
+    port.driver = "af_xdp";
+    counters.ports = {port};
+    contract::WorkerCounters worker;
+    worker.drops = {{"no_route", 1}};
+    counters.workers = {worker};
+    snapshot.counters = counters;
+    return snapshot;
+}
+
+TEST(Metrics, PromtoolFindsNoFault) {
+    Metrics metrics;
+    metrics.observe("GET", "/v1/status", 200, 0.004);
+    metrics.committed(0.002);
+    const std::string text = metrics.text(full_snapshot());
+    std::FILE* promtool = popen("promtool check metrics 2>&1 1>/dev/null", "w");
+    ASSERT_NE(promtool, nullptr);
+    std::fwrite(text.data(), 1, text.size(), promtool);
+    EXPECT_EQ(pclose(promtool), 0) << text;
+}
+
+TEST(Metrics, EveryCounterEndsInTotalAndNothingElseDoes) {
+    Metrics metrics;
+    const std::string text = metrics.text(full_snapshot());
+    for (std::size_t at = text.find("# TYPE "); at != std::string::npos; at = text.find("# TYPE ", at + 1)) {
+        const std::size_t end = text.find('\n', at);
+        const std::string line = text.substr(at + 7, end - at - 7);
+        const std::string name = line.substr(0, line.find(' '));
+        const bool counter = line.substr(line.find(' ') + 1) == "counter";
+        EXPECT_EQ(counter, name.size() > 6 && name.substr(name.size() - 6) == "_total") << line;
+        EXPECT_EQ(name.rfind("guideway_", 0), 0U) << name;
+        EXPECT_NE(text.find("# HELP " + name + " "), std::string::npos) << name;
+    }
+}
+
+TEST(Metrics, WithoutADataplaneItsSeriesAreAbsentInsteadOfZero) {
+    Metrics metrics;
+    MetricsSnapshot snapshot = full_snapshot();
+    snapshot.counters.reset();
+    snapshot.forwarding_known = false;
+    const std::string text = metrics.text(snapshot);
+    EXPECT_EQ(text.find("guideway_service_"), std::string::npos);
+    EXPECT_EQ(text.find("guideway_forwarding_generation"), std::string::npos);
+    EXPECT_NE(text.find("guideway_dataplane_up 0"), std::string::npos);
+}
+
+TEST(Metrics, InventedMethodsMakeOneSeries) {
+    Metrics metrics;
+    for (int i = 0; i < 10; ++i) metrics.observe("METHOD" + std::to_string(i), "other", 501, 0.001);
+    const std::string text = metrics.text({});
+    EXPECT_NE(text.find("_count{method=\"other\",route=\"other\",code=\"501\"} 10"), std::string::npos) << text;
+    EXPECT_EQ(text.find("METHOD"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace guideway::controlplane
