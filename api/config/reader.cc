@@ -14,7 +14,14 @@
 
 #include "api/config/prescan.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__clang__)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GUIDEWAY_ADDRESS_SANITIZER
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define GUIDEWAY_ADDRESS_SANITIZER
+#endif
+#ifdef GUIDEWAY_ADDRESS_SANITIZER
 // libconfig 1.5 leaks the last string of a text with a syntax error (its parser frees no look-ahead token). A leak report
 // would end the tests and fuzzers of our own code; this is the sanitizer's hook, unused in other builds.
 extern "C" __attribute__((weak)) const char* __lsan_default_suppressions() {  // NOLINT(bugprone-reserved-identifier)
