@@ -209,7 +209,7 @@ void emit(YAML::Emitter& out, const Tree& tree) {
         if (!is_plain(text)) out << YAML::DoubleQuoted;
         out << text;
     } else {
-        out << tree.dump();
+        tree.is_null() ? out << YAML::Null : out << tree.dump();
     }
 }
 
@@ -246,6 +246,7 @@ Documents read_documents(std::string_view text, const std::string& source, const
 
 std::string yaml_of(std::string_view json) {
     YAML::Emitter out;
+    out.SetNullFormat(YAML::LowerNull);
     emit(out, Tree::parse(json));
     return std::string(out.c_str()) + "\n";
 }

@@ -105,6 +105,7 @@ struct Client::Connection {
             http.set_write_timeout(s, us);
         });
         http.set_keep_alive(true);
+        http.set_tcp_nodelay(true);  // head and body of a PUT are two writes
         // Head and body go out as two writes: the body must not wait for the server's delayed acknowledgement (40 ms).
         http.set_tcp_nodelay(true);
     }

@@ -136,8 +136,12 @@ void check_families(json::ObjectReader& spec, const LoadBalancerSpec& wanted) {
 LoadBalancerSpec read_spec(json::ObjectReader& reader) {
     LoadBalancerSpec out;
     json::ObjectReader spec = reader.required_object("spec");
-    out.ip_family_policy = spec.value_or<IpFamilyPolicy>("ipFamilyPolicy", IpFamilyPolicy::single_stack, parse_policy,
-                                                         "SingleStack, PreferDualStack or RequireDualStack");
+    if (spec.has("ipFamilyPolicy")) {
+        // A misspelt policy must not draw faults of families that its right spelling would allow.
+        out.ip_family_policy = spec.required_value<IpFamilyPolicy>("ipFamilyPolicy", parse_policy,
+                                                                   "SingleStack, PreferDualStack or RequireDualStack",
+                                                                   IpFamilyPolicy::prefer_dual_stack);
+    }
     out.ip_families = spec.values<IpFamily>("ipFamilies", {0, 2}, parse_family, "IPv4 or IPv6");
     out.address_pool = spec.string_or(
         "addressPool", {},

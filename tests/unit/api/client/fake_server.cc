@@ -1,7 +1,10 @@
 #include "tests/unit/api/client/fake_server.h"
 
 #include <mutex>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 
 #include <httplib.h>
@@ -37,6 +40,7 @@ FakeServer::FakeServer() : state_(std::make_unique<State>()) {
     const auto handler = [this](const httplib::Request& request, httplib::Response& response) {
         state_->handle(request, response);
     };
+    state_->http.set_tcp_nodelay(true);
     state_->http.Get(".*", handler);
     state_->http.Put(".*", handler);
     state_->http.Delete(".*", handler);
@@ -64,9 +68,16 @@ std::vector<SeenRequest> FakeServer::seen() const {
 std::string FakeServer::url() const { return "http://127.0.0.1:" + std::to_string(state_->port); }
 
 std::string unreachable_url() {
-    // Bound and closed again: the kernel does not hand the same ephemeral port out soon.
-    httplib::Server server;
-    return "http://127.0.0.1:" + std::to_string(server.bind_to_any_port("127.0.0.1"));
+    // Bound, never listened on, and closed: the kernel does not hand the same ephemeral port out soon.
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof(address);
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    const bool bound = ::bind(fd, generic, length) == 0 && ::getsockname(fd, generic, &length) == 0;
+    ::close(fd);
+    return "http://127.0.0.1:" + std::to_string(bound ? ntohs(address.sin_port) : 1);
 }
 
 }  // namespace guideway::testing
