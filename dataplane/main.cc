@@ -21,9 +21,9 @@
 #include "dataplane/net/eal.h"
 #include "dataplane/net/kernel_path.h"
 #include "dataplane/net/netlink.h"
+#include "dataplane/net/observation.h"
 #include "dataplane/net/ports.h"
 #include "dataplane/net/privileges.h"
-#include "dataplane/observe/drop_reason.h"
 #include "dataplane/worker/runtime.h"
 
 namespace guideway {
@@ -94,63 +94,6 @@ std::vector<std::pair<IpAddress, std::string>> own_addresses(const config::Datap
     return list;
 }
 
-/// The workers' counters with what only net/ knows: the devices and the kernel path.
-contract::Counters all_counters(const worker::Runtime& runtime, const net::Ports& ports,
-                                const net::KernelPath& kernel_path) {
-    contract::Counters counters = runtime.counters();
-    counters.ports = ports.counters();
-    std::uint64_t refused = 0;
-    std::uint64_t full = 0;
-    const auto paths = kernel_path.counts();
-    for (std::size_t port = 0; port < paths.size() && port < counters.ports.size(); ++port) {
-        counters.ports[port].kernel_rx_packets = paths[port].to_kernel;
-        counters.ports[port].kernel_tx_packets = paths[port].from_kernel;
-        refused += paths[port].refused;
-        full += paths[port].full;
-    }
-    // The kernel path's thread has no line of its own; worker 0 is its partner on the way from the kernel.
-    if (!counters.workers.empty()) {
-        for (auto& drop : counters.workers.front().drops) {
-            if (drop.reason == observe::to_string(observe::DropReason::kernel_path_refused)) drop.packets += refused;
-            if (drop.reason == observe::to_string(observe::DropReason::kernel_path_full)) drop.packets += full;
-        }
-    }
-    return counters;
-}
-
-/// Super-packets of a peer's offload do not fit a frame: said once when they begin, with the remedy.
-class OffloadWatch {
-  public:
-    explicit OffloadWatch(const net::Ports& ports) {
-        for (const auto& port : ports.all()) {
-            if (port.software) names_ += (names_.empty() ? "" : ", ") + port.name;
-        }
-    }
-    void look(const contract::Counters& counters) {
-        std::uint64_t now = 0;
-        for (const auto& worker : counters.workers) {
-            for (const auto& drop : worker.drops) {
-                if (drop.reason == observe::to_string(observe::DropReason::ip_truncated)) now += drop.packets;
-            }
-        }
-        if (now > seen_ && !names_.empty() && !warned_) {
-            spdlog::warn(
-                "{} frames shorter than their IP header says: does a peer of {} send super-packets? On the peer: "
-                "ethtool "
-                "-K PEER tx off sg off tso off gso off gro off",
-                now - seen_, names_);
-            warned_ = true;
-        }
-        if (now == seen_) warned_ = false;
-        seen_ = now;
-    }
-
-  private:
-    std::string names_;
-    std::uint64_t seen_ = 0;
-    bool warned_ = false;
-};
-
 void wait_for_stop(const sigset_t& signals, const std::function<void()>& each_time) {
     const timespec period{10, 0};
     for (;;) {
@@ -203,7 +146,6 @@ int run(const config::DataplaneConfig& config) {
         if (const auto refused = twins[i].tap.open(config.ports[i], port.mac))
             return fail("port '" + port.name + "': " + *refused);
         twins[i].mtu = port.mtu;
-        twins[i].unfinished_checksums_possible = port.software;
         identities[i] = {twins[i].tap.ifindex(), port.mac, port.mtu};
     }
     std::vector<rte_ring*> to_kernel;
@@ -229,7 +171,7 @@ int run(const config::DataplaneConfig& config) {
     settings.started_at_unix_seconds = static_cast<std::uint64_t>(started_at.count());
     control::Engine engine;
     engine.apply = [&](const contract::ForwardingState& state) { return runtime->apply(state); };
-    engine.counters = [&] { return all_counters(*runtime, ports, kernel_path); };
+    engine.counters = [&] { return net::all_counters(runtime->counters(), ports, kernel_path); };
     engine.explain = [&](const contract::ExplainRequest& question) { return runtime->explain(question); };
     engine.ports = [&] {
         std::vector<contract::PortStatus> list;
@@ -250,7 +192,7 @@ int run(const config::DataplaneConfig& config) {
     if (const auto refused = server.start(config.control_socket)) return fail(*refused);
     spdlog::info("forwarding with {} worker(s); control socket {}", config.workers.count, config.control_socket);
 
-    OffloadWatch watch(ports);
+    net::OffloadWatch watch(ports);
     wait_for_stop(signals, [&] { watch.look(runtime->counters()); });
     server.stop();
     runtime->stop();

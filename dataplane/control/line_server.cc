@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -222,6 +223,7 @@ std::optional<std::string> LineServer::start(const std::string& path) {
     }
     path_ = path;
     thread_ = std::thread([this] { Loop(*this).run(); });
+    pthread_setname_np(thread_.native_handle(), "gw-control");
     return std::nullopt;
 }
 

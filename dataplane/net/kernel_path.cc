@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
@@ -14,8 +15,6 @@
 #include <rte_ring.h>
 
 #include "dataplane/net/ports.h"
-#include "dataplane/packet/parse.h"
-#include "dataplane/packet/unfinished_checksum.h"
 
 namespace guideway::net {
 namespace {
@@ -53,6 +52,7 @@ std::optional<std::string> KernelPath::start() {
     for (std::size_t port = 0; good && port < ports_.size(); ++port) good = watch(ports_[port].tap.fd(), port);
     if (!good) return std::string("kernel path: ") + std::strerror(errno);
     thread_ = std::thread([this] { run(); });
+    pthread_setname_np(thread_.native_handle(), "gw-kernel-path");
     return std::nullopt;
 }
 
@@ -105,11 +105,6 @@ void KernelPath::write_frame(rte_mbuf* frame) {
     if (frame->port >= ports_.size()) return;
     const KernelPathPort& port = ports_[frame->port];
     Counters& counters = counters_[frame->port];
-    if (port.unfinished_checksums_possible) {
-        auto* bytes = rte_pktmbuf_mtod(frame, std::uint8_t*);
-        const packet::ParsedPacket parsed = packet::parse(bytes, rte_pktmbuf_data_len(frame));
-        if (parsed.is_flow()) packet::complete_unfinished_checksum(bytes, parsed);
-    }
     std::array<iovec, 8> parts;
     int count = 0;
     for (const rte_mbuf* segment = frame; segment != nullptr; segment = segment->next) {

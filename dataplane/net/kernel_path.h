@@ -5,9 +5,6 @@
 // The thread sleeps in epoll on the TAPs; the rings are looked at when it wakes, each 100 us while there is traffic and
 // each millisecond when there is none.
 //
-// A frame whose sender on this machine left the TCP or UDP checksum unfinished would be refused by the kernel: for software
-// ports it is finished here.
-//
 // Worked example (ARP for the appliance's own address): NIC -> worker: not ours -> to_kernel ring -> TAP gw-client0 -> the
 // kernel answers -> TAP -> from_kernel ring -> worker 0 -> NIC.
 //
@@ -33,7 +30,6 @@ namespace guideway::net {
 struct KernelPathPort {
     Tap tap;
     std::uint16_t mtu = 1500;
-    bool unfinished_checksums_possible = false;
 };
 
 struct KernelPathCounts {

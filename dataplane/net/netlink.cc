@@ -3,6 +3,7 @@
 #include <chrono>
 #include <linux/rtnetlink.h>
 #include <poll.h>
+#include <pthread.h>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -33,6 +34,7 @@ std::optional<std::string> Netlink::start() {
     if (!read_all()) return std::string("netlink: the kernel did not give its routes and neighbours");
     publish();
     thread_ = std::thread([this] { run(); });
+    pthread_setname_np(thread_.native_handle(), "gw-netlink");
     return std::nullopt;
 }
 

@@ -19,7 +19,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     control::Engine engine;
     engine.apply = [](const contract::ForwardingState&) { return std::vector<contract::Fault>{}; };
     engine.counters = [] { return contract::Counters{}; };
-    engine.explain = [](const contract::ExplainRequest&) { return contract::ExplainAnswer{}; };
+    engine.explain = [](const contract::ExplainRequest&) {
+        contract::ExplainAnswer answer;
+        answer.verdict = "refuse";
+        return answer;
+    };
     engine.ports = [] { return std::vector<contract::PortStatus>{}; };
     control::Control control(settings, engine);
 

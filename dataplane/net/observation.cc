@@ -1,0 +1,61 @@
+#include "dataplane/net/observation.h"
+
+#include <algorithm>
+
+#include <spdlog/spdlog.h>
+
+#include "dataplane/observe/drop_reason.h"
+
+namespace guideway::net {
+namespace {
+
+using observe::DropReason;
+using observe::to_string;
+
+}  // namespace
+
+contract::Counters all_counters(contract::Counters of_workers, const Ports& ports, const KernelPath& kernel_path) {
+    contract::Counters counters = std::move(of_workers);
+    counters.ports = ports.counters();
+    std::uint64_t refused = 0;
+    std::uint64_t full = 0;
+    const auto paths = kernel_path.counts();
+    for (std::size_t port = 0; port < std::min(paths.size(), counters.ports.size()); ++port) {
+        counters.ports[port].kernel_rx_packets = paths[port].to_kernel;
+        counters.ports[port].kernel_tx_packets = paths[port].from_kernel;
+        refused += paths[port].refused;
+        full += paths[port].full;
+    }
+    if (counters.workers.empty()) return counters;
+    for (auto& drop : counters.workers.front().drops) {
+        if (drop.reason == to_string(DropReason::kernel_path_refused)) drop.packets += refused;
+        if (drop.reason == to_string(DropReason::kernel_path_full)) drop.packets += full;
+    }
+    return counters;
+}
+
+OffloadWatch::OffloadWatch(const Ports& ports) {
+    for (const Port& port : ports.all()) {
+        if (port.software) names_ += (names_.empty() ? "" : ", ") + port.name;
+    }
+}
+
+void OffloadWatch::look(const contract::Counters& counters) {
+    std::uint64_t now = 0;
+    for (const auto& worker : counters.workers) {
+        for (const auto& drop : worker.drops) {
+            if (drop.reason == to_string(DropReason::ip_truncated)) now += drop.packets;
+        }
+    }
+    if (now > seen_ && !names_.empty() && !warned_) {
+        spdlog::warn(
+            "{} frames shorter than their IP header says: does a peer of {} send super-packets? On the peer: ethtool "
+            "-K PEER "
+            "tx off sg off tso off gso off gro off",
+            now - seen_, names_);
+    }
+    warned_ = now > seen_;
+    seen_ = now;
+}
+
+}  // namespace guideway::net

@@ -1,0 +1,32 @@
+// What net/ adds to the counters, and what it makes of them.
+//
+// Thread contract: all_counters() from any control thread; an OffloadWatch belongs to one thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "api/contract/counters.h"
+#include "dataplane/net/kernel_path.h"
+#include "dataplane/net/ports.h"
+
+namespace guideway::net {
+
+/// The workers' counters with the devices and the kernel path. The kernel path's thread has no line of its own: its drops are
+/// in worker 0's, its partner on the way from the kernel.
+contract::Counters all_counters(contract::Counters of_workers, const Ports& ports, const KernelPath& kernel_path);
+
+/// Super-packets of a peer's offload do not fit a frame and end as ip_truncated: said when they begin, with the remedy.
+class OffloadWatch {
+  public:
+    explicit OffloadWatch(const Ports& ports);
+    /// Call every few seconds.
+    void look(const contract::Counters& counters);
+
+  private:
+    std::string names_;  ///< of the software ports
+    std::uint64_t seen_ = 0;
+    bool warned_ = false;
+};
+
+}  // namespace guideway::net
