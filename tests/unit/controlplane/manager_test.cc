@@ -501,7 +501,8 @@ TEST_F(ManagerTest, ManyThreadsAtOnceGiveEachAddressOnce) {
                 EXPECT_TRUE(manager->ensure_load_balancer(balancer(name), std::nullopt).ok());
                 manager->status();
                 manager->metrics();
-                if (i % 2 == 1) EXPECT_TRUE(manager->delete_load_balancer("default", name, std::nullopt).ok());
+                if (i % 2 == 0) continue;
+                EXPECT_TRUE(manager->delete_load_balancer("default", name, std::nullopt).ok());
             }
         });
     }
