@@ -16,6 +16,8 @@ namespace guideway::observe {
 #define GUIDEWAY_DROP_REASONS(X)                                                                              \
     X(none, "not dropped")                                                                                    \
     X(ethernet_truncated, "frame shorter than its Ethernet or VLAN header")                                   \
+    X(frame_too_long, "frame in more buffers than fit into one: longer than the packet buffers")              \
+    X(other_station, "for a VIP or a SNAT address, but to another station's or a group's MAC address")        \
     X(ip_header_bad, "IP version, header length or total length impossible")                                  \
     X(ip_truncated, "frame shorter than the IP header says: a super-packet of the peer's offload, or damage") \
     X(ipv4_checksum_bad, "IPv4 header checksum wrong")                                                        \

@@ -1,0 +1,242 @@
+// Packets of connections: known ones are forwarded, unknown ones open a connection, go to their owner, or are refused.
+#include <cstring>
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include "dataplane/flow/tcp_state.h"
+#include "dataplane/packet/checksum.h"
+#include "dataplane/packet/unfinished_checksum.h"
+#include "dataplane/worker/worker.h"
+
+namespace guideway::worker {
+namespace {
+
+using flow::ConnectionState;
+using observe::DropReason;
+namespace protocol = packet::protocol;
+
+constexpr std::uint16_t kNoNextHop = 0xffff;
+
+ConnectionState opening_state(std::uint8_t number) {
+    if (number == protocol::kTcp) return ConnectionState::tcp_opening;
+    return number == protocol::kUdp ? ConnectionState::udp_one_way : ConnectionState::sctp_opening;
+}
+
+bool opens_connection(const packet::ParsedPacket& parsed) {
+    if (parsed.protocol == protocol::kTcp) return flow::tcp_opens(parsed.tcp_flags);
+    return parsed.protocol == protocol::kUdp || flow::sctp_opens(parsed.sctp_chunk);
+}
+
+}  // namespace
+
+template <typename Family>
+void Worker::act_on_flow(unsigned i) noexcept {
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    if (std::memcmp(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), plumbing_.ports[mbuf->port].mac.data(), 6) != 0)
+        [[unlikely]] {
+        act_on_other(i);
+        return;
+    }
+    // Not from an earlier stage: a packet before this one in the burst may have opened or ended the connection.
+    const flow::FlowRef ref = table<Family>().find(Family::tuple(parsed), burst_.hash[i]);
+    if (ref) [[likely]] {
+        auto& entry = table<Family>().entry(ref.index());
+        if (!is_over<Family>(entry, ref.half(), parsed)) [[likely]] {
+            if (parsed.ttl <= 1) [[unlikely]] {
+                drop(mbuf, DropReason::ttl_exceeded);
+                return;
+            }
+            advance<Family>(entry, ref.half(), parsed);
+            forward<Family>(entry, ref.half(), i);
+            return;
+        }
+        table<Family>().erase(ref.index());
+    }
+    connect<Family>(i);
+}
+
+/// True where the connection ended with its service, its client opens another on the same ports, or (UDP) its backend left the
+/// state and the next packet may go elsewhere.
+template <typename Family>
+bool Worker::is_over(typename Family::Entry& entry, unsigned half, const packet::ParsedPacket& parsed) const noexcept {
+    if (forwarding_->service_incarnation[entry.service_slot] != entry.service_incarnation) return true;
+    switch (parsed.protocol) {
+        case protocol::kTcp:
+            return flow::tcp_opens_anew(entry.state, half, parsed.tcp_flags);
+        case protocol::kUdp:
+            return half == flow::kClientHalf &&
+                   forwarding_->backend_incarnation[entry.backend_slot] != entry.backend_incarnation;
+        default:
+            return flow::sctp_opens_anew(entry.state, half, parsed.sctp_chunk);
+    }
+}
+
+template <typename Family>
+void Worker::advance(typename Family::Entry& entry, unsigned half, const packet::ParsedPacket& parsed) noexcept {
+    flow::Progress next{entry.state, entry.flags};
+    switch (parsed.protocol) {
+        case protocol::kTcp:
+            next = flow::tcp_advance(next, half, parsed.tcp_flags);
+            break;
+        case protocol::kUdp:
+            next.state = flow::udp_advance(entry.state, half);
+            break;
+        default:
+            next.state = flow::sctp_advance(entry.state, half, parsed.sctp_chunk);
+            break;
+    }
+    if (next.state != entry.state) entry.state = next.state;
+    if (next.flags != entry.flags) entry.flags = next.flags;
+    entry.touch(now_s_);
+}
+
+template <typename Family>
+void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i) noexcept {
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+
+    const bool same_backend = forwarding_->backend_incarnation[entry.backend_slot] == entry.backend_incarnation;
+    observe::SlotCounters& service = counters_.service(entry.service_slot);
+    observe::SlotCounters& backend = counters_.backend(same_backend ? entry.backend_slot : stray_backend_slot_);
+    const std::uint32_t bytes = rte_pktmbuf_pkt_len(mbuf);
+    service.traffic[half].packets.add(1);
+    service.traffic[half].bytes.add(bytes);
+    backend.traffic[half].packets.add(1);
+    backend.traffic[half].bytes.add(bytes);
+
+    const typename Family::Tuple& other = entry.other_half(half);
+    NextHop hop{NextHop::Kind::known, entry.next_hop[half]};
+    if (entry.routing_epoch[half] != routing_->epoch || hop.index >= routing_->next_hops.size()) [[unlikely]] {
+        hop = look_up_next_hop(packet::to_contract(other.source));
+        if (hop.kind == NextHop::Kind::no_route) {
+            drop(mbuf, DropReason::no_route);
+            return;
+        }
+        entry.next_hop[half] = hop.kind == NextHop::Kind::known ? hop.index : kNoNextHop;
+        entry.routing_epoch[half] = routing_->epoch;
+    }
+
+    auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
+    Family::rewrite(frame, parsed, packet::swapped(other), {entry.delta_addresses(half), entry.delta_all(half)});
+    if (const std::uint32_t cut = packet::strip_vlan(frame, parsed); cut != 0) [[unlikely]] {
+        rte_pktmbuf_adj(mbuf, static_cast<std::uint16_t>(cut));
+    }
+    if (hop.kind == NextHop::Kind::known) [[likely]] {
+        send_to(routing_->next_hops[hop.index], mbuf, parsed.l3_length);
+    } else {
+        hold(mbuf, packet::to_contract(other.source), parsed.l3_length);
+    }
+}
+
+/// A packet of no connection in this worker's table.
+template <typename Family>
+void Worker::connect(unsigned i) noexcept {
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    const typename Family::Tuple& tuple = Family::tuple(parsed);
+
+    if (Family::contains(forwarding_->snat, tuple.destination)) {
+        const std::uint32_t owner = port_owner_.of(packet::swap_if_little(tuple.destination_port));
+        if (!hand_over(owner, mbuf)) drop(mbuf, DropReason::reply_unknown);
+        return;
+    }
+    if (!Family::contains(forwarding_->vips, tuple.destination)) {
+        to_kernel(mbuf);
+        return;
+    }
+    if (parsed.martian || Family::contains(forwarding_->vips, tuple.source) ||
+        Family::contains(forwarding_->snat, tuple.source)) {
+        drop(mbuf, DropReason::martian_source);
+        return;
+    }
+    const balancing::ServiceEntry* service = Family::find(forwarding_->services, tuple);
+    if (service == nullptr) {
+        refuse(i, DropReason::port_closed);
+        return;
+    }
+    const std::uint64_t selection = flow::selection_hash(tuple);
+    if (hand_over(flow::owner_worker(selection, plumbing_.worker_count), mbuf)) return;
+    if (parsed.ttl <= 1) {
+        drop(mbuf, DropReason::ttl_exceeded);
+    } else if (!opens_connection(parsed)) {
+        refuse(i, DropReason::no_connection);
+    } else if (!packet::l4_checksum_ok(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), parsed)) {
+        // A damaged packet must not choose a backend; later ones of the connection the ends judge themselves.
+        drop(mbuf, DropReason::l4_checksum_bad);
+    } else {
+        open<Family>(*service, selection, i);
+    }
+}
+
+template <typename Family>
+void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selection, unsigned i) noexcept {
+    using Tuple = typename Family::Tuple;
+    auto& flows = table<Family>();
+    const Tuple& client = Family::tuple(burst_.parsed[i]);
+    observe::SlotCounters& counts = counters_.service(service.slot);
+
+    const balancing::BackendEntry* backend =
+        forwarding_->sets[service.backend_set].choose(flow::maglev_hash(selection));
+    if (backend == nullptr) {
+        counts.refused_connections.add(1);
+        refuse(i, DropReason::no_backend);
+        return;
+    }
+    const auto addresses = Family::snat(*forwarding_);
+    if (addresses.empty()) {
+        counts.refused_connections.add(1);
+        drop(burst_.mbuf[i], DropReason::snat_address_missing);
+        return;
+    }
+    Tuple reply{};
+    reply.source = Family::address(backend->address);
+    reply.source_port = backend->port_be != 0 ? backend->port_be : service.backend_port_be;
+    reply.protocol = client.protocol;
+    const auto chosen = snat_ports_.choose(reply, addresses, burst_.hash[i],
+                                           [&](const Tuple& wanted) { return static_cast<bool>(flows.find(wanted)); });
+    if (!chosen) {
+        counts.refused_connections.add(1);
+        drop(burst_.mbuf[i], DropReason::snat_ports_exhausted);
+        return;
+    }
+    const std::uint32_t index = flows.insert(client, burst_.hash[i], *chosen, flows.hash(*chosen));
+    if (index == flow::FlowTable<typename Family::Entry>::kNoEntry) {
+        counts.refused_connections.add(1);
+        drop(burst_.mbuf[i], DropReason::flow_table_full);
+        return;
+    }
+    auto& entry = flows.entry(index);
+    const packet::ChecksumDelta delta = packet::delta_between(client, packet::swapped(*chosen));
+    entry.checksum_delta_addresses = delta.addresses;
+    entry.checksum_delta_all = delta.all;
+    entry.last_seen = now_s_;
+    entry.idle_timeout_seconds = service.idle_timeout_seconds;
+    entry.next_hop = {kNoNextHop, kNoNextHop};
+    entry.routing_epoch = {routing_->epoch, routing_->epoch};
+    entry.service_slot = service.slot;
+    entry.backend_slot = backend->slot;
+    entry.service_incarnation = service.incarnation;
+    entry.backend_incarnation = backend->incarnation;
+    entry.state = opening_state(client.protocol);
+    counts.new_connections.add(1);
+    counters_.backend(backend->slot).new_connections.add(1);
+    forward<Family>(entry, flow::kClientHalf, i);
+}
+
+/// True where the packet was another worker's, whatever became of it.
+bool Worker::hand_over(std::uint32_t owner, rte_mbuf* mbuf) noexcept {
+    if (owner == plumbing_.worker || burst_.handed_over) return false;
+    if (rte_ring_sp_enqueue(plumbing_.handover_out[owner], mbuf) != 0) {
+        drop(mbuf, DropReason::handover_full);
+    } else {
+        counters_.totals().handed_over.add(1);
+    }
+    return true;
+}
+
+template void Worker::act_on_flow<V4>(unsigned i) noexcept;
+template void Worker::act_on_flow<V6>(unsigned i) noexcept;
+
+}  // namespace guideway::worker

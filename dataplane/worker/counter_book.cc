@@ -1,0 +1,97 @@
+#include "dataplane/worker/counter_book.h"
+
+#include <string>
+#include <utility>
+
+#include "dataplane/observe/drop_reason.h"
+
+namespace guideway::worker {
+
+using observe::CounterBlock;
+
+CounterBook::CounterBook(std::vector<const CounterBlock*> workers) : workers_(std::move(workers)) {
+    if (workers_.empty()) return;
+    services_.resize(workers_.front()->services().size());
+    backends_.resize(workers_.front()->backends().size());
+}
+
+CounterBook::Sum& CounterBook::Sum::operator-=(const Sum& base) {
+    traffic.rx_packets -= base.traffic.rx_packets;
+    traffic.rx_bytes -= base.traffic.rx_bytes;
+    traffic.tx_packets -= base.traffic.tx_packets;
+    traffic.tx_bytes -= base.traffic.tx_bytes;
+    new_connections -= base.new_connections;
+    refused_connections -= base.refused_connections;
+    return *this;
+}
+
+CounterBook::Sum CounterBook::sum(Lines lines, std::size_t slot) const {
+    Sum total;
+    for (const CounterBlock* worker : workers_) {
+        const observe::SlotCounters& line = (worker->*lines)()[slot];
+        total.traffic.rx_packets += line.traffic[0].packets.read();
+        total.traffic.rx_bytes += line.traffic[0].bytes.read();
+        total.traffic.tx_packets += line.traffic[1].packets.read();
+        total.traffic.tx_bytes += line.traffic[1].bytes.read();
+        total.new_connections += line.new_connections.read();
+        total.refused_connections += line.refused_connections.read();
+    }
+    return total;
+}
+
+void CounterBook::begin_where_new(std::vector<SlotUser>& users, std::size_t slot, std::uint8_t incarnation,
+                                  Lines lines) {
+    SlotUser& user = users[slot];
+    if (user.used && user.incarnation == incarnation) return;
+    user = {true, incarnation, sum(lines, slot)};
+}
+
+void CounterBook::before_publish(const snapshot::ForwardingSnapshot& next) {
+    for (const snapshot::ServiceLabel& service : next.service_labels) {
+        begin_where_new(services_, service.slot, next.service_incarnation[service.slot], &CounterBlock::services);
+    }
+    for (const snapshot::BackendLabel& backend : next.backend_labels) {
+        begin_where_new(backends_, backend.slot, next.backend_incarnation[backend.slot], &CounterBlock::backends);
+    }
+}
+
+contract::Counters CounterBook::collect(const snapshot::ForwardingSnapshot& in_force) const {
+    contract::Counters counters;
+    counters.generation = in_force.generation;
+    const auto entries = in_force.services.services();
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        Sum total = sum(&CounterBlock::services, entries[i].slot);
+        total -= services_[entries[i].slot].base;
+        counters.services.push_back(
+            {in_force.service_labels[i].name, entries[i].vip, static_cast<contract::Protocol>(entries[i].protocol),
+             __builtin_bswap16(entries[i].port_be), total.traffic, total.new_connections, total.refused_connections});
+    }
+    for (const snapshot::BackendLabel& backend : in_force.backend_labels) {
+        Sum total = sum(&CounterBlock::backends, backend.slot);
+        total -= backends_[backend.slot].base;
+        counters.backends.push_back(
+            {backend.backend_set, backend.name, backend.address, backend.port, total.traffic, total.new_connections});
+    }
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+        const observe::WorkerTotals& totals = workers_[i]->totals();
+        contract::WorkerCounters worker;
+        worker.worker = static_cast<std::uint32_t>(i);
+        worker.rx_packets = totals.rx_packets.read();
+        worker.tx_packets = totals.tx_packets.read();
+        worker.handed_over = totals.handed_over.read();
+        worker.polls = totals.polls.read();
+        worker.empty_polls = totals.empty_polls.read();
+        worker.flows_ipv4 = totals.flows_ipv4.read();
+        worker.flows_ipv6 = totals.flows_ipv6.read();
+        worker.flow_capacity_ipv4 = totals.flow_capacity_ipv4.read();
+        worker.flow_capacity_ipv6 = totals.flow_capacity_ipv6.read();
+        for (std::size_t reason = 0; reason < observe::kDropReasonCount; ++reason) {
+            worker.drops.push_back({std::string(observe::kDropReasonNames[reason]),
+                                    workers_[i]->dropped(static_cast<observe::DropReason>(reason))});
+        }
+        counters.workers.push_back(std::move(worker));
+    }
+    return counters;
+}
+
+}  // namespace guideway::worker

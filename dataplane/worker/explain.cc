@@ -1,0 +1,139 @@
+#include "dataplane/worker/explain.h"
+
+#include <algorithm>
+#include <string>
+
+#include "dataplane/flow/hash.h"
+#include "dataplane/flow/snat_ports.h"
+#include "dataplane/packet/five_tuple.h"
+
+namespace guideway::worker {
+namespace {
+
+std::uint16_t be(std::uint16_t value) { return __builtin_bswap16(value); }
+
+std::uint64_t selection_of(const contract::ExplainRequest& request) {
+    const auto protocol = static_cast<std::uint8_t>(request.protocol);
+    if (request.destination.is_v4()) {
+        return flow::selection_hash(packet::FiveTupleV4{packet::to_network(request.source),
+                                                        packet::to_network(request.destination),
+                                                        be(request.source_port),
+                                                        be(request.destination_port),
+                                                        protocol,
+                                                        {}});
+    }
+    return flow::selection_hash(packet::FiveTupleV6{request.source.bytes,
+                                                    request.destination.bytes,
+                                                    be(request.source_port),
+                                                    be(request.destination_port),
+                                                    protocol,
+                                                    {}});
+}
+
+std::string with_port(const IpAddress& address, std::uint16_t port) {
+    return (address.is_v4() ? address.to_string() : "[" + address.to_string() + "]") + ":" + std::to_string(port);
+}
+
+std::string protocol_name(contract::Protocol protocol) { return std::string(contract::to_string(protocol)); }
+
+std::string refusal(contract::Protocol protocol) {
+    if (protocol == contract::Protocol::tcp) return "with a RST";
+    return protocol == contract::Protocol::udp ? "with port unreachable" : "with an ABORT";
+}
+
+void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::ExplainRequest& request,
+                    const balancing::ServiceEntry& service, std::uint64_t selection, contract::ExplainAnswer& answer) {
+    const balancing::BackendSet& set = state.sets[service.backend_set];
+    const auto usable = std::count_if(set.backends.begin(), set.backends.end(),
+                                      [](const balancing::BackendEntry& backend) { return backend.weight != 0; });
+    answer.backend_set = state.set_labels[service.backend_set].name;
+    answer.maglev_size = set.table->size();
+    answer.maglev_slot = set.table->slot_of(flow::maglev_hash(selection));
+    answer.steps.push_back("Its backend set is " + answer.backend_set + ": " + std::to_string(set.backends.size()) +
+                           " backend(s), " + std::to_string(usable) + " of them take new connections.");
+    const balancing::BackendEntry* backend = set.choose(flow::maglev_hash(selection));
+    if (backend == nullptr) {
+        answer.verdict = "refuse";
+        answer.steps.push_back("No backend takes new connections: the client is refused " + refusal(request.protocol) +
+                               ".");
+        return;
+    }
+    const auto position = static_cast<std::size_t>(backend - set.backends.data());
+    answer.backend = state.set_labels[service.backend_set].backends[position];
+    answer.backend_address = backend->address.to_string();
+    answer.backend_port = be(backend->port_be != 0 ? backend->port_be : service.backend_port_be);
+    answer.steps.push_back("The hash of the client's five-tuple selects slot " + std::to_string(answer.maglev_slot) +
+                           " of the Maglev table's " + std::to_string(answer.maglev_size) + ": " + answer.backend +
+                           ".");
+    const bool has_snat = request.destination.is_v4() ? !state.snat_v4.empty() : !state.snat_v6.empty();
+    if (!has_snat) {
+        answer.verdict = "refuse";
+        answer.steps.push_back(
+            "No SNAT address of the service's family is configured: the packet is dropped as "
+            "snat_address_missing.");
+        return;
+    }
+    answer.verdict = "forward";
+    answer.steps.push_back("A new connection goes to " + with_port(backend->address, answer.backend_port) +
+                           ", from a SNAT address and port of worker " + std::to_string(answer.worker) + ".");
+}
+
+}  // namespace
+
+contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, std::uint32_t workers,
+                                const contract::ExplainRequest& request) {
+    contract::ExplainAnswer answer;
+    answer.generation = state.generation;
+    const std::string destination = with_port(request.destination, request.destination_port);
+    if (request.source.family != request.destination.family) {
+        answer.verdict = "refuse";
+        answer.steps.push_back("Source and destination are not of one IP family: there is no such packet.");
+        return answer;
+    }
+    if (state.snat.contains(request.destination)) {
+        answer.verdict = "reply";
+        answer.worker = flow::PortOwner(workers).of(request.destination_port);
+        answer.steps.push_back(request.destination.to_string() +
+                               " is a SNAT address: only replies of known connections pass, anything else is dropped "
+                               "as reply_unknown.");
+        answer.steps.push_back("Port " + std::to_string(request.destination_port) + " belongs to worker " +
+                               std::to_string(answer.worker) + ".");
+        return answer;
+    }
+    if (!state.vips.contains(request.destination)) {
+        answer.verdict = "kernel";
+        answer.steps.push_back(request.destination.to_string() +
+                               " is neither a VIP nor a SNAT address: the packet goes to the kernel.");
+        return answer;
+    }
+    answer.steps.push_back(request.destination.to_string() + " is a VIP.");
+    if (!request.source.is_usable_unicast() || state.vips.contains(request.source) ||
+        state.snat.contains(request.source)) {
+        answer.verdict = "refuse";
+        answer.steps.push_back(request.source.to_string() +
+                               " cannot be a client: it is not a unicast address of somebody else. The packet is "
+                               "dropped as martian_source.");
+        return answer;
+    }
+    const balancing::ServiceEntry* service = state.services.find(
+        request.destination, static_cast<std::uint8_t>(request.protocol), be(request.destination_port));
+    if (service == nullptr) {
+        answer.verdict = "refuse";
+        answer.steps.push_back("It has no service on " + protocol_name(request.protocol) + " port " +
+                               std::to_string(request.destination_port) + ": the client is refused " +
+                               refusal(request.protocol) + ".");
+        return answer;
+    }
+    const auto index = static_cast<std::size_t>(service - state.services.services().data());
+    const std::uint64_t selection = selection_of(request);
+    answer.service = state.service_labels[index].name;
+    answer.worker = flow::owner_worker(selection, workers);
+    answer.steps.push_back(protocol_name(request.protocol) + " " + destination + " is the service " + answer.service +
+                           ".");
+    answer.steps.push_back("Worker " + std::to_string(answer.worker) + " of " + std::to_string(workers) +
+                           " owns the connection.");
+    choose_backend(state, request, *service, selection, answer);
+    return answer;
+}
+
+}  // namespace guideway::worker

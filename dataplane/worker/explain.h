@@ -1,0 +1,18 @@
+// explain(): what the workers would do with the first packet of a connection, and why, in plain sentences.
+//
+// The same tables and hashes as the worker's, so the answer is the worker's (a test holds them together). Whether the
+// five-tuple is a known connection already is not looked at: that stays with its backend.
+// Thread contract: pure; any control thread, allocates.
+#pragma once
+
+#include <cstdint>
+
+#include "api/contract/explain.h"
+#include "dataplane/snapshot/forwarding_snapshot.h"
+
+namespace guideway::worker {
+
+contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, std::uint32_t workers,
+                                const contract::ExplainRequest& request);
+
+}  // namespace guideway::worker

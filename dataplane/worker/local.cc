@@ -1,0 +1,158 @@
+// Packets that no connection carries on: answered here, given to the kernel, refused, or dropped by name.
+#include <cstring>
+#include <span>
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include "dataplane/flow/tcp_state.h"
+#include "dataplane/packet/arp_reply.h"
+#include "dataplane/packet/echo_reply.h"
+#include "dataplane/packet/neighbour_advertisement.h"
+#include "dataplane/packet/port_unreachable.h"
+#include "dataplane/packet/sctp_abort.h"
+#include "dataplane/packet/tcp_reset.h"
+#include "dataplane/worker/worker.h"
+
+namespace guideway::worker {
+
+using observe::DropReason;
+using packet::PacketKind;
+
+void Worker::drop(rte_mbuf* mbuf, DropReason reason) noexcept {
+    counters_.drop(reason);
+    rte_pktmbuf_free(mbuf);
+}
+
+void Worker::to_kernel(rte_mbuf* mbuf) noexcept {
+    if (plumbing_.to_kernel == nullptr || rte_ring_sp_enqueue(plumbing_.to_kernel, mbuf) != 0) {
+        drop(mbuf, DropReason::kernel_path_full);
+        return;
+    }
+    counters_.totals().to_kernel.add(1);
+}
+
+bool Worker::is_ours(const packet::ParsedPacket& parsed) const noexcept {
+    if (parsed.has_v4) {
+        return forwarding_->vips.contains_v4(parsed.v4.destination) ||
+               forwarding_->snat.contains_v4(parsed.v4.destination);
+    }
+    if (!parsed.has_v6) return false;
+    return forwarding_->vips.contains_v6(parsed.v6.destination.data()) ||
+           forwarding_->snat.contains_v6(parsed.v6.destination.data());
+}
+
+void Worker::act_on_other(unsigned i) noexcept {
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    if (!is_ours(parsed)) {
+        // Where not even an address could be read there is nothing the kernel could do with it.
+        if (parsed.kind == PacketKind::bad && !parsed.has_destination()) {
+            drop(mbuf, parsed.reason);
+        } else {
+            to_kernel(mbuf);
+        }
+        return;
+    }
+    switch (parsed.kind) {
+        case PacketKind::arp:
+        case PacketKind::neighbour_solicitation:
+        case PacketKind::icmpv4_echo_request:
+        case PacketKind::icmpv6_echo_request:
+            answer_in_place(i);
+            return;
+        case PacketKind::icmp_other:
+            drop(mbuf, DropReason::icmp_unhandled);
+            return;
+        case PacketKind::fragment:
+            drop(mbuf, DropReason::fragment);
+            return;
+        case PacketKind::bad:
+            drop(mbuf, parsed.reason);
+            return;
+        case PacketKind::ipv4_flow:
+        case PacketKind::ipv6_flow:
+            drop(mbuf, DropReason::other_station);
+            return;
+        default:
+            drop(mbuf, DropReason::protocol_unsupported);
+            return;
+    }
+}
+
+void Worker::answer_in_place(unsigned i) noexcept {
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
+    const std::uint32_t length = rte_pktmbuf_data_len(mbuf);
+    const std::uint32_t capacity = length + rte_pktmbuf_tailroom(mbuf);
+    const packet::MacAddress& mac = plumbing_.ports[mbuf->port].mac;
+
+    packet::Answer answer;
+    if (parsed.kind == PacketKind::arp) {
+        answer = packet::build_arp_reply(frame, length, parsed, mac);
+    } else if (parsed.kind == PacketKind::neighbour_solicitation) {
+        answer = packet::build_neighbour_advertisement(frame, length, capacity, parsed, mac);
+    } else if (plumbing_.ports[mbuf->port].mac !=
+               packet::MacAddress{frame[0], frame[1], frame[2], frame[3], frame[4], frame[5]}) {
+        answer.reason = DropReason::other_station;
+    } else {
+        answer = packet::build_echo_reply(frame, length, parsed, mac);
+    }
+    if (!answer.built()) {
+        if (answer.reason != DropReason::none) {
+            drop(mbuf, answer.reason);
+        } else if (parsed.kind == PacketKind::arp || parsed.kind == PacketKind::neighbour_solicitation) {
+            to_kernel(mbuf);  // an announcement, not a question
+        } else {
+            drop(mbuf, DropReason::icmp_unhandled);
+        }
+        return;
+    }
+    if (answer.length <= length) {
+        rte_pktmbuf_trim(mbuf, static_cast<std::uint16_t>(length - answer.length));
+    } else {
+        rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(answer.length - length));
+    }
+    counters_.drop(DropReason::answered);
+    counters_.totals().answers.add(1);
+    transmitter_.send(mbuf->port, mbuf);
+}
+
+void Worker::refuse(unsigned i, DropReason reason) noexcept {
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    // A RST is never answered: it must not use up the others' share.
+    const bool is_reset = parsed.protocol == packet::protocol::kTcp && (parsed.tcp_flags & flow::tcp_flag::kRst) != 0;
+    if (is_reset || !refusals_.take(now_ms_)) {
+        drop(mbuf, reason);
+        return;
+    }
+    rte_mbuf* reply = rte_pktmbuf_alloc(plumbing_.pool);
+    if (reply == nullptr) {
+        drop(mbuf, DropReason::mbuf_exhausted);
+        return;
+    }
+    const std::span<std::uint8_t> out(rte_pktmbuf_mtod(reply, std::uint8_t*), rte_pktmbuf_tailroom(reply));
+    const auto* frame = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
+    const packet::MacAddress& mac = plumbing_.ports[mbuf->port].mac;
+    packet::Answer answer;
+    if (parsed.protocol == packet::protocol::kTcp) {
+        answer = packet::build_tcp_reset(out, frame, parsed, mac);
+    } else if (parsed.protocol == packet::protocol::kUdp) {
+        answer = packet::build_port_unreachable(out, frame, parsed, mac);
+    } else {
+        answer = packet::build_sctp_abort(out, frame, parsed, mac);
+    }
+    if (!answer.built()) {
+        rte_pktmbuf_free(reply);
+        drop(mbuf, answer.reason == DropReason::none ? reason : answer.reason);
+        return;
+    }
+    rte_pktmbuf_append(reply, static_cast<std::uint16_t>(answer.length));
+    counters_.totals().answers.add(1);
+    transmitter_.send(mbuf->port, reply);
+    drop(mbuf, DropReason::refused);
+}
+
+}  // namespace guideway::worker

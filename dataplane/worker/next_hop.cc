@@ -1,0 +1,45 @@
+// Where a rewritten packet goes: through a port to a MAC address, into the pending queue, or nowhere.
+#include <rte_mbuf.h>
+
+#include "dataplane/packet/rewrite.h"
+#include "dataplane/worker/worker.h"
+
+namespace guideway::worker {
+
+using observe::DropReason;
+
+Worker::NextHop Worker::look_up_next_hop(const IpAddress& destination) noexcept {
+    counters_.totals().next_hop_lookups.add(1);
+    const snapshot::NextHopResult found = routing_->lookup(destination);
+    switch (found.kind) {
+        case snapshot::NextHopResult::Kind::found:
+            if (routing_->next_hops[found.index].usable) return {NextHop::Kind::known, found.index};
+            return {NextHop::Kind::unresolved, 0};
+        case snapshot::NextHopResult::Kind::unresolved:
+            // A full queue is no loss: the packet is reviewed again and asks again.
+            if (plumbing_.resolve != nullptr) plumbing_.resolve->push(found.neighbour);
+            return {NextHop::Kind::unresolved, 0};
+        default:
+            return {NextHop::Kind::no_route, 0};
+    }
+}
+
+void Worker::send_to(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t l3_length) noexcept {
+    if (hop.port >= transmitter_.ports() || hop.port >= routing_->ports.size()) {
+        drop(mbuf, DropReason::no_route);
+        return;
+    }
+    if (l3_length > routing_->ports[hop.port].mtu) {
+        drop(mbuf, DropReason::packet_too_big);
+        return;
+    }
+    packet::set_ethernet(rte_pktmbuf_mtod(mbuf, std::uint8_t*), hop.destination_mac, hop.source_mac);
+    transmitter_.send(hop.port, mbuf);
+}
+
+void Worker::hold(rte_mbuf* mbuf, const IpAddress& destination, std::uint32_t l3_length) noexcept {
+    const PendingPacket packet{mbuf, destination, l3_length, now_ms_ + plumbing_.settings.neighbour_wait_ms};
+    if (!pending_.hold(packet)) drop(mbuf, DropReason::neighbour_queue_full);
+}
+
+}  // namespace guideway::worker

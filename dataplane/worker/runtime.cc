@@ -1,0 +1,280 @@
+#include "dataplane/worker/runtime.h"
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <ctime>
+#include <new>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include <rte_cycles.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+#include <rte_pause.h>
+#include <rte_ring.h>
+
+#include "dataplane/snapshot/builder.h"
+#include "dataplane/worker/counter_book.h"
+#include "dataplane/worker/explain.h"
+#include "dataplane/worker/idle_rest.h"
+#include "dataplane/worker/memory.h"
+#include "dataplane/worker/worker.h"
+
+namespace guideway::worker {
+namespace {
+
+std::uint64_t random_seed() {
+    std::random_device device;
+    return std::uint64_t{device()} << 32 | device();
+}
+
+/// A ring with one producer and one consumer, freed with its last packets.
+class Ring {
+  public:
+    Ring(const std::string& name, std::uint32_t size)
+        : ring_(rte_ring_create(name.c_str(), size, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ)) {}
+    ~Ring() {
+        drain();
+        rte_ring_free(ring_);
+    }
+    Ring(Ring&& other) noexcept : ring_(std::exchange(other.ring_, nullptr)) {}
+    Ring& operator=(Ring&&) = delete;
+
+    rte_ring* get() const { return ring_; }
+    void drain() const {
+        void* mbuf = nullptr;
+        while (ring_ != nullptr && rte_ring_sc_dequeue(ring_, &mbuf) == 0) {
+            rte_pktmbuf_free(static_cast<rte_mbuf*>(mbuf));
+        }
+    }
+
+  private:
+    rte_ring* ring_;
+};
+
+void sleep_for(std::uint32_t microseconds) {
+    const timespec time{0, static_cast<long>(microseconds) * 1000};
+    nanosleep(&time, nullptr);
+}
+
+}  // namespace
+
+/// One worker with all that is its own.
+struct WorkerPlace {
+    Memory table_v4, table_v6, service_lines, backend_lines;
+    std::unique_ptr<flow::FlowTableV4> flows_v4;
+    std::unique_ptr<flow::FlowTableV6> flows_v6;
+    std::unique_ptr<observe::CounterBlock> counters;
+    std::unique_ptr<ResolveQueue> resolve = std::make_unique<ResolveQueue>();
+    std::unique_ptr<Worker> worker;
+    IdleSettings idle;
+    std::uint32_t index = 0;
+    snapshot::Publisher* publisher = nullptr;
+    std::atomic<bool>* stop = nullptr;
+
+    void run();
+};
+
+struct Runtime::Parts {
+    explicit Parts(RuntimeSettings given)
+        : settings(std::move(given)),
+          publisher(static_cast<std::uint32_t>(settings.lcores.size())),
+          builder({settings.worker.capacity.services, settings.worker.capacity.backends}, settings.snat_addresses) {}
+
+    RuntimeSettings settings;
+    snapshot::Publisher publisher;
+    std::vector<Ring> to_kernel;
+    std::vector<Ring> from_kernel;            // one, or none before create() got there
+    std::vector<std::vector<Ring>> handover;  // [from][to], a ring to itself stays unused
+    std::vector<std::unique_ptr<WorkerPlace>> places;
+    std::atomic<bool> stop{false};
+    bool running = false;
+
+    mutable std::mutex control;  ///< guards what follows
+    snapshot::Builder builder;
+    std::unique_ptr<CounterBook> book;
+
+    bool create_rings(std::string& error);
+    bool create_place(std::uint32_t index, std::string& error);
+    Plumbing plumbing(std::uint32_t index) const;
+};
+
+bool Runtime::Parts::create_rings(std::string& error) {
+    const auto workers = static_cast<std::uint32_t>(settings.lcores.size());
+    const auto make = [&](std::vector<Ring>& list, const std::string& name, std::uint32_t size) {
+        if (list.emplace_back(name, size).get() != nullptr) return true;
+        error = "no memory for the ring " + name + " of " + std::to_string(size) + " packets";
+        return false;
+    };
+    if (!make(from_kernel, "gw_from_kernel", settings.kernel_ring_size)) return false;
+    for (std::uint32_t from = 0; from < workers; ++from) {
+        if (!make(to_kernel, "gw_to_kernel_" + std::to_string(from), settings.kernel_ring_size)) return false;
+        handover.emplace_back();
+        for (std::uint32_t to = 0; to < workers; ++to) {
+            const std::string name = "gw_handover_" + std::to_string(from) + "_" + std::to_string(to);
+            if (!make(handover.back(), name, from == to ? 2 : settings.handover_ring_size)) return false;
+        }
+    }
+    return true;
+}
+
+Plumbing Runtime::Parts::plumbing(std::uint32_t index) const {
+    Plumbing result;
+    result.worker = index;
+    result.worker_count = static_cast<std::uint32_t>(settings.lcores.size());
+    result.ports = settings.ports[index];
+    result.to_kernel = to_kernel[index].get();
+    result.from_kernel = index == 0 ? from_kernel.front().get() : nullptr;
+    for (std::uint32_t peer = 0; peer < result.worker_count; ++peer) {
+        const bool self = peer == index;
+        result.handover_in.push_back(self ? nullptr : handover[peer][index].get());
+        result.handover_out.push_back(self ? nullptr : handover[index][peer].get());
+    }
+    result.resolve = places[index]->resolve.get();
+    result.pool = settings.pool;
+    result.settings = settings.worker;
+    return result;
+}
+
+bool Runtime::Parts::create_place(std::uint32_t index, std::string& error) {
+    const CapacitySettings& capacity = settings.worker.capacity;
+    auto place = std::make_unique<WorkerPlace>();
+    const auto take = [&](Memory& memory, std::size_t bytes, const char* what) {
+        memory = Memory(bytes);
+        if (memory.ok()) return true;
+        error = "no memory for " + std::string(what) + " of worker " + std::to_string(index) + ": " +
+                std::to_string(bytes >> 20) + " MiB asked";
+        return false;
+    };
+    const std::size_t line = sizeof(observe::SlotCounters);
+    if (!take(place->table_v4, flow::FlowTableV4::bytes_needed(capacity.flows_ipv4), "the IPv4 flow table") ||
+        !take(place->table_v6, flow::FlowTableV6::bytes_needed(capacity.flows_ipv6), "the IPv6 flow table") ||
+        !take(place->service_lines, capacity.services * line, "service counters") ||
+        !take(place->backend_lines, (capacity.backends + 1) * line, "backend counters")) {
+        return false;
+    }
+    place->flows_v4 = std::make_unique<flow::FlowTableV4>(place->table_v4.bytes(), capacity.flows_ipv4, random_seed());
+    place->flows_v6 = std::make_unique<flow::FlowTableV6>(place->table_v6.bytes(), capacity.flows_ipv6, random_seed());
+    const auto lines = [](const Memory& memory, std::size_t count) {
+        auto* first = reinterpret_cast<observe::SlotCounters*>(memory.bytes().data());
+        for (std::size_t i = 0; i < count; ++i) new (first + i) observe::SlotCounters;
+        return std::span<observe::SlotCounters>(first, count);
+    };
+    place->counters = std::make_unique<observe::CounterBlock>(lines(place->service_lines, capacity.services),
+                                                              lines(place->backend_lines, capacity.backends + 1));
+    place->idle = settings.worker.idle;
+    place->index = index;
+    place->publisher = &publisher;
+    place->stop = &stop;
+    places.push_back(std::move(place));
+    WorkerPlace& own = *places.back();
+    own.worker = std::make_unique<Worker>(plumbing(index), publisher, *own.flows_v4, *own.flows_v6, *own.counters);
+    return true;
+}
+
+std::unique_ptr<Runtime> Runtime::create(RuntimeSettings settings, std::string& error) {
+    if (settings.lcores.empty() || settings.lcores.size() > kMaxWorkers ||
+        settings.ports.size() != settings.lcores.size()) {
+        error = "1.." + std::to_string(kMaxWorkers) + " workers, each with its ports; got " +
+                std::to_string(settings.lcores.size());
+        return nullptr;
+    }
+    try {
+        auto parts = std::make_unique<Parts>(std::move(settings));
+        if (!parts->create_rings(error)) return nullptr;
+        std::vector<const observe::CounterBlock*> blocks;
+        for (std::uint32_t index = 0; index < parts->settings.lcores.size(); ++index) {
+            if (!parts->create_place(index, error)) return nullptr;
+            blocks.push_back(parts->places.back()->counters.get());
+        }
+        parts->book = std::make_unique<CounterBook>(std::move(blocks));
+        // Slot arrays of full length from the start: a worker may look any slot up.
+        parts->publisher.publish(parts->builder.build(contract::ForwardingState{}).snapshot);
+        return std::unique_ptr<Runtime>(new Runtime(std::move(parts)));
+    } catch (const std::exception& fault) {
+        error = std::string("workers: ") + fault.what();
+        return nullptr;
+    }
+}
+
+Runtime::Runtime(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Runtime::~Runtime() { stop(); }
+
+void WorkerPlace::run() {
+    publisher->register_worker(index);
+    publisher->online(index);
+    IdleRest rest(idle);
+    const std::uint64_t cycles_a_ms = rte_get_tsc_hz() / 1000;
+    const std::uint64_t start = rte_rdtsc();
+    while (!stop->load(std::memory_order_relaxed)) {
+        const std::uint64_t now_ms = (rte_rdtsc() - start) / cycles_a_ms;
+        const IdleRest::Step step = rest.after_poll(worker->poll_once(now_ms));
+        if (step.kind == IdleRest::Step::Kind::pause) {
+            rte_pause();
+        } else if (step.kind == IdleRest::Step::Kind::sleep) {
+            publisher->offline(index);
+            sleep_for(step.microseconds);
+            publisher->online(index);
+        }
+    }
+    publisher->offline(index);
+    publisher->unregister_worker(index);
+}
+
+bool Runtime::start(std::string& error) {
+    parts_->stop = false;
+    parts_->running = true;
+    for (auto& place : parts_->places) {
+        const unsigned lcore = parts_->settings.lcores[place->index];
+        const auto entry = [](void* argument) {
+            static_cast<WorkerPlace*>(argument)->run();
+            return 0;
+        };
+        if (rte_eal_remote_launch(entry, place.get(), lcore) == 0) continue;
+        error = "worker " + std::to_string(place->index) + ": core " + std::to_string(lcore) +
+                " is not one of DPDK's, or is in use";
+        stop();
+        return false;
+    }
+    return true;
+}
+
+void Runtime::stop() {
+    if (!parts_->running) return;
+    parts_->stop = true;
+    for (const unsigned lcore : parts_->settings.lcores) rte_eal_wait_lcore(lcore);
+    parts_->running = false;
+    for (const Ring& ring : parts_->to_kernel) ring.drain();
+    for (const auto& list : parts_->handover) {
+        for (const Ring& ring : list) ring.drain();
+    }
+}
+
+std::vector<contract::Fault> Runtime::apply(const contract::ForwardingState& state) {
+    const std::lock_guard lock(parts_->control);
+    snapshot::BuildResult result = parts_->builder.build(state);
+    if (!result) return result.faults;
+    parts_->book->before_publish(*result.snapshot);
+    parts_->publisher.publish(std::move(result.snapshot));
+    return {};
+}
+
+contract::Counters Runtime::counters() const {
+    const std::lock_guard lock(parts_->control);
+    return parts_->book->collect(*parts_->publisher.current_forwarding());
+}
+
+contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request) const {
+    return worker::explain(*parts_->publisher.current_forwarding(), worker_count(), request);
+}
+
+snapshot::Publisher& Runtime::publisher() { return parts_->publisher; }
+std::uint32_t Runtime::worker_count() const { return static_cast<std::uint32_t>(parts_->places.size()); }
+rte_ring* Runtime::to_kernel(std::uint32_t worker) const { return parts_->to_kernel[worker].get(); }
+rte_ring* Runtime::from_kernel() const { return parts_->from_kernel.front().get(); }
+ResolveQueue& Runtime::resolve_queue(std::uint32_t worker) { return *parts_->places[worker]->resolve; }
+
+}  // namespace guideway::worker

@@ -1,0 +1,140 @@
+// Worker: the packet's way.
+//
+//   receive -> parse -> complete checksums -> hash -> prefetch entries -> flows:  known: forward
+//                                                                               unknown: connect | hand over | refuse
+//                                                                   -> others: answer | kernel | drop by name
+//   then: what came from the kernel -> packets that waited for a MAC -> transmit -> age -> report quiescence
+//
+// Each stage is a loop over a burst of at most 32 packets. Every packet ends in exactly one of: sent, given to the kernel, handed
+// over to the worker that owns its connection, pending for its next hop, counted under a DropReason (invariant I4).
+//
+// Worked example, one TCP connection with two workers (client 198.51.100.7:40000, VIP 203.0.113.10:80):
+//   SYN    worker 0: no entry; a VIP's service; the hash says worker 1 owns it: handed over. Worker 1: Maglev gives
+//          10.0.2.11:30080, SNAT 10.0.2.1:5001 (odd: worker 1's), entry inserted, rewritten, next hop looked up, sent.
+//   SYN-ACK from 10.0.2.11 to 10.0.2.1:5001, at worker 0: no entry; a SNAT address; 5001 % 2: handed over to worker 1: the entry's
+//          backend half matches, leaves as 203.0.113.10:80 -> 198.51.100.7:40000.
+//   data   as above; nothing on the way asks for the direction.
+//
+// Thread contract: constructed by the start-up code; poll_once() and pending() from one thread, which is registered and online at
+// the publisher. No lock, atomic read-modify-write, allocation, exception, system call (but the driver's) or log line.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "dataplane/flow/flow_table.h"
+#include "dataplane/flow/snat_ports.h"
+#include "dataplane/guard/token_bucket.h"
+#include "dataplane/observe/counters.h"
+#include "dataplane/snapshot/publisher.h"
+#include "dataplane/worker/burst.h"
+#include "dataplane/worker/family.h"
+#include "dataplane/worker/pending_queue.h"
+#include "dataplane/worker/plumbing.h"
+#include "dataplane/worker/transmitter.h"
+
+namespace guideway::worker {
+
+class Worker {
+  public:
+    /// All references must outlive the worker. `counters` has as many slots as the snapshots' limits, and one backend more: that
+    /// one takes what belongs to no backend any longer.
+    Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTableV4& flows_v4, flow::FlowTableV6& flows_v6,
+           observe::CounterBlock& counters);
+    ~Worker();  ///< frees what still waits
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    /// Everything that is there, once. Returns how many packets there were. `now_ms` is any monotonic clock.
+    std::uint32_t poll_once(std::uint64_t now_ms) noexcept;
+
+  private:
+    struct Source {
+        std::uint16_t ethdev;
+        std::uint16_t queue;
+        std::uint16_t port;  ///< index
+    };
+
+    // worker.cc: the stages, in their order
+    void tell_time(std::uint64_t now_ms) noexcept;
+    std::uint32_t receive(const Source& source) noexcept;
+    std::uint32_t take_over(rte_ring* ring) noexcept;
+    void process() noexcept;
+    void parse() noexcept;
+    void complete_checksums() noexcept;
+    void hash_flows() noexcept;
+    void prefetch_entries() noexcept;
+    void act_on_flows() noexcept;
+    void act_on_others() noexcept;
+    std::uint32_t send_from_kernel() noexcept;
+    void review_pending() noexcept;
+    void age_flows() noexcept;
+    void show_gauges() noexcept;
+
+    // connection.cc: packets of connections
+    template <typename Family>
+    void act_on_flow(unsigned i) noexcept;
+    template <typename Family>
+    bool is_over(typename Family::Entry& entry, unsigned half, const packet::ParsedPacket& parsed) const noexcept;
+    template <typename Family>
+    void advance(typename Family::Entry& entry, unsigned half, const packet::ParsedPacket& parsed) noexcept;
+    template <typename Family>
+    void forward(typename Family::Entry& entry, unsigned half, unsigned i) noexcept;
+    template <typename Family>
+    void connect(unsigned i) noexcept;
+    template <typename Family>
+    void open(const balancing::ServiceEntry& service, std::uint64_t selection, unsigned i) noexcept;
+    bool hand_over(std::uint32_t owner, rte_mbuf* mbuf) noexcept;
+
+    // local.cc: packets for this machine, and refusals
+    void act_on_other(unsigned i) noexcept;
+    bool is_ours(const packet::ParsedPacket& parsed) const noexcept;
+    void answer_in_place(unsigned i) noexcept;
+    void to_kernel(rte_mbuf* mbuf) noexcept;
+    void refuse(unsigned i, observe::DropReason reason) noexcept;
+    void drop(rte_mbuf* mbuf, observe::DropReason reason) noexcept;
+
+    // next_hop.cc: where a rewritten packet goes
+    struct NextHop {
+        enum class Kind : std::uint8_t { known, unresolved, no_route } kind;
+        std::uint16_t index;
+    };
+    NextHop look_up_next_hop(const IpAddress& destination) noexcept;
+    void send_to(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t l3_length) noexcept;
+    void hold(rte_mbuf* mbuf, const IpAddress& destination, std::uint32_t l3_length) noexcept;
+
+    template <typename Family>
+    auto& table() noexcept {
+        if constexpr (std::is_same_v<Family, V4>) {
+            return flows_v4_;
+        } else {
+            return flows_v6_;
+        }
+    }
+
+    // Read by every packet.
+    const snapshot::ForwardingSnapshot* forwarding_ = nullptr;  ///< in force for this poll
+    const snapshot::RoutingSnapshot* routing_ = nullptr;
+    std::uint32_t now_s_ = 0;
+    std::uint64_t now_ms_ = 0;
+    flow::FlowTableV4& flows_v4_;
+    flow::FlowTableV6& flows_v6_;
+    observe::CounterBlock& counters_;
+    std::uint32_t stray_backend_slot_;  ///< counts for backends that left the state
+
+    Plumbing plumbing_;
+    std::vector<Source> sources_;
+    snapshot::Publisher& publisher_;
+    flow::IdleLimits idle_limits_;
+    flow::PortOwner port_owner_;
+    flow::SnatPorts snat_ports_;
+    guard::TokenBucket refusals_;
+    Transmitter transmitter_;
+    Burst burst_;
+    PendingQueue pending_;
+    const snapshot::RoutingSnapshot* reviewed_with_ = nullptr;  ///< only compared
+    std::uint64_t next_review_ms_ = 0;
+    std::uint64_t ageing_done_ms_ = 0;
+};
+
+}  // namespace guideway::worker
