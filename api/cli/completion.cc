@@ -24,27 +24,20 @@ _guideway() {
         -f|--file) COMPREPLY=($(compgen -f -- "$word")); return ;;
         --protocol) COMPREPLY=($(compgen -W "tcp udp sctp" -- "$word")); return ;;
     esac
+    local words=""
     case $command in
-        "") COMPREPLY=($(compgen -W "get describe apply delete drain undrain explain status top completion --server --output --help --version" -- "$word")) ;;
+        "") words="get describe apply delete drain undrain explain status top completion --server --output --help --version" ;;
         get|describe|delete)
-            if [ -z "$kind" ]; then
-                COMPREPLY=($(compgen -W "load-balancers address-pools nodes -f -n" -- "$word"))
-            else
-                COMPREPLY=($(compgen -W "$(_guideway_names "$kind")" -- "$word"))
-            fi ;
-;
-        drain|undrain) COMPREPLY=($(compgen -W "$(_guideway_names nodes)" -- "$word")) ;
-        ;
-        apply) COMPREPLY=($(compgen -W "-f --wait" -- "$word")) ;
-        ;
-        explain) COMPREPLY=($(compgen -W "--protocol --source --destination" -- "$word")) ;
-        ;
-        top) COMPREPLY=($(compgen -W "--interval --once" -- "$word")) ;
-        ;
-        completion) COMPREPLY=($(compgen -W "bash zsh" -- "$word")) ;
-        ;
-        esac
-        }
+            if [ -z "$kind" ]; then words="load-balancers address-pools nodes -n"; else words=$(_guideway_names "$kind"); fi
+            [ "$command" = delete ] && words="$words -f" ;;
+        drain|undrain) words=$(_guideway_names nodes) ;;
+        apply) words="-f --wait" ;;
+        explain) words="--protocol --source --destination" ;;
+        top) words="--interval --once" ;;
+        completion) words="bash zsh" ;;
+    esac
+    COMPREPLY=($(compgen -W "$words" -- "$word"))
+}
 complete -F _guideway guideway
 )bash";
 

@@ -1,5 +1,6 @@
 #include "api/cli/cli.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <sstream>
 
@@ -279,6 +280,16 @@ TEST(CliCompletion, ScriptsAreGivenForBashAndZsh) {
     EXPECT_NE(run_with({"completion", "bash"}).out.find("complete -F _guideway guideway"), std::string::npos);
     EXPECT_NE(run_with({"completion", "zsh"}).out.find("bashcompinit"), std::string::npos);
     EXPECT_EQ(run_with({"completion", "fish"}).code, kUsage);
+}
+
+TEST(CliCompletion, BashReadsTheScriptAndCompletes) {
+    const std::string script = run_with({"completion", "bash"}).out +
+                               "COMP_WORDS=(guideway get lo); COMP_CWORD=2; _guideway\n"
+                               "[ \"${COMPREPLY[*]}\" = load-balancers ]\n";
+    FILE* bash = ::popen("bash", "w");
+    ASSERT_NE(bash, nullptr);
+    std::fwrite(script.data(), 1, script.size(), bash);
+    EXPECT_EQ(::pclose(bash), 0);
 }
 
 TEST(CliEnvironment, ServerComesFromTheEnvironment) {
