@@ -118,6 +118,14 @@ int run(const config::DataplaneConfig& config) {
     spdlog::info("guideway-dataplane {}", GUIDEWAY_VERSION);
     if (const auto missing = net::missing_privileges()) return fail(*missing);
 
+    // TAP twins first: they tell whether another dataplane runs here
+    std::vector<net::KernelPathPort> twins(config.ports.size());
+    for (std::size_t i = 0; i < twins.size(); ++i) {
+        if (const auto refused = twins[i].tap.open(config.ports[i])) {
+            return fail("port '" + config.ports[i].name + "': " + *refused);
+        }
+    }
+
     // DPDK
     const net::EalPlan eal = net::plan_eal(config, net::read_machine());
     if (eal.error) return fail(*eal.error);
@@ -139,12 +147,12 @@ int run(const config::DataplaneConfig& config) {
     if (!runtime) return fail(error);
 
     // Kernel path
-    std::vector<net::KernelPathPort> twins(config.ports.size());
     std::vector<net::TwinIdentity> identities(config.ports.size());
     for (std::size_t i = 0; i < twins.size(); ++i) {
         const net::Port& port = ports.all()[i];
-        if (const auto refused = twins[i].tap.open(config.ports[i], port.mac))
+        if (const auto refused = twins[i].tap.configure(config.ports[i], port.mac)) {
             return fail("port '" + port.name + "': " + *refused);
+        }
         twins[i].mtu = port.mtu;
         identities[i] = {twins[i].tap.ifindex(), port.mac, port.mtu};
     }

@@ -44,7 +44,7 @@ Tap& Tap::operator=(Tap&& other) noexcept {
     return *this;
 }
 
-std::optional<std::string> Tap::open(const config::PortConfig& port, const std::array<std::uint8_t, 6>& mac) {
+std::optional<std::string> Tap::open(const config::PortConfig& port) {
     const std::string name = port.twin_name();
     fd_ = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd_ < 0) {
@@ -62,42 +62,41 @@ std::optional<std::string> Tap::open(const config::PortConfig& port, const std::
         return text;
     }
     if (ioctl(fd_, TUNSETPERSIST, 1) != 0) return system_error("TAP device '" + name + "' cannot be made persistent");
-
-    const Socket control;
-    request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
-    std::memcpy(request.ifr_hwaddr.sa_data, mac.data(), mac.size());
-    if (ioctl(control.fd, SIOCSIFHWADDR, &request) != 0)
-        return system_error("TAP device '" + name + "': MAC address refused");
-    request.ifr_mtu = port.mtu;
-    if (ioctl(control.fd, SIOCSIFMTU, &request) != 0) return system_error("TAP device '" + name + "': MTU refused");
     ifindex_ = if_nametoindex(name.c_str());
-    if (auto error = configure(port)) return "TAP device '" + name + "': " + *error;
     return std::nullopt;
 }
 
-std::optional<std::string> Tap::configure(const config::PortConfig& port) {
+std::optional<std::string> Tap::configure(const config::PortConfig& port, const std::array<std::uint8_t, 6>& mac) {
     const std::string name = port.twin_name();
+    const auto failed = [&](const std::string& what) { return system_error("TAP device '" + name + "': " + what); };
+    const Socket control;
+    ifreq request{};
+    name.copy(request.ifr_name, IFNAMSIZ - 1);
+    request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+    std::memcpy(request.ifr_hwaddr.sa_data, mac.data(), mac.size());
+    if (ioctl(control.fd, SIOCSIFHWADDR, &request) != 0) return failed("MAC address refused");
+    request.ifr_mtu = port.mtu;
+    if (ioctl(control.fd, SIOCSIFMTU, &request) != 0) return failed("MTU refused");
+
     // The twin is a host's interface on this wire: it answers for its own addresses only, from the right ones.
     write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/arp_ignore", "1");
     write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/arp_announce", "2");
     write_sysctl("/proc/sys/net/ipv6/conf/" + name + "/accept_dad", "0");
 
-    const Socket control;
-    ifreq request{};
-    name.copy(request.ifr_name, IFNAMSIZ - 1);
-    if (ioctl(control.fd, SIOCGIFFLAGS, &request) != 0) return system_error("flags");
+    if (ioctl(control.fd, SIOCGIFFLAGS, &request) != 0) return failed("flags cannot be read");
     request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
-    if (ioctl(control.fd, SIOCSIFFLAGS, &request) != 0) return system_error("cannot be set up");
+    if (ioctl(control.fd, SIOCSIFFLAGS, &request) != 0) return failed("cannot be set up");
 
+    const std::string own = "TAP device '" + name + "': ";
     Rtnetlink netlink;
-    if (auto error = netlink.open(0)) return error;
+    if (auto error = netlink.open(0)) return own + *error;
     for (const IpPrefix& address : port.addresses) {
         if (auto error = netlink.add_address(ifindex_, address))
-            return "address " + address.to_string() + ": " + *error;
+            return own + "address " + address.to_string() + ": " + *error;
     }
     for (const config::RouteConfig& route : port.routes) {
         if (auto error = netlink.add_route(ifindex_, route.to, route.via)) {
-            return "route to " + route.to.to_string() + " via " + route.via.to_string() + ": " + *error;
+            return own + "route to " + route.to.to_string() + " via " + route.via.to_string() + ": " + *error;
         }
     }
     return std::nullopt;

@@ -2,7 +2,7 @@
 //
 // It has the port's MAC address and MTU, so that the appliance's addresses answer as if the NIC were the kernel's. Persistent:
 // addresses, routes and sessions (BGP, ssh) survive a restart of the dataplane.
-// Thread contract: open from the main thread; then read() and write() from one thread (the kernel path's).
+// Thread contract: open() and configure() from the main thread; then read() and write() from one thread (the kernel path's).
 #pragma once
 
 #include <array>
@@ -26,9 +26,11 @@ class Tap {
     Tap(const Tap&) = delete;
     Tap& operator=(const Tap&) = delete;
 
-    /// Makes (or takes over) the twin of `port` and brings it up with its addresses and routes. Returns why it could not,
-    /// naming the missing right or device.
-    std::optional<std::string> open(const config::PortConfig& port, const std::array<std::uint8_t, 6>& mac);
+    /// Makes (or takes over) the twin of a port. Only one process can have it, so this comes before the port is touched.
+    /// Returns why it could not, naming the missing right or device.
+    std::optional<std::string> open(const config::PortConfig& port);
+    /// Brings it up with the port's MAC address, its own addresses and routes.
+    std::optional<std::string> configure(const config::PortConfig& port, const std::array<std::uint8_t, 6>& mac);
 
     int fd() const { return fd_; }
     unsigned ifindex() const { return ifindex_; }
@@ -40,8 +42,6 @@ class Tap {
     bool write(const iovec* parts, int count) const;
 
   private:
-    std::optional<std::string> configure(const config::PortConfig& port);
-
     int fd_ = -1;
     unsigned ifindex_ = 0;
 };
