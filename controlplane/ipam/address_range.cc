@@ -71,9 +71,9 @@ std::variant<AddressRange, std::string> parse_range(std::string_view written) {
         if (!first) return quoted(text.substr(0, dash)) + ", the start of the range, is not an IP address";
         if (!last) return quoted(text.substr(dash + 1)) + ", the end of the range, is not an IP address";
         if (first->family != last->family) {
-            return "the range " + quoted(text) + " begins with an " +
-                   std::string(guideway::to_string(first->family)) + " and ends with an " +
-                   std::string(guideway::to_string(last->family)) + " address; write one range a family";
+            return "the range " + quoted(text) + " begins with an " + std::string(guideway::to_string(first->family)) +
+                   " and ends with an " + std::string(guideway::to_string(last->family)) +
+                   " address; write one range a family";
         }
         range = {first->family, to_number(*first), to_number(*last)};
         if (range.last < range.first) {

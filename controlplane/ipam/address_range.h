@@ -26,9 +26,7 @@ struct AddressRange {
     Number first = 0;
     Number last = 0;
 
-    bool contains(const IpAddress& address) const {
-        return address.family == family && contains(to_number(address));
-    }
+    bool contains(const IpAddress& address) const { return address.family == family && contains(to_number(address)); }
     bool contains(Number number) const { return first <= number && number <= last; }
     bool overlaps(const AddressRange& other) const {
         return family == other.family && first <= other.last && other.first <= last;

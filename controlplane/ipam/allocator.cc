@@ -75,8 +75,7 @@ const Allocation& Allocator::ensure(const ServiceKey& service, Wish wish, std::u
     } else {
         // A granted request stays granted while it is not changed, whatever the pool's name has become since
         // (19).
-        const bool same_place =
-            allocation.wish.pool == wish.pool && allocation.wish.addresses == wish.addresses;
+        const bool same_place = allocation.wish.pool == wish.pool && allocation.wish.addresses == wish.addresses;
         allocation.wish = std::move(wish);
         if (!same_place) allocation.placed = is_placed(allocation.wish, allocation.holdings);
     }
@@ -101,16 +100,14 @@ const Allocation* Allocator::find(const ServiceKey& service) const {
 
 PoolUse Allocator::use(const std::string& pool) const {
     const Pool* found = pools_.find(pool);
-    return found == nullptr ? PoolUse{}
-                            : states_[static_cast<std::size_t>(found - pools_.pools().data())].use;
+    return found == nullptr ? PoolUse{} : states_[static_cast<std::size_t>(found - pools_.pools().data())].use;
 }
 
 std::vector<ServiceKey> Allocator::changed() const {
     std::vector<ServiceKey> keys;
     for (const auto& [service, before] : before_) {
         const Allocation* now = find(service);
-        if (before.has_value() != (now != nullptr) || (now != nullptr && *now != *before))
-            keys.push_back(service);
+        if (before.has_value() != (now != nullptr) || (now != nullptr && *now != *before)) keys.push_back(service);
     }
     return keys;
 }
@@ -131,8 +128,7 @@ void Allocator::reindex(const ServiceKey& service) {
     } else {
         waiting_.erase(age);
     }
-    if (allocation.wish.policy == FamilyPolicy::prefer_dual && allocation.placed &&
-        allocation.holdings.size() == 1) {
+    if (allocation.wish.policy == FamilyPolicy::prefer_dual && allocation.placed && allocation.holdings.size() == 1) {
         incomplete_.insert(age);
     } else {
         incomplete_.erase(age);
@@ -145,7 +141,8 @@ void Allocator::note(const ServiceKey& service, std::string message) {
 
 void Allocator::occupy(const ServiceKey& service, const Claim& claim, const IpAddress& address) {
     std::vector<ServiceKey>& users = users_[address];
-    users.push_back(service);
+    // Sorted, so that who is named in a refusal does not depend on who came first.
+    users.insert(std::upper_bound(users.begin(), users.end(), service), service);
     if (!claim.sharing_key.empty()) by_sharing_key_[claim.sharing_key].insert(address);
     if (users.size() > 1) return;
     const auto place = pools_.place_of(address);
@@ -160,8 +157,7 @@ void Allocator::occupy(const ServiceKey& service, const Claim& claim, const IpAd
     // The left-out neighbours are blocked with it, so that the intervals merge across them and the search
     // stays one step.
     for (Number next = number + 1; is_buggy(address.family, next); ++next) blocked.insert(next);
-    for (Number next = number; next > 0 && is_buggy(address.family, next - 1); --next)
-        blocked.insert(next - 1);
+    for (Number next = number; next > 0 && is_buggy(address.family, next - 1); --next) blocked.insert(next - 1);
 }
 
 void Allocator::vacate(const ServiceKey& service, const Claim& claim, const IpAddress& address) {
@@ -211,8 +207,7 @@ void Allocator::forget_occupation() {
     incomplete_.clear();
     without_address_ = 0;
     states_.clear();
-    for (const Pool& pool : pools_.pools())
-        states_.push_back({std::vector<IntervalSet>(pool.entries.size()), {}});
+    for (const Pool& pool : pools_.pools()) states_.push_back({std::vector<IntervalSet>(pool.entries.size()), {}});
 }
 
 void Allocator::set_holdings(const ServiceKey& service, std::vector<Holding> holdings, const Claim& claim) {
@@ -239,9 +234,8 @@ void Allocator::rebuild(PoolSet pools) {
             const auto place = pools_.place_of(holding.address);
             std::string why;
             if (!place) {
-                why = pools_.range_of(holding.address)
-                          ? "its pool now leaves out addresses that end in .0 and .255"
-                          : "no pool has it any more";
+                why = pools_.range_of(holding.address) ? "its pool now leaves out addresses that end in .0 and .255"
+                                                       : "no pool has it any more";
             } else if (const auto clash = misfit(service, allocation.claim, holding.address)) {
                 why = "an older claim stands: " + clash->message;
             } else {
@@ -249,8 +243,8 @@ void Allocator::rebuild(PoolSet pools) {
                 continue;
             }
             note(service, "lost " + holding.address.to_string() + ": " + why);
-            if (std::find(allocation.wish.addresses.begin(), allocation.wish.addresses.end(),
-                          holding.address) != allocation.wish.addresses.end()) {
+            if (std::find(allocation.wish.addresses.begin(), allocation.wish.addresses.end(), holding.address) !=
+                allocation.wish.addresses.end()) {
                 touch(service);
                 allocation.placed = false;
             }

@@ -108,8 +108,7 @@ class Allocator {
 
     // choosing.cc: which address a wish gets; changes nothing
     /// Why the claim does not fit beside the others on the address; none: it fits (15, 16, 18).
-    std::optional<Refusal> misfit(const ServiceKey& service, const Claim& claim,
-                                  const IpAddress& address) const;
+    std::optional<Refusal> misfit(const ServiceKey& service, const Claim& claim, const IpAddress& address) const;
     std::optional<Refusal> misfit(const ServiceKey& service, const Claim& claim,
                                   const std::vector<Holding>& holdings) const;
     std::optional<IpAddress> lowest_free(std::size_t pool, IpFamily family) const;
@@ -117,8 +116,7 @@ class Allocator {
                                        IpFamily family) const;
     std::optional<Pick> pick_from(const ServiceKey& service, const Claim& claim, std::size_t pool,
                                   const std::vector<IpFamily>& families) const;
-    std::optional<Pick> pick_among(const ServiceKey& service, const Claim& claim,
-                                   const std::vector<std::size_t>& pools,
+    std::optional<Pick> pick_among(const ServiceKey& service, const Claim& claim, const std::vector<std::size_t>& pools,
                                    const std::vector<IpFamily>& families) const;
     Choice choose_requested(const ServiceKey& service, const Wish& wish) const;
     Choice choose_from_pools(const ServiceKey& service, const Wish& wish) const;
@@ -132,6 +130,8 @@ class Allocator {
     std::optional<Refusal> adjust_in_place(const ServiceKey& service);
     std::optional<Refusal> gain_family(const ServiceKey& service);
     void serve_waiting();
+    /// Holders that prefer both families and have one (13): after the waiting, for they work already. True: some gained.
+    bool gain_families();
 
     PoolSet pools_;
     std::vector<PoolState> states_;  // by pool index

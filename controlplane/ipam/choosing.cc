@@ -26,18 +26,15 @@ std::optional<Refusal> Allocator::misfit(const ServiceKey& service, const Claim&
         const std::string holder = address.to_string() + " is held by " + user.to_string();
         const Claim& other = services_.at(user).claim;
         if (claim.sharing_key.empty() || other.sharing_key.empty()) {
-            return Refusal{Reason::in_use,
-                           holder + "; ask for another address, or give both the same sharing key"};
+            return Refusal{Reason::in_use, holder + "; ask for another address, or give both the same sharing key"};
         }
         if (claim.sharing_key != other.sharing_key) {
-            return Refusal{Reason::sharing_key_mismatch, holder + " with the sharing key \"" +
-                                                             other.sharing_key +
+            return Refusal{Reason::sharing_key_mismatch, holder + " with the sharing key \"" + other.sharing_key +
                                                              "\"; give both the same sharing key"};
         }
         if (user.name_space != service.name_space && !any_namespace) {
-            return Refusal{
-                Reason::sharing_key_mismatch,
-                holder + ", and a sharing key counts within one namespace only; ask for another address"};
+            return Refusal{Reason::sharing_key_mismatch,
+                           holder + ", and a sharing key counts within one namespace only; ask for another address"};
         }
         for (const PortClaim& port : claim.ports) {
             if (std::binary_search(other.ports.begin(), other.ports.end(), port)) {
@@ -78,8 +75,7 @@ std::optional<IpAddress> Allocator::shareable(const ServiceKey& service, const C
     if (claim.sharing_key.empty() || keyed == by_sharing_key_.end()) return std::nullopt;
     std::optional<IpAddress> best;
     std::size_t best_entry = 0;
-    for (const IpAddress& address :
-         keyed->second) {  // ascending, so only another entry can beat an earlier find
+    for (const IpAddress& address : keyed->second) {  // ascending, so only another entry can beat an earlier find
         if (address.family != family) continue;
         const auto place = pools_.place_of(address);
         if (!place || place->pool != pool || (best && place->entry >= best_entry)) continue;
@@ -90,8 +86,7 @@ std::optional<IpAddress> Allocator::shareable(const ServiceKey& service, const C
     return best;
 }
 
-std::optional<Allocator::Pick> Allocator::pick_from(const ServiceKey& service, const Claim& claim,
-                                                    std::size_t pool,
+std::optional<Allocator::Pick> Allocator::pick_from(const ServiceKey& service, const Claim& claim, std::size_t pool,
                                                     const std::vector<IpFamily>& families) const {
     Pick pick;
     const Allocation* now = find(service);
@@ -138,20 +133,18 @@ Allocator::Choice Allocator::choose_requested(const ServiceKey& service, const W
     };
     if (wish.addresses.size() > 2 ||
         (wish.addresses.size() == 2 && wish.addresses[0].family == wish.addresses[1].family)) {
-        return refuse(Reason::invalid_request,
-                      "more than one address of a family is requested; ask for one a family");
+        return refuse(Reason::invalid_request, "more than one address of a family is requested; ask for one a family");
     }
     for (const IpAddress& address : wish.addresses) {
         if (!wish.wants(address.family)) {
-            return refuse(
-                Reason::family_mismatch,
-                "the requested address " + address.to_string() + " is not " + text_of(wish.primary) +
-                    ", the family of the service; request an address of that family or change the family");
+            return refuse(Reason::family_mismatch,
+                          "the requested address " + address.to_string() + " is not " + text_of(wish.primary) +
+                              ", the family of the service; request an address of that family or change the family");
         }
     }
     if (!wish.pool.empty() && pools_.find(wish.pool) == nullptr) {
-        return refuse(Reason::unknown_pool, "there is no address pool \"" + wish.pool +
-                                                "\"; create it, or ask for a pool that exists");
+        return refuse(Reason::unknown_pool,
+                      "there is no address pool \"" + wish.pool + "\"; create it, or ask for a pool that exists");
     }
     std::optional<std::size_t> pool;
     for (const IpAddress& address : wish.addresses) {
@@ -159,23 +152,21 @@ Allocator::Choice Allocator::choose_requested(const ServiceKey& service, const W
         if (!place) {
             const auto range = pools_.range_of(address);
             return refuse(Reason::not_in_any_pool,
-                          range ? "pool \"" + pools_.pools()[range->pool].name + "\" leaves out " +
-                                      address.to_string() +
-                                      " (avoid_buggy_ips); ask for an address that does not end in .0 or .255"
-                                : "no address pool has " + address.to_string() +
-                                      "; add it to a pool, or ask for an address of a pool");
+                          range
+                              ? "pool \"" + pools_.pools()[range->pool].name + "\" leaves out " + address.to_string() +
+                                    " (avoid_buggy_ips); ask for an address that does not end in .0 or .255"
+                              : "no address pool has " + address.to_string() +
+                                    "; add it to a pool, or ask for an address of a pool");
         }
         const std::string& name = pools_.pools()[place->pool].name;
         if (!wish.pool.empty() && name != wish.pool) {
-            return refuse(Reason::conflicting_request, "the requested address " + address.to_string() +
-                                                           " lies in pool \"" + name +
-                                                           "\", not in the requested pool \"" + wish.pool +
-                                                           "\"; ask for one or the other");
+            return refuse(Reason::conflicting_request,
+                          "the requested address " + address.to_string() + " lies in pool \"" + name +
+                              "\", not in the requested pool \"" + wish.pool + "\"; ask for one or the other");
         }
         if (pool && *pool != place->pool) {
-            return refuse(Reason::not_in_any_pool, "no one pool has both " + wish.addresses[0].to_string() +
-                                                       " and " + address.to_string() +
-                                                       "; ask for two addresses of one pool");
+            return refuse(Reason::not_in_any_pool, "no one pool has both " + wish.addresses[0].to_string() + " and " +
+                                                       address.to_string() + "; ask for two addresses of one pool");
         }
         pool = place->pool;
     }
@@ -216,9 +207,8 @@ Allocator::Choice Allocator::choose_from_pools(const ServiceKey& service, const 
     const std::vector<std::size_t> pools = candidates(wish);
     if (pools.empty()) {
         if (!wish.pool.empty()) {
-            return {std::nullopt,
-                    Refusal{Reason::unknown_pool, "there is no address pool \"" + wish.pool +
-                                                      "\"; create it, or ask for a pool that exists"}};
+            return {std::nullopt, Refusal{Reason::unknown_pool, "there is no address pool \"" + wish.pool +
+                                                                    "\"; create it, or ask for a pool that exists"}};
         }
         return {std::nullopt, Refusal{Reason::no_available_ips,
                                       "no address pool assigns automatically; add a pool with auto_assign, "
@@ -239,8 +229,7 @@ Allocator::Choice Allocator::choose_from_pools(const ServiceKey& service, const 
         if (wish.policy == FamilyPolicy::require_dual) return v4 && v6;
         return wish.policy == FamilyPolicy::prefer_dual || (wish.primary == IpFamily::ipv4 ? v4 : v6);
     };
-    const std::string wanted = wish.policy == FamilyPolicy::single
-                                   ? "an " + text_of(wish.primary) + " address"
+    const std::string wanted = wish.policy == FamilyPolicy::single         ? "an " + text_of(wish.primary) + " address"
                                : wish.policy == FamilyPolicy::require_dual ? "an IPv4 and an IPv6 address"
                                                                            : "an address";
     const bool possible = std::any_of(pools.begin(), pools.end(), has_families);
@@ -252,14 +241,13 @@ Allocator::Choice Allocator::choose_from_pools(const ServiceKey& service, const 
                                                          ": it has no addresses of that family; add some, "
                                                          "or ask for another pool"}};
         }
-        return {std::nullopt, Refusal{Reason::no_available_ips,
-                                      pool + " cannot give " + wanted +
-                                          ": it is full; add addresses to it, or ask for another pool"}};
+        return {std::nullopt,
+                Refusal{Reason::no_available_ips, pool + " cannot give " + wanted +
+                                                      ": it is full; add addresses to it, or ask for another pool"}};
     }
     return {std::nullopt,
             Refusal{Reason::no_available_ips,
-                    possible ? "no auto-assigning pool can give " + wanted +
-                                   ": all are full; add addresses to a pool"
+                    possible ? "no auto-assigning pool can give " + wanted + ": all are full; add addresses to a pool"
                              : "no auto-assigning pool can give " + wanted +
                                    (wish.policy == FamilyPolicy::require_dual
                                         ? ": none has both families; add both to one pool"

@@ -106,9 +106,9 @@ void Allocator::serve_waiting() {
     // Wishes without addresses and key fail alike: one answer serves all of a kind, so a long queue costs
     // little.
     using Kind = std::tuple<FamilyPolicy, IpFamily, std::string>;
-    bool gave_up_something = true;
-    while (gave_up_something) {
-        gave_up_something = false;
+    // Again after each change: what one gives up serves the next, and a refusal names the holder of now.
+    for (bool changed = true; changed;) {
+        changed = false;
         std::map<Kind, Refusal> refused;
         const std::set<Age> waiting = waiting_;
         for (const auto& [order, service] : waiting) {
@@ -127,14 +127,16 @@ void Allocator::serve_waiting() {
             const Claim claim = allocation.claim;
             meet(service);
             if (plain && allocation.refusal) refused.emplace(kind, *allocation.refusal);
-            if (holdings.empty() && !allocation.holdings.empty()) {
-                note(service, "served after waiting: " + list_of(allocation.holdings));
-            } else if (allocation.holdings != holdings || !(allocation.claim == claim)) {
-                gave_up_something = true;
-            }
+            if (allocation.holdings == holdings && allocation.claim == claim) continue;
+            changed = true;
+            if (holdings.empty()) note(service, "served after waiting: " + list_of(allocation.holdings));
         }
+        if (!changed) changed = gain_families();
     }
-    // Holders that prefer both families come last: they work already.
+}
+
+bool Allocator::gain_families() {
+    bool gained = false;
     std::set<std::pair<std::string, IpFamily>> full;
     const std::set<Age> incomplete = incomplete_;
     for (const auto& [order, service] : incomplete) {
@@ -145,10 +147,12 @@ void Allocator::serve_waiting() {
         if (!gain_family(service)) {
             note(service, "has both families now: " + list_of(allocation.holdings));
             reindex(service);
+            gained = true;
         } else {
             full.insert(held);
         }
     }
+    return gained;
 }
 
 }  // namespace guideway::ipam

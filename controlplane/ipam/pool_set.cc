@@ -32,9 +32,8 @@ std::uint64_t Pool::capacity(IpFamily family) const {
 }
 
 const Pool* PoolSet::find(const std::string& name) const {
-    const auto at =
-        std::lower_bound(pools_.begin(), pools_.end(), name,
-                         [](const Pool& pool, const std::string& wanted) { return pool.name < wanted; });
+    const auto at = std::lower_bound(pools_.begin(), pools_.end(), name,
+                                     [](const Pool& pool, const std::string& wanted) { return pool.name < wanted; });
     return at != pools_.end() && at->name == name ? &*at : nullptr;
 }
 
@@ -118,8 +117,7 @@ ParsedPools parse_pools(std::vector<PoolDefinition> definitions) {
     for (std::size_t pool = 0; pool < parsed.set.pools_.size(); ++pool) {
         const auto& entries = parsed.set.pools_[pool].entries;
         for (std::size_t entry = 0; entry < entries.size(); ++entry) {
-            parsed.set.by_last_.emplace(PoolSet::Key{entries[entry].family, entries[entry].last},
-                                        Place{pool, entry});
+            parsed.set.by_last_.emplace(PoolSet::Key{entries[entry].family, entries[entry].last}, Place{pool, entry});
         }
     }
     return parsed;

@@ -73,8 +73,7 @@ class PoolSet {
         friend auto operator<=>(const Key&, const Key&) = default;
     };
     std::vector<Pool> pools_;
-    std::map<Key, Place>
-        by_last_;  // no two ranges overlap, so the first whose end is not before the address decides
+    std::map<Key, Place> by_last_;  // no two ranges overlap, so the first whose end is not before the address decides
 };
 
 struct ParsedPools {

@@ -7,9 +7,8 @@ namespace guideway::ipam {
 namespace {
 
 constexpr std::array<std::string_view, 11> kReasons{
-    "NoAvailableIPs",      "NotInAnyPool", "InUse",          "PortConflict",   "SharingKeyMismatch",
-    "PoolNotAllowed",      "UnknownPool",  "FamilyMismatch", "InvalidRequest", "ConflictingRequest",
-    "NotEnoughClusterIPs",
+    "NoAvailableIPs", "NotInAnyPool",   "InUse",          "PortConflict",       "SharingKeyMismatch",  "PoolNotAllowed",
+    "UnknownPool",    "FamilyMismatch", "InvalidRequest", "ConflictingRequest", "NotEnoughClusterIPs",
 };
 
 }  // namespace
