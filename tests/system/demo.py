@@ -52,7 +52,7 @@ class Demo:
     def names_of(self, vip, count):
         """Who answers `count` requests by curl, each a connection of its own."""
         host = f"[{vip}]" if ":" in vip else vip
-        command = ["curl", "-gsS", "--max-time", "20", "-H", "Connection: close", f"http://{host}/?[1-{count}]"]
+        command = ["curl", "-sS", "--max-time", "20", "-H", "Connection: close", f"http://{host}/?[1-{count}]"]
         self.story.command(f'curl -H "Connection: close" "http://{host}/?[1-{count}]"      (in the client\'s namespace)')
         done = self.client.run(*command, check=False, timeout=60)
         self.story.check(done.returncode == 0, f"curl succeeded {count} times", done.stderr.strip())
