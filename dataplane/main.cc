@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -44,7 +45,18 @@ constexpr const char* kHelp =
 struct Arguments {
     std::string config = "/etc/guideway/guideway.cfg";
     bool check_config = false;
+    bool ordinary_pages = false;
 };
+
+/// The same process anew: DPDK's environment cannot be initialised a second time. Returns only where that failed.
+void start_again_without_huge_pages(const std::string& config) {
+    spdlog::warn("the free huge pages could not be had (taken by another process meanwhile?): starting again without");
+    std::string program = "guideway-dataplane";
+    std::string option = "--config=" + config;
+    std::string pages = "--ordinary-pages";
+    char* const arguments[] = {program.data(), option.data(), pages.data(), nullptr};
+    execv("/proc/self/exe", arguments);
+}
 
 void start_log(const std::string& level) {
     auto logger = spdlog::stderr_logger_mt("dataplane");
@@ -111,7 +123,7 @@ int fail(const std::string& message) {
     return 1;
 }
 
-int run(const config::DataplaneConfig& config) {
+int run(const config::DataplaneConfig& config, const std::string& config_file) {
     const auto started_at =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
     const sigset_t signals = block_signals();
@@ -130,7 +142,11 @@ int run(const config::DataplaneConfig& config) {
     const net::EalPlan eal = net::plan_eal(config, net::read_machine());
     if (eal.error) return fail(*eal.error);
     for (const auto& warning : eal.warnings) spdlog::warn("{}", warning);
-    if (const auto error = net::start_eal(eal)) return fail(*error);
+    if (const auto refused = net::start_eal(eal)) {
+        if (eal.huge_pages && config.memory.huge_pages == config::HugePages::automatic)
+            start_again_without_huge_pages(config_file);
+        return fail(*refused);
+    }
     struct EalEnd {
         ~EalEnd() { net::stop_eal(); }
     } const eal_end;
@@ -218,10 +234,11 @@ int main(int argc, char** argv) {
     CLI::App app{kHelp};
     app.add_option("-c,--config", arguments.config, "Configuration file")->capture_default_str();
     app.add_flag("--check-config", arguments.check_config, "Check the configuration and exit: 0 right, 2 wrong");
+    app.add_flag("--ordinary-pages", arguments.ordinary_pages, "Take no huge pages, whatever memory.huge_pages says");
     app.set_version_flag("--version", "guideway-dataplane " GUIDEWAY_VERSION);
     CLI11_PARSE(app, argc, argv);
 
-    const auto loaded = config::load_dataplane_config(arguments.config);
+    auto loaded = config::load_dataplane_config(arguments.config);
     if (!loaded.config) {
         std::fputs(loaded.report.c_str(), stderr);
         return 2;
@@ -231,9 +248,10 @@ int main(int argc, char** argv) {
                     loaded.config->ports.size(), loaded.config->workers.count, loaded.config->snat_addresses.size());
         return 0;
     }
+    if (arguments.ordinary_pages) loaded.config->memory.huge_pages = config::HugePages::never;
     start_log(loaded.config->log_level);
     try {
-        return run(*loaded.config);
+        return run(*loaded.config, arguments.config);
     } catch (const std::exception& error) {
         spdlog::critical("{}", error.what());
         return 1;
