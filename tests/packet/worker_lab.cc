@@ -1,0 +1,420 @@
+#include "tests/packet/worker_lab.h"
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+#include <gtest/gtest.h>
+#include <rte_eal.h>
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+namespace guideway::worker::testing {
+namespace {
+
+constexpr std::uint32_t kMaxWorkersHere = 4;
+constexpr std::uint16_t kPorts = 2;
+
+[[noreturn]] void fail(const std::string& what) { throw std::runtime_error("worker lab: " + what); }
+
+rte_ring* make_ring(const std::string& name, std::uint32_t size) {
+    rte_ring* ring = rte_ring_create(name.c_str(), size, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+    if (ring == nullptr) fail("ring " + name);
+    return ring;
+}
+
+/// DPDK and the ring-backed ports: once a process, used by one Lab after the other.
+struct Fabric {
+    std::array<std::array<rte_ring*, kMaxWorkersHere>, kPorts> wire_in{};
+    std::array<std::array<rte_ring*, kMaxWorkersHere>, kPorts> wire_out{};
+    std::array<std::uint16_t, kPorts> ethdev{};
+    rte_mempool* pool = nullptr;
+    unsigned labs = 0;
+
+    Fabric() {
+        std::array<std::string, 8> words{"worker_lab", "--no-huge", "--no-shconf", "--no-telemetry",
+                                         "--no-pci",   "-m",        "128",         "--log-level=error"};
+        std::vector<char*> arguments;
+        for (std::string& word : words) arguments.push_back(word.data());
+        if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) fail("rte_eal_init");
+        pool = rte_pktmbuf_pool_create("lab", 4095, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+        if (pool == nullptr) fail("packet buffers");
+        for (std::uint16_t port = 0; port < kPorts; ++port) open(port);
+    }
+
+    void open(std::uint16_t port) {
+        for (std::uint32_t worker = 0; worker < kMaxWorkersHere; ++worker) {
+            const std::string suffix = std::to_string(port) + "_" + std::to_string(worker);
+            wire_in[port][worker] = make_ring("in" + suffix, 256);
+            wire_out[port][worker] = make_ring("out" + suffix, 64);
+        }
+        const int id = rte_eth_from_rings(("lab" + std::to_string(port)).c_str(), wire_in[port].data(), kMaxWorkersHere,
+                                          wire_out[port].data(), kMaxWorkersHere, 0);
+        if (id < 0) fail("rte_eth_from_rings");
+        ethdev[port] = static_cast<std::uint16_t>(id);
+        const rte_eth_conf configuration{};
+        if (rte_eth_dev_configure(ethdev[port], kMaxWorkersHere, kMaxWorkersHere, &configuration) != 0)
+            fail("configure");
+        for (std::uint16_t queue = 0; queue < kMaxWorkersHere; ++queue) {
+            if (rte_eth_rx_queue_setup(ethdev[port], queue, 256, 0, nullptr, pool) != 0) fail("receive queue");
+            if (rte_eth_tx_queue_setup(ethdev[port], queue, 64, 0, nullptr) != 0) fail("transmit queue");
+        }
+        if (rte_eth_dev_start(ethdev[port]) != 0) fail("start");
+    }
+};
+
+Fabric& fabric() {
+    static Fabric instance;
+    return instance;
+}
+
+rte_mbuf* to_mbuf(const Frame& frame) {
+    rte_mbuf* mbuf = rte_pktmbuf_alloc(fabric().pool);
+    if (mbuf == nullptr) fail("no packet buffer left");
+    auto* bytes = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(frame.size())));
+    if (bytes == nullptr) fail("frame too long for a packet buffer");
+    if (!frame.empty()) std::memcpy(bytes, frame.data(), frame.size());
+    return mbuf;
+}
+
+void drain(rte_ring* ring, std::vector<Frame>* frames, std::uint16_t* port = nullptr) {
+    void* object = nullptr;
+    while (rte_ring_sc_dequeue(ring, &object) == 0) {
+        auto* mbuf = static_cast<rte_mbuf*>(object);
+        const auto* bytes = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
+        if (frames != nullptr) frames->emplace_back(bytes, bytes + rte_pktmbuf_data_len(mbuf));
+        if (port != nullptr) *port = mbuf->port;
+        rte_pktmbuf_free(mbuf);
+    }
+}
+
+std::string text(const MacAddress& mac) {
+    char buffer[24];
+    std::snprintf(buffer, sizeof buffer, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+                  mac[5]);
+    return buffer;
+}
+
+MacAddress mac_at(const Frame& frame, std::size_t offset) {
+    MacAddress mac{};
+    std::memcpy(mac.data(), frame.data() + offset, mac.size());
+    return mac;
+}
+
+std::string flags_text(std::uint8_t flags) {
+    std::string result;
+    if ((flags & packet::tcp::kSyn) != 0) result += 'S';
+    if ((flags & packet::tcp::kFin) != 0) result += 'F';
+    if ((flags & packet::tcp::kRst) != 0) result += 'R';
+    if ((flags & packet::tcp::kAck) != 0) result += 'A';
+    return result;
+}
+
+std::string with_port(const IpAddress& address, std::uint16_t port_be) {
+    return address.to_string() + "," + std::to_string(packet::swap_if_little(port_be));
+}
+
+std::vector<std::byte> table_memory(std::size_t bytes) { return std::vector<std::byte>(bytes + 64); }
+
+std::span<std::byte> aligned(std::vector<std::byte>& memory) {
+    const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
+    return std::span(memory).subspan((64 - address % 64) % 64);
+}
+
+}  // namespace
+
+packet::ParsedPacket parsed(const Frame& frame) {
+    return packet::parse(frame.data(), static_cast<std::uint32_t>(frame.size()));
+}
+
+std::string summary(const Frame& frame) {
+    if (frame.empty()) return "nothing";
+    const packet::ParsedPacket p = parsed(frame);
+    if (!p.is_flow()) return packet::testing::describe(frame);
+    std::string result = p.protocol == 6 ? "tcp " : p.protocol == 17 ? "udp " : "sctp ";
+    result += with_port(p.source(), p.has_v4 ? p.v4.source_port : p.v6.source_port) + " > ";
+    result += with_port(p.destination(), p.has_v4 ? p.v4.destination_port : p.v6.destination_port);
+    if (p.protocol == 6) result += " " + flags_text(p.tcp_flags);
+    result += " ttl " + std::to_string(p.ttl) + " " + text(mac_at(frame, 6)) + " > " + text(mac_at(frame, 0));
+    if (const std::string wrong = packet::testing::faults(frame); !wrong.empty()) result += " WRONG: " + wrong;
+    return result;
+}
+
+struct Lab::Place {
+    std::vector<std::byte> memory_v4, memory_v6;
+    std::unique_ptr<flow::FlowTableV4> flows_v4;
+    std::unique_ptr<flow::FlowTableV6> flows_v6;
+    std::vector<observe::SlotCounters> service_lines, backend_lines;
+    std::unique_ptr<observe::CounterBlock> counters;
+    std::unique_ptr<ResolveQueue> resolve = std::make_unique<ResolveQueue>();
+    rte_ring* to_kernel = nullptr;
+    rte_ring* from_kernel = nullptr;
+    std::vector<rte_ring*> handover_out;
+    std::unique_ptr<Worker> worker;
+};
+
+Lab::Lab(LabSettings settings) : settings_(settings) {
+    Fabric& f = fabric();
+    ++f.labs;
+    const CapacitySettings& capacity = settings_.worker.capacity;
+    publisher_ = std::make_unique<snapshot::Publisher>(settings_.workers);
+    std::vector<IpAddress> snat{ip(kSnat)};
+    if (settings_.snat_v6) snat.push_back(ip(kSnatV6));
+    builder_ = std::make_unique<snapshot::Builder>(snapshot::BuilderLimits{capacity.services, capacity.backends}, snat);
+
+    std::vector<const observe::CounterBlock*> blocks;
+    const std::string lab = "l" + std::to_string(f.labs) + "_";
+    for (std::uint32_t i = 0; i < settings_.workers; ++i) {
+        auto place = std::make_unique<Place>();
+        place->memory_v4 = table_memory(flow::FlowTableV4::bytes_needed(capacity.flows_ipv4));
+        place->memory_v6 = table_memory(flow::FlowTableV6::bytes_needed(capacity.flows_ipv6));
+        place->flows_v4 = std::make_unique<flow::FlowTableV4>(aligned(place->memory_v4), capacity.flows_ipv4, 42 + i);
+        place->flows_v6 = std::make_unique<flow::FlowTableV6>(aligned(place->memory_v6), capacity.flows_ipv6, 43 + i);
+        place->service_lines = std::vector<observe::SlotCounters>(capacity.services);
+        place->backend_lines = std::vector<observe::SlotCounters>(capacity.backends + 1);
+        place->counters = std::make_unique<observe::CounterBlock>(place->service_lines, place->backend_lines);
+        place->to_kernel = make_ring(lab + "tk" + std::to_string(i), settings_.kernel_ring);
+        place->from_kernel = i == 0 ? make_ring(lab + "fk", 64) : nullptr;
+        for (std::uint32_t peer = 0; peer < settings_.workers; ++peer) {
+            const std::string name = lab + "h" + std::to_string(i) + "_" + std::to_string(peer);
+            place->handover_out.push_back(peer == i ? nullptr : make_ring(name, settings_.handover_ring));
+        }
+        blocks.push_back(place->counters.get());
+        places_.push_back(std::move(place));
+    }
+    book_ = std::make_unique<CounterBook>(blocks);
+    for (std::uint32_t i = 0; i < settings_.workers; ++i) {
+        Place& place = *places_[i];
+        Plumbing plumbing;
+        plumbing.worker = i;
+        plumbing.worker_count = settings_.workers;
+        for (std::uint16_t port = 0; port < kPorts; ++port) {
+            WorkerPort entry;
+            entry.ethdev = f.ethdev[port];
+            entry.rx_queue = entry.tx_queue = static_cast<std::uint16_t>(i);
+            entry.unfinished_checksums_possible = settings_.unfinished_checksums;
+            entry.mac = port == kClientPort ? kPortMac0 : kPortMac1;
+            plumbing.ports.push_back(entry);
+        }
+        plumbing.to_kernel = place.to_kernel;
+        plumbing.from_kernel = place.from_kernel;
+        plumbing.handover_out = place.handover_out;
+        for (std::uint32_t peer = 0; peer < settings_.workers; ++peer) {
+            plumbing.handover_in.push_back(peer == i ? nullptr : places_[peer]->handover_out[i]);
+        }
+        plumbing.resolve = place.resolve.get();
+        plumbing.pool = f.pool;
+        plumbing.settings = settings_.worker;
+        place.worker = std::make_unique<Worker>(std::move(plumbing), *publisher_, *place.flows_v4, *place.flows_v6,
+                                                *place.counters);
+    }
+    apply({});
+
+    routing_.epoch = 1;
+    routing_.ports = {{kPortMac0, 1500, true, {}}, {kPortMac1, 1500, true, {}}};
+    const auto via = [&](const char* prefix, std::uint16_t port, const char* gateway) {
+        snapshot::Route route;
+        route.prefix = IpPrefix::parse(prefix).value();
+        route.port = port;
+        route.on_link = gateway == nullptr;
+        if (gateway != nullptr) route.gateway = ip(gateway);
+        routing_.routes.push_back(route);
+    };
+    via("198.51.100.0/24", kClientPort, "192.0.2.254");
+    via("2001:db8:c::/48", kClientPort, "fe80::1");
+    via("10.0.2.0/24", kNodePort, nullptr);
+    via("2001:db8:2::/64", kNodePort, nullptr);
+    routing_.finish();
+    learn_neighbour(kClientPort, "192.0.2.254", kRouterMac);
+    learn_neighbour(kClientPort, "fe80::1", kRouterMac);
+    for (const std::uint8_t node : {std::uint8_t{11}, std::uint8_t{12}, std::uint8_t{13}}) {
+        learn_neighbour(kNodePort, "10.0.2." + std::to_string(node), {0x02, 0, 0, 0, 1, node});
+        learn_neighbour(kNodePort, "2001:db8:2::" + std::to_string(node), {0x02, 0, 0, 0, 1, node});
+    }
+    publish_routing();
+}
+
+Lab::~Lab() {
+    for (std::uint32_t i = 0; i < places_.size(); ++i) {
+        // I4: what came in or was made here is somewhere, once.
+        const observe::WorkerTotals& t = totals(i);
+        std::uint64_t out = t.tx_packets.read() + t.to_kernel.read() + t.handed_over.read() + t.pending.read();
+        for (std::size_t reason = 0; reason < observe::kDropReasonCount; ++reason) {
+            out += places_[i]->counters->dropped(static_cast<observe::DropReason>(reason));
+        }
+        const std::uint64_t in = t.rx_packets.read() + t.from_kernel.read() + t.taken_over.read() + t.answers.read();
+        EXPECT_EQ(in, out) << "worker " << i << ": a packet ended nowhere or twice";
+        EXPECT_EQ(places_[i]->counters->dropped(observe::DropReason::none), 0U);
+        EXPECT_TRUE(places_[i]->flows_v4->consistent());
+        EXPECT_TRUE(places_[i]->flows_v6->consistent());
+    }
+    Fabric& f = fabric();
+    for (std::uint16_t port = 0; port < kPorts; ++port) {
+        for (std::uint32_t worker = 0; worker < kMaxWorkersHere; ++worker) {
+            drain(f.wire_in[port][worker], nullptr);
+            drain(f.wire_out[port][worker], nullptr);
+        }
+    }
+    for (const auto& place : places_) {
+        place->worker.reset();
+        drain(place->to_kernel, nullptr);
+        rte_ring_free(place->to_kernel);
+        if (place->from_kernel != nullptr) {
+            drain(place->from_kernel, nullptr);
+            rte_ring_free(place->from_kernel);
+        }
+        for (rte_ring* ring : place->handover_out) {
+            if (ring == nullptr) continue;
+            drain(ring, nullptr);
+            rte_ring_free(ring);
+        }
+    }
+    EXPECT_EQ(rte_mempool_in_use_count(f.pool), 0U) << "packet buffers leaked";
+}
+
+contract::ForwardingState Lab::web() const {
+    contract::ForwardingState state;
+    state.generation = 1;
+    for (const bool v6 : {false, true}) {
+        contract::BackendSet set;
+        set.name = v6 ? "nodes-ipv6" : "nodes-ipv4";
+        set.family = v6 ? IpFamily::ipv6 : IpFamily::ipv4;
+        for (const int node : {11, 12, 13}) {
+            const std::string address = (v6 ? "2001:db8:2::" : "10.0.2.") + std::to_string(node);
+            set.backends.push_back({"node-" + std::to_string(node), ip(address), 0, 1});
+        }
+        state.backend_sets.push_back(set);
+        const auto add = [&](contract::Protocol protocol, std::uint16_t port, std::uint16_t node_port) {
+            state.services.push_back({"default/web", ip(v6 ? kVipV6 : kVip), protocol, port, set.name, node_port, 0});
+        };
+        add(contract::Protocol::tcp, 80, 30080);
+        add(contract::Protocol::udp, 53, 30053);
+        add(contract::Protocol::sctp, 9000, 39000);
+    }
+    return state;
+}
+
+void Lab::apply(const contract::ForwardingState& state) {
+    auto result = builder_->build(state);
+    if (!result) fail(result.faults.front().field + ": " + result.faults.front().message);
+    book_->before_publish(*result.snapshot);
+    publisher_->publish(std::move(result.snapshot));
+}
+
+void Lab::publish_routing() { publisher_->publish(std::make_shared<const snapshot::RoutingSnapshot>(routing_)); }
+
+void Lab::forget_neighbour(std::uint16_t port, std::string_view address) {
+    const auto found = routing_.neighbours.find({port, ip(address)});
+    if (found == routing_.neighbours.end()) fail("no such neighbour");
+    routing_.next_hops[found->second].usable = false;
+    routing_.neighbours.erase(found);
+    ++routing_.epoch;
+}
+
+void Lab::learn_neighbour(std::uint16_t port, std::string_view address, const MacAddress& mac) {
+    const auto index = static_cast<std::uint16_t>(routing_.next_hops.size());
+    routing_.next_hops.push_back({mac, port == kClientPort ? kPortMac0 : kPortMac1, port, true, 0});
+    routing_.neighbours[{port, ip(address)}] = index;
+}
+
+void Lab::inject(std::uint16_t port, const Frame& frame, std::uint32_t worker) {
+    if (rte_ring_sp_enqueue(fabric().wire_in[port][worker], to_mbuf(frame)) != 0) fail("wire full");
+}
+
+void Lab::inject_from_kernel(std::uint16_t port, const Frame& frame) {
+    rte_mbuf* mbuf = to_mbuf(frame);
+    mbuf->port = port;
+    if (rte_ring_sp_enqueue(places_[0]->from_kernel, mbuf) != 0) fail("kernel ring full");
+}
+
+void Lab::inject_handed_over(const Frame& frame, std::uint16_t port, std::uint32_t from, std::uint32_t to) {
+    rte_mbuf* mbuf = to_mbuf(frame);
+    mbuf->port = port;
+    if (rte_ring_sp_enqueue(places_[from]->handover_out[to], mbuf) != 0) fail("handover ring full");
+}
+
+void Lab::poll(std::uint32_t worker) { places_[worker]->worker->poll_once(now_ms); }
+
+void Lab::poll_all() {
+    for (std::uint32_t i = 0; i < places_.size(); ++i) poll(i);
+}
+
+std::vector<Frame> Lab::sent(std::uint16_t port) {
+    std::vector<Frame> frames;
+    for (rte_ring* ring : fabric().wire_out[port]) drain(ring, &frames);
+    return frames;
+}
+
+std::vector<Frame> Lab::to_kernel(std::uint16_t* port) {
+    std::vector<Frame> frames;
+    for (const auto& place : places_) drain(place->to_kernel, &frames, port);
+    return frames;
+}
+
+Frame Lab::pass(std::uint16_t port, const Frame& frame, std::uint32_t worker) {
+    inject(port, frame, worker);
+    poll_all();
+    poll_all();
+    std::vector<Frame> frames = sent(kClientPort);
+    for (Frame& other : sent(kNodePort)) frames.push_back(std::move(other));
+    return frames.size() == 1 ? frames.front() : Frame{};
+}
+
+void Lab::wait_ms(std::uint64_t milliseconds) {
+    constexpr std::uint64_t kStep = 50;
+    for (std::uint64_t gone = 0; gone < milliseconds; gone += kStep) {
+        now_ms += std::min(kStep, milliseconds - gone);
+        poll_all();
+    }
+}
+
+std::uint64_t Lab::dropped(observe::DropReason reason) const {
+    std::uint64_t sum = 0;
+    for (const auto& place : places_) sum += place->counters->dropped(reason);
+    return sum;
+}
+
+std::uint64_t Lab::dropped() const {
+    std::uint64_t sum = 0;
+    for (std::size_t reason = 0; reason < observe::kDropReasonCount; ++reason) {
+        sum += dropped(static_cast<observe::DropReason>(reason));
+    }
+    return sum - dropped(observe::DropReason::answered) - dropped(observe::DropReason::refused);
+}
+
+const observe::WorkerTotals& Lab::totals(std::uint32_t worker) const { return places_[worker]->counters->totals(); }
+contract::Counters Lab::counters() const { return book_->collect(*publisher_->current_forwarding()); }
+ResolveQueue& Lab::resolve(std::uint32_t worker) { return *places_[worker]->resolve; }
+const snapshot::ForwardingSnapshot& Lab::state() const { return *publisher_->forwarding(); }
+
+std::size_t Lab::connections() const {
+    std::size_t sum = 0;
+    for (const auto& place : places_) sum += place->flows_v4->size() + place->flows_v6->size();
+    return sum;
+}
+
+Frame Lab::reply_to(const Frame& request, std::uint8_t tcp_flags) const {
+    const packet::ParsedPacket p = parsed(request);
+    const auto host = [](std::uint16_t port) { return packet::swap_if_little(port); };
+    PacketBuilder builder;
+    builder.ethernet(kPortMac1, mac_at(request, 0)).ip(p.destination().to_string(), p.source().to_string());
+    const std::uint16_t from = host(p.has_v4 ? p.v4.destination_port : p.v6.destination_port);
+    const std::uint16_t to = host(p.has_v4 ? p.v4.source_port : p.v6.source_port);
+    if (p.protocol == 6) return builder.tcp(from, to, tcp_flags).payload(20).build();
+    if (p.protocol == 17) return builder.udp(from, to).payload(20).build();
+    return builder.sctp(from, to, 77).chunk(2).build();
+}
+
+Frame Lab::establish(std::uint16_t source_port) {
+    using namespace packet;
+    const Frame out = pass(kClientPort, PacketBuilder().ip(kClient, kVip).tcp(source_port, 80, tcp::kSyn).build());
+    if (out.empty()) return out;
+    if (pass(kNodePort, reply_to(out)).empty()) return {};
+    if (pass(kClientPort, PacketBuilder().ip(kClient, kVip).tcp(source_port, 80, tcp::kAck).build()).empty()) return {};
+    return out;
+}
+
+}  // namespace guideway::worker::testing

@@ -1,0 +1,123 @@
+// Lab: one or more workers between rings instead of NICs: frame in, poll, frame out.
+//
+//   client 198.51.100.7, 2001:db8:c::7 --(router 192.0.2.254, fe80::1)-- port 0 [workers] port 1 -- nodes 10.0.2.11..13,
+//   2001:db8:2::11..13
+//   VIPs 203.0.113.10 and 2001:db8:1::10, SNAT addresses 10.0.2.1 and 2001:db8:2::1
+//
+// Worked example:
+//   Lab lab;
+//   lab.apply(lab.web());
+//   const Frame out = lab.pass(kClientPort, PacketBuilder().ip(kClient, kVip).tcp(40000, 80, tcp::kSyn).build());
+//   EXPECT_EQ(summary(out), ...)
+//
+// The destructor checks that every packet ended in exactly one place (I4) and that no buffer leaked.
+// Thread contract: one thread plays all workers; they are never online at the publisher, so nothing waits.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/contract/counters.h"
+#include "dataplane/snapshot/builder.h"
+#include "dataplane/worker/counter_book.h"
+#include "dataplane/worker/worker.h"
+#include "tests/packet/packet_builder.h"
+
+namespace guideway::worker::testing {
+
+using packet::MacAddress;
+using packet::testing::Frame;
+using packet::testing::PacketBuilder;
+
+inline constexpr std::uint16_t kClientPort = 0;
+inline constexpr std::uint16_t kNodePort = 1;
+inline constexpr const char* kClient = "198.51.100.7";
+inline constexpr const char* kVip = "203.0.113.10";
+inline constexpr const char* kSnat = "10.0.2.1";
+inline constexpr const char* kClientV6 = "2001:db8:c::7";
+inline constexpr const char* kVipV6 = "2001:db8:1::10";
+inline constexpr const char* kSnatV6 = "2001:db8:2::1";
+inline constexpr MacAddress kPortMac0{0x02, 0, 0, 0, 0, 0x01};  ///< PacketBuilder's default destination
+inline constexpr MacAddress kPortMac1{0x02, 0, 0, 0, 0, 0x02};
+inline constexpr MacAddress kRouterMac{0x02, 0, 0, 0, 0, 0xfe};
+
+inline IpAddress ip(std::string_view text) { return IpAddress::parse(text).value(); }
+
+/// "tcp 198.51.100.7:40000 > 203.0.113.10:80 S ttl 63 02:..:01 > 02:..:0b"; checksum faults stand at the end.
+std::string summary(const Frame& frame);
+packet::ParsedPacket parsed(const Frame& frame);
+
+struct LabSettings {
+    std::uint32_t workers = 1;
+    WorkerSettings worker;
+    bool unfinished_checksums = false;
+    bool snat_v6 = true;
+    std::uint32_t handover_ring = 64;
+    std::uint32_t kernel_ring = 64;
+};
+
+class Lab {
+  public:
+    explicit Lab(LabSettings settings = {});
+    ~Lab();
+    Lab(const Lab&) = delete;
+    Lab& operator=(const Lab&) = delete;
+
+    // What is desired.
+
+    /// TCP 80, UDP 53 and SCTP 9000 on both VIPs, node ports 30080, 30053 and 39000 of nodes 11..13.
+    contract::ForwardingState web() const;
+    void apply(const contract::ForwardingState& state);
+    /// The kernel's tables as drawn above; change and publish().
+    snapshot::RoutingSnapshot& routing() { return routing_; }
+    void publish_routing();
+    void forget_neighbour(std::uint16_t port, std::string_view address);
+    void learn_neighbour(std::uint16_t port, std::string_view address, const MacAddress& mac);
+
+    // Packets.
+
+    void inject(std::uint16_t port, const Frame& frame, std::uint32_t worker = 0);
+    void inject_from_kernel(std::uint16_t port, const Frame& frame);
+    void inject_handed_over(const Frame& frame, std::uint16_t port, std::uint32_t from, std::uint32_t to);
+    void poll(std::uint32_t worker = 0);
+    void poll_all();
+    /// What left through the port since the last call, of all workers.
+    std::vector<Frame> sent(std::uint16_t port);
+    std::vector<Frame> to_kernel(std::uint16_t* port = nullptr);
+    /// inject, poll all until handed-over packets have come through, and the one frame that left; empty if none or several did.
+    Frame pass(std::uint16_t port, const Frame& frame, std::uint32_t worker = 0);
+    /// Time goes by, with polls.
+    void wait_ms(std::uint64_t milliseconds);
+
+    // What is counted.
+
+    std::uint64_t dropped(observe::DropReason reason) const;
+    /// Every drop but those that were answered.
+    std::uint64_t dropped() const;
+    const observe::WorkerTotals& totals(std::uint32_t worker = 0) const;
+    contract::Counters counters() const;
+    std::size_t connections() const;
+    ResolveQueue& resolve(std::uint32_t worker = 0);
+    const snapshot::ForwardingSnapshot& state() const;
+    /// Where a TCP connection of the client's port stands: the request as it left, the reply's frame ready to inject.
+    Frame reply_to(const Frame& request, std::uint8_t tcp_flags = packet::tcp::kSyn | packet::tcp::kAck) const;
+    /// Opens and establishes a TCP connection from `source_port`; returns the SYN as it left to the node.
+    Frame establish(std::uint16_t source_port);
+
+    std::uint64_t now_ms = 5000;
+
+  private:
+    struct Place;
+    LabSettings settings_;
+    std::unique_ptr<snapshot::Publisher> publisher_;
+    std::unique_ptr<snapshot::Builder> builder_;
+    std::unique_ptr<CounterBook> book_;
+    std::vector<std::unique_ptr<Place>> places_;
+    snapshot::RoutingSnapshot routing_;
+};
+
+}  // namespace guideway::worker::testing
