@@ -73,8 +73,7 @@ class LineServerTest : public ::testing::Test {
     }
     void TearDown() override { std::filesystem::remove_all(folder_); }
     static LineServer echo(LineServerLimits limits = {}) {
-        return LineServer([](std::string_view line) { return "got " + std::string(line); }, "too long",
-                          limits);
+        return LineServer([](std::string_view line) { return "got " + std::string(line); }, "too long", limits);
     }
     std::filesystem::path folder_;
     std::string path_;
@@ -103,8 +102,8 @@ TEST_F(LineServerTest, AnswersWhatWasAskedBeforeTheClientClosedItsSide) {
 }
 
 TEST_F(LineServerTest, ASilentClientAndOneThatDoesNotReadHoldUpNobody) {
-    LineServer server(
-        [](std::string_view line) { return std::string(line.size() == 3 ? 32U << 20 : 2, 'x'); }, "too long");
+    LineServer server([](std::string_view line) { return std::string(line.size() == 3 ? 32U << 20 : 2, 'x'); },
+                      "too long");
     ASSERT_EQ(server.start(path_), std::nullopt);
     TestClient silent(path_);
     ASSERT_TRUE(silent.send_text("half a li"));
