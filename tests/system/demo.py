@@ -240,8 +240,8 @@ class Demo:
         story.chapter("Numbers", "A piece of /metrics, as Prometheus scrapes it.")
         story.command("curl http://127.0.0.1:8870/metrics      (in the appliance's namespace)")
         wanted = [line for line in self.appliance.metrics().splitlines()
-                  if re.match(r"guideway_(service|backend|forwarding|dataplane|port)", line)]
-        story.show("\n".join(wanted), most=16)
+                  if re.match(r"guideway_(service_connections|backend_connections|port_packets|dataplane_flows|forwarding_gen)", line)]
+        story.show("\n".join(wanted), most=24)
         story.check(self.forwarded() > 0, "each service, node, port, worker and drop reason has its counters")
 
     def tell(self):
@@ -254,9 +254,9 @@ class Demo:
         self.explain()
         self.throughput()
         self.withdraw()
+        self.metrics()
         self.crash()
         self.static_stability()
-        self.metrics()
 
 
 def farewell(story, demo, keep):

@@ -2,7 +2,7 @@
 import re
 import socket
 
-from lab import connect, fetch
+from lab import connect, fetch, receive
 
 
 def ping(namespace, address, *options):
@@ -42,9 +42,9 @@ def test_tcp_to_a_program_on_the_appliance(lab, family):
                 assert peer[0] == lab.site.client[family == 6]  # no address translation on this path
                 there.settimeout(10)
                 here.sendall(payload[:50000])
-                assert there.recv(50000, socket.MSG_WAITALL) == payload[:50000]
+                assert receive(there, 50000) == payload[:50000]
                 there.sendall(payload)
-                assert here.recv(len(payload), socket.MSG_WAITALL) == payload
+                assert receive(here, len(payload)) == payload
 
 
 def test_program_on_the_appliance_reaches_a_node(lab, family):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from kinds import ORDINARY_PAGES, UNFINISHED
-from lab import ask_udp, connect, fetch, spread_of
+from lab import ask_udp, connect, fetch, receive, spread_of
 from lab.servers import BIG_FILE_BYTES
 from lab.traffic import family_of
 
@@ -105,7 +105,7 @@ def test_a_hundred_connections_stay_open_side_by_side(lab, family):
                 stream.sendall(b"%d/%d." % (turn, number))
             for number, stream in enumerate(streams):
                 wanted = b"%d/%d." % (turn, number)
-                assert stream.recv(len(wanted), socket.MSG_WAITALL) == wanted
+                assert receive(stream, len(wanted)) == wanted
     finally:
         for stream in streams:
             stream.close()
@@ -137,15 +137,9 @@ def test_both_directions_at_once_carry_a_long_stream(lab, family):
     with connect(lab.client, lab.stream_vips[family], 7, timeout=60) as stream:
         sender = threading.Thread(target=stream.sendall, args=(data,))
         sender.start()
-        back = hashlib.sha256()
-        left = len(data)
-        while left:
-            part = stream.recv(min(left, 1 << 18))
-            assert part, f"cut with {left} bytes to come"
-            back.update(part)
-            left -= len(part)
+        back = receive(stream, len(data))
         sender.join()
-    assert back.digest() == hashlib.sha256(data).digest()
+    assert back == data
 
 
 @pytest.mark.parametrize("lab", UNFINISHED, indirect=True, ids=str)

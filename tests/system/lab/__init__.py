@@ -16,9 +16,10 @@ from .lab import Lab, remove_leftovers
 from .namespace import Namespace
 from .process import Process
 from .topology import Topology, Site
-from .traffic import (Reply, RequestLoad, TcpStream, ask_udp, connect, fetch, spread_of)
+from .traffic import (Reply, RequestLoad, TcpStream, ask_udp, connect, fetch, receive,
+                      spread_of)
 from .wait import TimeoutExpired, eventually
 
 __all__ = ["Appliance", "CommandFailed", "HugePages", "Lab", "Namespace", "Process", "Reply", "RequestLoad", "Site",
            "TcpStream", "TimeoutExpired", "Topology", "ask_udp", "connect", "eventually", "fetch",
-           "missing_abilities", "remove_leftovers", "spread_of"]
+           "missing_abilities", "receive", "remove_leftovers", "spread_of"]

@@ -37,6 +37,18 @@ def connect(namespace, address, port, timeout=5.0, source_port=0):
     return stream
 
 
+def receive(stream, size):
+    """Exactly `size` bytes (MSG_WAITALL does not wait on a socket with a timeout)."""
+    parts = []
+    while size:
+        part = stream.recv(min(size, 1 << 18))
+        if not part:
+            raise ConnectionError(f"closed with {size} bytes to come")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
 def fetch(namespace, address, port, path="/", method="GET", body=None, headers=None, timeout=5.0):
     """One HTTP request over a connection of its own."""
     host = f"[{address}]" if ":" in address else address
@@ -149,13 +161,7 @@ class TcpStream:
             while not self._stopping.is_set():
                 sent = self.echoed.to_bytes(8, "big") * (self.block // 8)
                 self.stream.sendall(sent)
-                back = b""
-                while len(back) < len(sent):
-                    part = self.stream.recv(len(sent) - len(back))
-                    if not part:
-                        raise ConnectionError("the server closed it")
-                    back += part
-                if back != sent:
+                if receive(self.stream, len(sent)) != sent:
                     raise ConnectionError(f"block {self.echoed} came back different")
                 self.echoed += 1
                 self._stopping.wait(self.pause)
