@@ -8,7 +8,6 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
-#include <list>
 #include <mutex>
 #include <optional>
 #include <poll.h>
@@ -17,8 +16,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <thread>
-#include <type_traits>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -56,18 +55,15 @@ class FakeDataplane {
         std::strncpy(address.sun_path, path_.c_str(), sizeof(address.sun_path) - 1);
         ASSERT_EQ(::bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
         ASSERT_EQ(::listen(listener_, 16), 0);
-        threads_.emplace_back([this] { accept_all(); });
+        acceptor_ = std::thread([this] { accept_all(); });
     }
     /// As killed: every connection ends.
     void stop() {
         if (listener_ < 0) return;
         eventfd_write(stop_event_, 1);
-        threads_.front().join();  // nobody new after this
-        while (threads_.size() > 1) {
-            threads_.back().join();
-            threads_.pop_back();
-        }
-        threads_.clear();
+        acceptor_.join();  // nobody new after this
+        for (std::thread& client : clients_) client.join();
+        clients_.clear();
         ::close(listener_);
         ::close(stop_event_);
         listener_ = -1;
@@ -102,7 +98,7 @@ class FakeDataplane {
     void accept_all() {
         while (wait_readable(listener_)) {
             const int client = ::accept(listener_, nullptr, nullptr);
-            threads_.emplace_back([this, client] { serve(client); });
+            clients_.emplace_back([this, client] { serve(client); });
         }
     }
     void serve(int client) {
@@ -159,7 +155,8 @@ class FakeDataplane {
     std::string path_;
     int listener_ = -1;
     int stop_event_ = -1;
-    std::list<std::thread> threads_;  // the accepting one first; it alone adds
+    std::thread acceptor_;
+    std::vector<std::thread> clients_;  // the acceptor's until it is joined
     std::mutex mutex_;
     std::condition_variable changed_;
 };
