@@ -1,6 +1,7 @@
 """The whole: topology, servers, appliance; made in order, removed whatever happens."""
 import atexit
 import contextlib
+import http.client
 import os
 import pathlib
 import re
@@ -75,13 +76,23 @@ class Lab:
         return process
 
     def logs(self, lines=40):
-        """The ends of all logs, for the report of a failure."""
-        texts = []
+        """The ends of all logs, what was dropped and who knows whom, for the report of a failure."""
+        texts = [self.counts(), *(f"--- neighbours of {namespace.name}\n{namespace.run('ip', 'neigh', check=False).stdout}"
+                                  for namespace in self.topology.namespaces if namespace.exists)]
         for log in sorted(self.folder.rglob("*.log")):
             with contextlib.suppress(OSError):
                 text = log.read_text(errors="replace").splitlines()[-lines:]
                 texts.append(f"--- {log.name} (last {len(text)} lines)\n" + "\n".join(text))
         return "\n".join(texts)
+
+    def counts(self):
+        """Counters of drops and errors that are not zero."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            lines = self.appliance.metrics().splitlines()
+            return "--- drops, errors\n" + "\n".join(line for line in lines if re.match(
+                "guideway_(dataplane_dropped|dataplane_flows|port_errors|port_missed|port_kernel|service_refused)", line)
+                and not line.endswith(" 0"))
+        return "--- no counters: the control plane does not answer"
 
     def remove(self):
         if not self._made:
