@@ -66,7 +66,7 @@ struct WorkerCounters {
     std::uint64_t tx_packets = 0;
     std::uint64_t handed_over = 0;  ///< packets given to the worker that owns their connection
     std::uint64_t polls = 0, empty_polls = 0;
-    std::uint64_t flows_ipv4 = 0, flows_ipv6 = 0;                    ///< connections in the table now
+    std::uint64_t flows_ipv4 = 0, flows_ipv6 = 0;  ///< connections in the table now
     std::uint64_t flow_capacity_ipv4 = 0, flow_capacity_ipv6 = 0;
     std::vector<DropCounter> drops;  ///< every reason, zeros too
     friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;

@@ -20,7 +20,8 @@ struct ExplainRequest {
 
 struct ExplainAnswer {
     std::uint64_t generation = 0;
-    std::string verdict;  ///< "forward", "refuse" (RST / port unreachable), "kernel" (not ours), "reply" (a SNAT address)
+    std::string
+        verdict;  ///< "forward", "refuse" (RST / port unreachable), "kernel" (not ours), "reply" (a SNAT address)
     std::string service;  ///< empty where there is none
     std::string backend_set;
     std::string backend;
@@ -28,8 +29,8 @@ struct ExplainAnswer {
     std::uint16_t backend_port = 0;
     std::uint32_t maglev_slot = 0;
     std::uint32_t maglev_size = 0;
-    std::uint32_t worker = 0;         ///< that owns the connection
-    std::vector<std::string> steps;   ///< one plain sentence for each decision, in order
+    std::uint32_t worker = 0;        ///< that owns the connection
+    std::vector<std::string> steps;  ///< one plain sentence for each decision, in order
     friend bool operator==(const ExplainAnswer&, const ExplainAnswer&) = default;
 };
 

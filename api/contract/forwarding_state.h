@@ -31,10 +31,10 @@ std::string_view to_string(Protocol protocol);
 std::optional<Protocol> parse_protocol(std::string_view text);
 
 struct Backend {
-    std::string name;            ///< the node's (or pod's) name; for people and metrics
-    IpAddress address;           ///< of the set's family
-    std::uint16_t port = 0;      ///< 0: the service's backend_port (NodePort); else this port (pod mode)
-    std::uint32_t weight = 1;    ///< 0..1000; 0 = draining: no new connections, old ones go on
+    std::string name;          ///< the node's (or pod's) name; for people and metrics
+    IpAddress address;         ///< of the set's family
+    std::uint16_t port = 0;    ///< 0: the service's backend_port (NodePort); else this port (pod mode)
+    std::uint32_t weight = 1;  ///< 0..1000; 0 = draining: no new connections, old ones go on
 
     friend bool operator==(const Backend&, const Backend&) = default;
 };
@@ -53,9 +53,9 @@ struct Service {
     std::string name;  ///< the load balancer's "namespace/name"; several entries (ports, families) may share it
     IpAddress vip;
     Protocol protocol = Protocol::tcp;
-    std::uint16_t port = 0;          ///< 1..65535
-    std::string backend_set;         ///< name of a set of the VIP's family
-    std::uint16_t backend_port = 0;  ///< NodePort; 0 only where every backend has a port of its own
+    std::uint16_t port = 0;                  ///< 1..65535
+    std::string backend_set;                 ///< name of a set of the VIP's family
+    std::uint16_t backend_port = 0;          ///< NodePort; 0 only where every backend has a port of its own
     std::uint32_t idle_timeout_seconds = 0;  ///< of established connections; 0 = the dataplane's default
 
     friend bool operator==(const Service&, const Service&) = default;

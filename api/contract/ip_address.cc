@@ -1,8 +1,7 @@
 #include "api/contract/ip_address.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
+#include <arpa/inet.h>
 #include <charconv>
 
 namespace guideway {
@@ -80,7 +79,8 @@ std::string IpPrefix::to_string() const { return address.to_string() + "/" + std
 IpPrefix IpPrefix::network() const {
     IpPrefix result = *this;
     for (unsigned bit = length; bit < address.bits(); ++bit) {
-        result.address.bytes[bit / 8] = static_cast<std::uint8_t>(result.address.bytes[bit / 8] & ~(0x80U >> (bit % 8)));
+        result.address.bytes[bit / 8] =
+            static_cast<std::uint8_t>(result.address.bytes[bit / 8] & ~(0x80U >> (bit % 8)));
     }
     return result;
 }

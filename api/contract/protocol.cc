@@ -4,9 +4,12 @@ namespace guideway::contract {
 
 std::string_view to_string(Protocol protocol) {
     switch (protocol) {
-        case Protocol::tcp: return "TCP";
-        case Protocol::udp: return "UDP";
-        case Protocol::sctp: return "SCTP";
+        case Protocol::tcp:
+            return "TCP";
+        case Protocol::udp:
+            return "UDP";
+        case Protocol::sctp:
+            return "SCTP";
     }
     return "?";
 }

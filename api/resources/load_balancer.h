@@ -24,12 +24,12 @@ struct LoadBalancerPort {
 
 struct LoadBalancerSpec {
     IpFamilyPolicy ip_family_policy = IpFamilyPolicy::single_stack;
-    std::vector<IpFamily> ip_families;          ///< first is the primary; empty = IPv4 (single) or both
-    std::string address_pool;                   ///< requested pool (rule 8) or empty
-    std::vector<IpAddress> addresses;           ///< requested addresses, at most one a family (rule 9)
-    std::string sharing_key;                    ///< rule 15
-    std::uint32_t idle_timeout_seconds = 0;     ///< 0 = the dataplane's default
-    std::vector<LoadBalancerPort> ports;        ///< 1..100, no (protocol, port) twice
+    std::vector<IpFamily> ip_families;       ///< first is the primary; empty = IPv4 (single) or both
+    std::string address_pool;                ///< requested pool (rule 8) or empty
+    std::vector<IpAddress> addresses;        ///< requested addresses, at most one a family (rule 9)
+    std::string sharing_key;                 ///< rule 15
+    std::uint32_t idle_timeout_seconds = 0;  ///< 0 = the dataplane's default
+    std::vector<LoadBalancerPort> ports;     ///< 1..100, no (protocol, port) twice
     friend bool operator==(const LoadBalancerSpec&, const LoadBalancerSpec&) = default;
 };
 

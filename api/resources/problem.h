@@ -10,9 +10,9 @@
 namespace guideway::resources {
 
 struct Problem {
-    int status = 500;      ///< HTTP status code
-    std::string reason;    ///< CamelCase, for programs: "InvalidRequest", "NotFound", "NoAvailableIPs", ...
-    std::string detail;    ///< a sentence for a person: what was found, what is allowed, what to do
+    int status = 500;    ///< HTTP status code
+    std::string reason;  ///< CamelCase, for programs: "InvalidRequest", "NotFound", "NoAvailableIPs", ...
+    std::string detail;  ///< a sentence for a person: what was found, what is allowed, what to do
     std::vector<contract::Fault> faults;  ///< one a faulty field; empty where no field is at fault
     friend bool operator==(const Problem&, const Problem&) = default;
 };

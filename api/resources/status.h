@@ -10,9 +10,9 @@ struct SystemStatus {
     std::string version;
     std::uint64_t uptime_seconds = 0;
     bool dataplane_connected = false;
-    std::string dataplane_error;               ///< last reason it was not, or why it refused a state; empty when fine
-    std::uint64_t desired_generation = 0;      ///< of the ForwardingState made from the store
-    std::uint64_t forwarding_generation = 0;   ///< in force in the dataplane; 0 while it is unknown
+    std::string dataplane_error;              ///< last reason it was not, or why it refused a state; empty when fine
+    std::uint64_t desired_generation = 0;     ///< of the ForwardingState made from the store
+    std::uint64_t forwarding_generation = 0;  ///< in force in the dataplane; 0 while it is unknown
     std::uint64_t load_balancers = 0, load_balancers_waiting = 0;  ///< waiting: without the addresses they asked for
     std::uint64_t address_pools = 0;
     std::uint64_t nodes = 0, nodes_draining = 0;

@@ -15,9 +15,7 @@ class TokenBucket {
   public:
     /// Rate 0 lets nothing pass.
     TokenBucket(std::uint32_t rate_per_second, std::uint32_t burst) noexcept
-        : rate_(rate_per_second),
-          burst_(std::uint64_t{burst} * kScale),
-          tokens_(rate_per_second == 0 ? 0 : burst_) {}
+        : rate_(rate_per_second), burst_(std::uint64_t{burst} * kScale), tokens_(rate_per_second == 0 ? 0 : burst_) {}
 
     /// Takes a token if there is one. `now_ms` never goes back (where it does, nothing is added).
     bool take(std::uint64_t now_ms) noexcept {

@@ -81,9 +81,7 @@ class alignas(64) CounterBlock {
     WorkerTotals& totals() noexcept { return totals_; }
     const WorkerTotals& totals() const noexcept { return totals_; }
     void drop(DropReason reason) noexcept { drops_[static_cast<std::size_t>(reason)].add(1); }
-    std::uint64_t dropped(DropReason reason) const noexcept {
-        return drops_[static_cast<std::size_t>(reason)].read();
-    }
+    std::uint64_t dropped(DropReason reason) const noexcept { return drops_[static_cast<std::size_t>(reason)].read(); }
     /// `slot` below the capacity given at start.
     SlotCounters& service(std::size_t slot) noexcept { return services_[slot]; }
     SlotCounters& backend(std::size_t slot) noexcept { return backends_[slot]; }
