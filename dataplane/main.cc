@@ -138,6 +138,10 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
         }
     }
 
+    for (const auto& name : net::remove_stray_twins(config.ports)) {
+        spdlog::info("TAP device '{}' of an earlier configuration: removed", name);
+    }
+
     // DPDK
     const net::EalPlan eal = net::plan_eal(config, net::read_machine());
     if (eal.error) return fail(*eal.error);

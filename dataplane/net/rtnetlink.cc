@@ -11,6 +11,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "dataplane/net/leftovers.h"
+
 namespace guideway::net {
 namespace {
 
@@ -106,22 +108,52 @@ std::optional<std::string> Rtnetlink::add_address(unsigned ifindex, const IpPref
         const std::uint32_t host_bits = 0xffffffffU >> address.length;
         request.attribute(IFA_BROADCAST, IpAddress::v4(address.address.v4_value() | host_bits));
     }
+    request.attribute(IFA_PROTO, &kOurProtocol, sizeof kOurProtocol);
+    return transact(request);
+}
+
+std::optional<std::string> Rtnetlink::remove_address(unsigned ifindex, const IpPrefix& address) {
+    Request request(RTM_DELADDR, 0);
+    ifaddrmsg body{};
+    body.ifa_family = family_of(address.address);
+    body.ifa_prefixlen = address.length;
+    body.ifa_index = ifindex;
+    request.body(body);
+    request.attribute(IFA_LOCAL, address.address);
     return transact(request);
 }
 
 std::optional<std::string> Rtnetlink::add_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via) {
-    Request request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+    return change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex, to, via);
+}
+
+std::optional<std::string> Rtnetlink::remove_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via) {
+    return change_route(RTM_DELROUTE, 0, ifindex, to, via);
+}
+
+std::optional<std::string> Rtnetlink::change_route(std::uint16_t type, std::uint16_t flags, unsigned ifindex,
+                                                   const IpPrefix& to, const IpAddress& via) {
+    Request request(type, flags);
     rtmsg body{};
     body.rtm_family = family_of(via);
     body.rtm_dst_len = to.length;
     body.rtm_table = RT_TABLE_MAIN;
-    body.rtm_protocol = RTPROT_STATIC;
+    body.rtm_protocol = kOurProtocol;
     body.rtm_scope = RT_SCOPE_UNIVERSE;
     body.rtm_type = RTN_UNICAST;
     request.body(body);
     if (to.length > 0) request.attribute(RTA_DST, to.address);
     request.attribute(RTA_GATEWAY, via);
     request.attribute(RTA_OIF, std::uint32_t{ifindex});
+    return transact(request);
+}
+
+std::optional<std::string> Rtnetlink::set_alias(unsigned ifindex, std::string_view alias) {
+    Request request(RTM_SETLINK, 0);
+    ifinfomsg body{};
+    body.ifi_index = static_cast<int>(ifindex);
+    request.body(body);
+    request.attribute(IFLA_IFALIAS, alias.data(), alias.size());
     return transact(request);
 }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "api/contract/ip_address.h"
 
@@ -34,9 +35,12 @@ class Rtnetlink {
     std::optional<std::string> open(std::uint32_t groups);
     int fd() const { return fd_; }
 
-    /// Existing ones are fine. IPv6 without duplicate address detection: the dataplane is on this wire already.
+    /// Marked as ours (leftovers.h). Existing ones are fine. IPv6 without duplicate address detection: the dataplane is on this wire already.
     std::optional<std::string> add_address(unsigned ifindex, const IpPrefix& address);
     std::optional<std::string> add_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via);
+    std::optional<std::string> remove_address(unsigned ifindex, const IpPrefix& address);
+    std::optional<std::string> remove_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via);
+    std::optional<std::string> set_alias(unsigned ifindex, std::string_view alias);
     std::optional<std::string> resolve(unsigned ifindex, const IpAddress& address, Resolve how);
 
     /// Asks for everything of a kind (RTM_GETLINK, ...) and hands each message to the handler; false: failed.
@@ -49,6 +53,8 @@ class Rtnetlink {
   private:
     class Request;
     std::optional<std::string> transact(Request& request);
+    std::optional<std::string> change_route(std::uint16_t type, std::uint16_t flags, unsigned ifindex,
+                                            const IpPrefix& to, const IpAddress& via);
 
     int fd_ = -1;
     std::uint32_t sequence_ = 0;

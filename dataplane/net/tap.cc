@@ -1,10 +1,12 @@
 #include "dataplane/net/tap.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
@@ -12,7 +14,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
+#include "dataplane/net/leftovers.h"
 #include "dataplane/net/rtnetlink.h"
 
 namespace guideway::net {
@@ -29,6 +33,35 @@ struct Socket {
 std::string system_error(const std::string& what) { return what + ": " + std::strerror(errno); }
 
 void write_sysctl(const std::string& path, const char* value) { std::ofstream(path) << value << std::flush; }
+
+/// Addresses and routes of an earlier configuration.
+std::optional<std::string> take_leftovers_away(Rtnetlink& netlink, unsigned ifindex, const config::PortConfig& port) {
+    std::vector<IpPrefix> addresses;
+    std::vector<OwnRoute> routes;
+    const bool known = netlink.dump(RTM_GETADDR, [&](const nlmsghdr& message) {
+        const auto address = own_address_in(message, ifindex);
+        if (address && std::ranges::find(port.addresses, *address) == port.addresses.end())
+            addresses.push_back(*address);
+    }) && netlink.dump(RTM_GETROUTE, [&](const nlmsghdr& message) {
+        const auto route = own_route_in(message, ifindex);
+        if (route && std::ranges::none_of(port.routes, [&](const config::RouteConfig& wanted) {
+                return wanted.to.network() == route->to && wanted.via == route->via;
+            }))
+            routes.push_back(*route);
+    });
+    if (!known) return "its addresses and routes could not be read";
+    for (const OwnRoute& route : routes) {
+        if (auto error = netlink.remove_route(ifindex, route.to, route.via)) {
+            return "route to " + route.to.to_string() + " of an earlier configuration: " + *error;
+        }
+    }
+    for (const IpPrefix& address : addresses) {
+        if (auto error = netlink.remove_address(ifindex, address)) {
+            return "address " + address.to_string() + " of an earlier configuration: " + *error;
+        }
+    }
+    return std::nullopt;
+}
 
 }  // namespace
 
@@ -82,6 +115,8 @@ std::optional<std::string> Tap::configure(const config::PortConfig& port, const 
     write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/arp_ignore", "1");
     write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/arp_announce", "2");
     write_sysctl("/proc/sys/net/ipv6/conf/" + name + "/accept_dad", "0");
+    // An address that goes leaves the others of its subnet alone.
+    write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/promote_secondaries", "1");
 
     if (ioctl(control.fd, SIOCGIFFLAGS, &request) != 0) return failed("flags cannot be read");
     request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
@@ -90,6 +125,8 @@ std::optional<std::string> Tap::configure(const config::PortConfig& port, const 
     const std::string own = "TAP device '" + name + "': ";
     Rtnetlink netlink;
     if (auto error = netlink.open(0)) return own + *error;
+    if (auto error = netlink.set_alias(ifindex_, kTwinAlias)) return own + "alias: " + *error;
+    if (auto error = take_leftovers_away(netlink, ifindex_, port)) return own + *error;
     for (const IpPrefix& address : port.addresses) {
         if (auto error = netlink.add_address(ifindex_, address))
             return own + "address " + address.to_string() + ": " + *error;
@@ -100,6 +137,28 @@ std::optional<std::string> Tap::configure(const config::PortConfig& port, const 
         }
     }
     return std::nullopt;
+}
+
+std::vector<std::string> remove_stray_twins(const std::vector<config::PortConfig>& ports) {
+    std::vector<std::string> names;
+    Rtnetlink netlink;
+    if (netlink.open(0)) return names;
+    netlink.dump(RTM_GETLINK, [&](const nlmsghdr& message) {
+        const auto name = twin_in(message);
+        if (name && std::ranges::find(ports, *name, &config::PortConfig::twin_name) == ports.end())
+            names.push_back(*name);
+    });
+    std::erase_if(names, [](const std::string& name) {
+        const int fd = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+        ifreq request{};
+        name.copy(request.ifr_name, IFNAMSIZ - 1);
+        request.ifr_flags = IFF_TAP | IFF_NO_PI;
+        // Refused where a process has it: it is in use.
+        const bool removed = fd >= 0 && ioctl(fd, TUNSETIFF, &request) == 0 && ioctl(fd, TUNSETPERSIST, 0) == 0;
+        if (fd >= 0) close(fd);
+        return !removed;
+    });
+    return names;
 }
 
 Tap::Read Tap::read(void* data, std::size_t size, std::size_t& length) const {

@@ -1,7 +1,7 @@
 // Tap: the kernel's end of a port, a persistent TAP device that carries the appliance's own addresses.
 //
 // It has the port's MAC address and MTU, so that the appliance's addresses answer as if the NIC were the kernel's. Persistent:
-// addresses, routes and sessions (BGP, ssh) survive a restart of the dataplane.
+// addresses, routes and sessions (BGP, ssh) survive a restart of the dataplane; what an earlier configuration gave it goes.
 // Thread contract: open() and configure() from the main thread; then read() and write() from one thread (the kernel path's).
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dataplane/config/dataplane_config.h"
 
@@ -45,5 +46,9 @@ class Tap {
     int fd_ = -1;
     unsigned ifindex_ = 0;
 };
+
+/// Removes twins of earlier configurations that no process holds: with the addresses of a port that has another name now they
+/// would take its traffic. Returns their names.
+std::vector<std::string> remove_stray_twins(const std::vector<config::PortConfig>& ports);
 
 }  // namespace guideway::net

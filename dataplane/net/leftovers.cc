@@ -1,0 +1,102 @@
+#include "dataplane/net/leftovers.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <span>
+#include <sys/socket.h>
+
+namespace guideway::net {
+namespace {
+
+using Bytes = std::span<const std::uint8_t>;
+
+/// A message's fixed part and the attributes behind it; what does not fit is not there.
+template <class Body>
+class Message {
+  public:
+    explicit Message(const nlmsghdr& message) {
+        if (message.nlmsg_len < NLMSG_LENGTH(sizeof(Body))) return;
+        const auto* start = reinterpret_cast<const std::uint8_t*>(&message);
+        std::memcpy(&body_, start + NLMSG_LENGTH(0), sizeof body_);
+        whole_ = true;
+        const std::size_t at = std::min<std::size_t>(NLMSG_ALIGN(NLMSG_LENGTH(sizeof(Body))), message.nlmsg_len);
+        rest_ = Bytes(start + at, message.nlmsg_len - at);
+    }
+    bool whole() const { return whole_; }
+    const Body& body() const { return body_; }
+
+    Bytes attribute(unsigned type) const {
+        for (Bytes left = rest_; left.size() >= sizeof(rtattr);) {
+            rtattr head;
+            std::memcpy(&head, left.data(), sizeof head);
+            if (head.rta_len < sizeof head || head.rta_len > left.size()) break;
+            if (head.rta_type == type) return left.subspan(RTA_LENGTH(0), head.rta_len - RTA_LENGTH(0));
+            left = left.subspan(std::min<std::size_t>(RTA_ALIGN(head.rta_len), left.size()));
+        }
+        return {};
+    }
+    std::optional<IpAddress> address(unsigned type, unsigned char family) const {
+        const Bytes bytes = attribute(type);
+        IpAddress address;
+        address.family = family == AF_INET ? IpFamily::ipv4 : IpFamily::ipv6;
+        if ((family != AF_INET && family != AF_INET6) || bytes.size() != address.bits() / 8) return std::nullopt;
+        std::copy(bytes.begin(), bytes.end(), address.bytes.begin());
+        return address;
+    }
+    std::string text(unsigned type) const {
+        const Bytes bytes = attribute(type);
+        return {bytes.begin(), std::find(bytes.begin(), bytes.end(), 0)};
+    }
+
+  private:
+    Body body_{};
+    Bytes rest_;
+    bool whole_ = false;
+};
+
+}  // namespace
+
+std::optional<IpPrefix> own_address_in(const nlmsghdr& message, unsigned ifindex) {
+    const Message<ifaddrmsg> opened(message);
+    if (message.nlmsg_type != RTM_NEWADDR || !opened.whole() || opened.body().ifa_index != ifindex) return std::nullopt;
+    const Bytes mark = opened.attribute(IFA_PROTO);
+    if (mark.size() != 1 || mark[0] != kOurProtocol) return std::nullopt;
+    auto address = opened.address(IFA_LOCAL, opened.body().ifa_family);
+    if (!address) address = opened.address(IFA_ADDRESS, opened.body().ifa_family);
+    if (!address || opened.body().ifa_prefixlen > address->bits()) return std::nullopt;
+    return IpPrefix{*address, opened.body().ifa_prefixlen};
+}
+
+std::optional<OwnRoute> own_route_in(const nlmsghdr& message, unsigned ifindex) {
+    const Message<rtmsg> opened(message);
+    if (message.nlmsg_type != RTM_NEWROUTE || !opened.whole()) return std::nullopt;
+    const rtmsg& body = opened.body();
+    if (body.rtm_protocol != kOurProtocol || body.rtm_table != RT_TABLE_MAIN) return std::nullopt;
+    const Bytes link = opened.attribute(RTA_OIF);
+    if (link.size() != sizeof ifindex || std::memcmp(link.data(), &ifindex, sizeof ifindex) != 0) return std::nullopt;
+    const auto via = opened.address(RTA_GATEWAY, body.rtm_family);
+    if (!via || body.rtm_dst_len > via->bits()) return std::nullopt;
+    OwnRoute route{{*via, body.rtm_dst_len}, *via};
+    route.to.address.bytes.fill(0);
+    if (body.rtm_dst_len > 0) {
+        const auto destination = opened.address(RTA_DST, body.rtm_family);
+        if (!destination) return std::nullopt;
+        route.to.address = *destination;
+    }
+    return route;
+}
+
+std::optional<std::string> twin_in(const nlmsghdr& message) {
+    const Message<ifinfomsg> opened(message);
+    if (message.nlmsg_type != RTM_NEWLINK || !opened.whole() || opened.text(IFLA_IFALIAS) != kTwinAlias) {
+        return std::nullopt;
+    }
+    return opened.text(IFLA_IFNAME);
+}
+
+}  // namespace guideway::net
