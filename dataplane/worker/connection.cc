@@ -53,6 +53,12 @@ void Worker::act_on_flow(unsigned i) noexcept {
             return;
         }
         table<Family>().erase(ref.index());
+        if (ref.half() == flow::kClientHalf &&
+            !Family::contains(forwarding_->vips, Family::tuple(parsed).destination)) {
+            // Its service was the last of its VIP. The kernel, which knows no such address, would leave the client hanging.
+            refuse(i, DropReason::port_closed);
+            return;
+        }
     }
     connect<Family>(i);
 }
@@ -143,6 +149,10 @@ void Worker::connect(unsigned i) noexcept {
         return;
     }
     if (!Family::contains(forwarding_->vips, tuple.destination)) {
+        // Of a VIP that is no more? Only the owner can tell, by a connection that it still knows.
+        const bool under_way = parsed.protocol == protocol::kTcp && !opens_connection(parsed);
+        if (under_way && hand_over(flow::owner_worker(flow::selection_hash(tuple), plumbing_.worker_count), mbuf))
+            return;
         to_kernel(mbuf);
         return;
     }

@@ -208,9 +208,8 @@ void WorkerPlace::run() {
     publisher->online(index);
     IdleRest rest(idle);
     const std::uint64_t cycles_a_ms = rte_get_tsc_hz() / 1000;
-    const std::uint64_t start = rte_rdtsc();
     while (!stop->load(std::memory_order_relaxed)) {
-        const std::uint64_t now_ms = (rte_rdtsc() - start) / cycles_a_ms;
+        const std::uint64_t now_ms = rte_rdtsc() / cycles_a_ms;  // goes on where a stopped worker is started again
         const IdleRest::Step step = rest.after_poll(worker->poll_once(now_ms));
         if (step.kind == IdleRest::Step::Kind::pause) {
             rte_pause();

@@ -1,0 +1,128 @@
+// Workers on real threads: changes of state while they poll, rings between threads, a clean stop.
+#include "dataplane/worker/runtime.h"
+
+#include <array>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <rte_eal.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+namespace guideway::worker {
+namespace {
+
+rte_mempool* pool() {
+    static rte_mempool* const instance = [] {
+        std::array<std::string, 9> words{
+            "runtime_test",         "--no-huge", "--no-shconf", "--no-telemetry",   "--no-pci",
+            "--lcores=0@0,1@0,2@0", "-m",        "64",          "--log-level=error"};
+        std::vector<char*> arguments;
+        for (std::string& word : words) arguments.push_back(word.data());
+        if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) std::abort();
+        return rte_pktmbuf_pool_create("runtime", 255, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+    }();
+    return instance;
+}
+
+RuntimeSettings two_workers() {
+    RuntimeSettings settings;
+    settings.pool = pool();
+    settings.lcores = {1, 2};
+    settings.ports.resize(2);
+    settings.worker.capacity = {1024, 1024, 16, 16};
+    settings.snat_addresses = {IpAddress::v4(0x0a000201)};
+    return settings;
+}
+
+contract::ForwardingState state(std::uint64_t generation) {
+    contract::ForwardingState result;
+    result.generation = generation;
+    result.backend_sets.push_back({"nodes", IpFamily::ipv4, {{"node-1", IpAddress::v4(0x0a00020b), 0, 1}}});
+    result.services.push_back({"default/web", IpAddress::v4(0xcb00710a), contract::Protocol::tcp,
+                               static_cast<std::uint16_t>(1 + generation % 8), "nodes", 30080, 0});
+    return result;
+}
+
+TEST(Runtime, StatesAreAppliedWhileWorkersPollAndTheyStopCleanly) {
+    std::string error;
+    const auto runtime = Runtime::create(two_workers(), error);
+    ASSERT_NE(runtime, nullptr) << error;
+    ASSERT_TRUE(runtime->apply(state(1)).empty());
+    ASSERT_TRUE(runtime->start(error)) << error;
+    std::thread reader([&] {
+        for (int i = 0; i < 50; ++i) {
+            (void)runtime->counters();
+            (void)runtime->explain({contract::Protocol::tcp, IpAddress::v4(1), 1, IpAddress::v4(0xcb00710a), 1});
+        }
+    });
+    for (std::uint64_t generation = 2; generation <= 50; ++generation) {
+        ASSERT_TRUE(runtime->apply(state(generation)).empty());
+        auto routing = std::make_shared<snapshot::RoutingSnapshot>();
+        routing->epoch = static_cast<std::uint16_t>(generation);
+        runtime->publisher().publish(std::move(routing));
+    }
+    reader.join();
+    while (runtime->counters().workers[1].polls == 0) std::this_thread::yield();
+    runtime->stop();
+    const contract::Counters counters = runtime->counters();
+    EXPECT_EQ(counters.generation, 50U);
+    ASSERT_EQ(counters.workers.size(), 2U);
+    EXPECT_GT(counters.workers[0].polls, 0U);
+    EXPECT_EQ(counters.workers[0].flow_capacity_ipv4, 1024U);
+}
+
+TEST(Runtime, ItCanBeStartedAgainAfterAStop) {
+    std::string error;
+    const auto runtime = Runtime::create(two_workers(), error);
+    ASSERT_NE(runtime, nullptr) << error;
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_TRUE(runtime->start(error)) << error;
+        runtime->stop();
+    }
+}
+
+TEST(Runtime, WhatTheKernelSendsToANonexistentPortIsCountedByTheWorker) {
+    std::string error;
+    const auto runtime = Runtime::create(two_workers(), error);
+    ASSERT_NE(runtime, nullptr) << error;
+    ASSERT_TRUE(runtime->start(error)) << error;
+    rte_mbuf* mbuf = rte_pktmbuf_alloc(pool());
+    ASSERT_NE(mbuf, nullptr);
+    mbuf->port = 7;
+    ASSERT_EQ(rte_ring_sp_enqueue(runtime->from_kernel(), mbuf), 0);
+    const auto dropped = [&] {
+        for (const auto& drop : runtime->counters().workers[0].drops) {
+            if (drop.reason == "no_route") return drop.packets;
+        }
+        return std::uint64_t{0};
+    };
+    while (dropped() == 0) std::this_thread::yield();
+    runtime->stop();
+    EXPECT_EQ(rte_mempool_in_use_count(pool()), 0U);
+}
+
+TEST(Runtime, AFaultLeavesTheStateInForce) {
+    std::string error;
+    const auto runtime = Runtime::create(two_workers(), error);
+    ASSERT_NE(runtime, nullptr) << error;
+    ASSERT_TRUE(runtime->apply(state(1)).empty());
+    auto bad = state(2);
+    bad.services[0].backend_set = "missing";
+    EXPECT_EQ(runtime->apply(bad).at(0).field, "/services/0/backend_set");
+    EXPECT_EQ(runtime->counters().generation, 1U);
+}
+
+TEST(Runtime, WorkersAndPortsMustMatch) {
+    std::string error;
+    RuntimeSettings settings = two_workers();
+    settings.ports.resize(1);
+    EXPECT_EQ(Runtime::create(std::move(settings), error), nullptr);
+    EXPECT_FALSE(error.empty());
+}
+
+}  // namespace
+}  // namespace guideway::worker
