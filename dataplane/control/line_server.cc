@@ -52,6 +52,7 @@ struct LineServer::Client {
     bool closing = false;       ///< cut once the output is out
     bool end_of_input = false;  ///< the client sends no more; what it asked is still answered
     Clock::time_point output_since;
+    Clock::time_point heard = Clock::now();  ///< when it was accepted or last sent something
 };
 
 /// The thread's own state: nothing of it is seen from outside.
@@ -90,13 +91,25 @@ class LineServer::Loop {
     void accept_client() {
         const int fd = accept4(server_.listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) return;
-        if (clients_.size() >= server_.limits_.clients) {
+        if (clients_.size() >= server_.limits_.clients && !make_place()) {
             close(fd);
             return;
         }
         auto client = std::make_unique<Client>();
         client->fd = fd;
         clients_.push_back(std::move(client));
+    }
+
+    /// Forgotten connections must not keep the control plane out.
+    bool make_place() {
+        const auto silent = std::ranges::min_element(clients_, {}, [](const auto& client) { return client->heard; });
+        if (silent == clients_.end() ||
+            Clock::now() - (*silent)->heard < std::chrono::seconds(server_.limits_.silent_seconds)) {
+            return false;
+        }
+        cut(**silent);
+        clients_.erase(silent);
+        return true;
     }
 
     void serve(Client& client, short events) {
@@ -116,6 +129,7 @@ class LineServer::Loop {
         std::array<char, 65536> buffer;
         const ssize_t got = read(client.fd, buffer.data(), buffer.size());
         if (got > 0) {
+            client.heard = Clock::now();
             client.input.append(buffer.data(), static_cast<std::size_t>(got));
         } else if (got == 0) {
             client.end_of_input = true;

@@ -21,8 +21,9 @@ namespace guideway::control {
 
 struct LineServerLimits {
     std::size_t request_bytes = 64U << 20;  ///< a longer line is answered by `too_long` and the client is cut
-    std::size_t clients = 32;               ///< more are closed at once
-    unsigned answer_seconds = 30;           ///< a client that does not read its answer for so long is cut
+    std::size_t clients = 32;      ///< one more takes the place of the longest silent one, or is closed at once
+    unsigned silent_seconds = 60;  ///< silent for less: keeps its place
+    unsigned answer_seconds = 30;  ///< a client that does not read its answer for so long is cut
 };
 
 class LineServer {
