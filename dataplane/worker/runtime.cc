@@ -246,7 +246,7 @@ void Runtime::stop() {
     parts_->stop = true;
     for (const unsigned lcore : parts_->settings.lcores) rte_eal_wait_lcore(lcore);
     parts_->running = false;
-    for (const Ring& ring : parts_->to_kernel) ring.drain();
+    // Not those of the kernel path: its thread may still take from them. They are freed with the runtime.
     for (const auto& list : parts_->handover) {
         for (const Ring& ring : list) ring.drain();
     }

@@ -48,7 +48,7 @@ class Runtime {
 
     /// False where an lcore refused (already in use); `error` names it.
     bool start(std::string& error);
-    /// Returns when no worker runs. Packets left in rings are freed.
+    /// Returns when no worker runs. Packets on the way between workers are freed; those of the kernel path with the runtime.
     void stop();
 
     /// Builds and publishes; returns when every worker uses it. Faults: nothing was changed.
