@@ -107,6 +107,27 @@ TEST_F(WorkerChange, ARemovedServicesConnectionsEnd) {
     EXPECT_EQ(lab_.dropped(DropReason::reply_unknown), 1U);
 }
 
+TEST_F(WorkerChange, ConnectionsOfAVipThatIsGoneAreRefusedNotLeftHanging) {
+    // Why: with its last service the VIP goes too, and the kernel, which knows no such address, would be silent. Only the
+    // owner knows the connection, wherever its packets arrive.
+    LabSettings settings;
+    settings.workers = 2;
+    Lab lab(settings);
+    for (std::uint16_t port = 40000; port < 40016; ++port) {
+        for (std::uint32_t worker = 0; worker < 2; ++worker) {
+            lab.apply(lab.web());
+            ASSERT_FALSE(
+                lab.pass(kClientPort, PacketBuilder().ip(kClient, kVip).tcp(port, 80, tcp::kSyn).build()).empty());
+            auto state = lab.web();
+            state.services.clear();
+            lab.apply(state);
+            EXPECT_EQ(parsed(lab.pass(kClientPort, data(port), worker)).tcp_flags & tcp::kRst, tcp::kRst);
+            EXPECT_TRUE(lab.pass(kClientPort, data(port), worker).empty());  // told once; now it is the kernel's
+        }
+    }
+    EXPECT_EQ(lab.connections(), 0U);
+}
+
 TEST_F(WorkerChange, AServiceThatComesBackCountsFromZero) {
     lab_.establish(40000);
     EXPECT_EQ(lab_.counters().services[0].new_connections, 1U);
