@@ -74,6 +74,7 @@ struct WorkerPlace {
     std::uint32_t index = 0;
     snapshot::Publisher* publisher = nullptr;
     std::atomic<bool>* stop = nullptr;
+    std::atomic<bool> running{false};
 
     void run();
 };
@@ -221,6 +222,7 @@ void WorkerPlace::run() {
     }
     publisher->offline(index);
     publisher->unregister_worker(index);
+    running.store(false, std::memory_order_release);
 }
 
 bool Runtime::start(std::string& error) {
@@ -232,7 +234,9 @@ bool Runtime::start(std::string& error) {
             static_cast<WorkerPlace*>(argument)->run();
             return 0;
         };
+        place->running = true;
         if (rte_eal_remote_launch(entry, place.get(), lcore) == 0) continue;
+        place->running = false;
         error = "worker " + std::to_string(place->index) + ": core " + std::to_string(lcore) +
                 " is not one of DPDK's, or is in use";
         stop();
@@ -244,7 +248,11 @@ bool Runtime::start(std::string& error) {
 void Runtime::stop() {
     if (!parts_->running) return;
     parts_->stop = true;
-    for (const unsigned lcore : parts_->settings.lcores) rte_eal_wait_lcore(lcore);
+    for (const auto& place : parts_->places) {
+        // Ordered by a variable of our own: what the worker wrote is this thread's from here on.
+        while (place->running.load(std::memory_order_acquire)) std::this_thread::yield();
+        rte_eal_wait_lcore(parts_->settings.lcores[place->index]);
+    }
     parts_->running = false;
     // Not those of the kernel path: its thread may still take from them. They are freed with the runtime.
     for (const auto& list : parts_->handover) {
