@@ -45,7 +45,8 @@ ObjectReader::ObjectReader(const nlohmann::json& value, std::string pointer, std
     }
 }
 
-bool ObjectReader::has(std::string_view key) const {
+bool ObjectReader::has(std::string_view key) {
+    ignore(key);
     return object_ != nullptr && object_->find(key) != object_->end();
 }
 
@@ -219,7 +220,12 @@ void ObjectReader::finish() {
     for (auto member = object_->begin(); member != object_->end(); ++member) {
         if (std::find(seen_.begin(), seen_.end(), member.key()) != seen_.end()) continue;
         std::string names;
-        for (const std::string_view one : seen_) names += (names.empty() ? "" : ", ") + std::string(one);
+        std::vector<std::string_view> listed;
+        for (const std::string_view one : seen_) {
+            if (std::find(listed.begin(), listed.end(), one) != listed.end()) continue;
+            listed.push_back(one);
+            names += (names.empty() ? "" : ", ") + std::string(one);
+        }
         fault(member.key(), "unknown field, allowed " + names);
     }
 }

@@ -53,7 +53,8 @@ class ObjectReader {
     ObjectReader(const nlohmann::json& value, std::string pointer, std::vector<contract::Fault>& faults);
 
     bool present() const { return object_ != nullptr; }
-    bool has(std::string_view key) const;
+    /// Asking is knowing: the field is not refused by finish().
+    bool has(std::string_view key);
     const std::string& pointer() const { return pointer_; }
 
     /// Missing or refused: a fault, and the empty string (or the fallback).

@@ -53,6 +53,18 @@ TEST(ObjectReader, CollectsEveryFaultWithItsPlace) {
     EXPECT_EQ(r.faults[6].message, "unknown field, allowed s, i, b, gone, os");
 }
 
+TEST(ObjectReader, AnUnknownFieldIsToldEveryFieldThatIsAllowedOnceThoughNoneIsThere) {
+    Reading r(R"({"extra": 0, "there": true})");
+    const auto parse = [](std::string_view text) { return std::optional(text.size()); };
+    r.reader.value_or<std::size_t>("value", 0, parse, "a text");
+    r.reader.unsigned_or("number", 0, 0, 9);
+    r.reader.boolean_or("there", false);
+    r.reader.string_or("text", {}, length(0, 9));
+    r.reader.finish();
+    ASSERT_EQ(r.faults.size(), 1U);
+    EXPECT_EQ(r.faults[0], (Fault{"/extra", "unknown field, allowed value, number, there, text"}));
+}
+
 TEST(ObjectReader, IntegersAreNeitherNegativeNorFractionsNorTexts) {
     for (const char* text : {R"({"i": -1})", R"({"i": 1.0})", R"({"i": 1e1})", R"({"i": "1"})", R"({"i": null})",
                              R"({"i": true})", R"({"i": 18446744073709551616})", R"({"i": [1]})"}) {
