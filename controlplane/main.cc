@@ -12,6 +12,7 @@
 
 #include "api/config/reader.h"
 #include "api/rest/server.h"
+#include "controlplane/log_value.h"
 #include "controlplane/manager.h"
 #include "controlplane/metrics.h"
 #include "controlplane/settings.h"
@@ -35,11 +36,12 @@ constexpr const char* kFooter =
     "      dataplane_socket = \"/run/guideway/dataplane.sock\";\n"
     "      log: { level = \"info\"; };\n"
     "  };\n\n"
-    "Exit status: 0 stopped cleanly, or the configuration is good; 1 could not start; 2 the configuration is refused.\n"
+    "Exit status: 0 stopped cleanly, or the configuration is good; 1 could not start; 2 the configuration or\n"
+    "the command line is refused.\n"
     "See also: guideway status, guideway --help.";
 
 constexpr int kCannotStart = 1;
-constexpr int kConfigRefused = 2;
+constexpr int kRefused = 2;
 
 void set_up_log(const std::string& level) {
     auto logger = spdlog::stderr_logger_mt("guideway");
@@ -64,7 +66,7 @@ int serve(const Settings& settings) {
 
     auto opened = store::SqliteStore::open(settings.store);
     if (const auto* error = std::get_if<store::Error>(&opened)) {
-        spdlog::critical("cannot start error=\"{}\"", error->message);
+        spdlog::critical("cannot start error={}", log_value(error->message));
         return kCannotStart;
     }
     Metrics metrics;
@@ -72,14 +74,14 @@ int serve(const Settings& settings) {
     options.link.socket = settings.dataplane_socket;
     auto managed = Manager::open(std::move(std::get<std::unique_ptr<store::SqliteStore>>(opened)), options, metrics);
     if (const auto* error = std::get_if<std::string>(&managed)) {
-        spdlog::critical("cannot start error=\"{}\"", *error);
+        spdlog::critical("cannot start error={}", log_value(*error));
         return kCannotStart;
     }
     Manager& manager = *std::get<std::unique_ptr<Manager>>(managed);
     rest::Server server(manager, {}, &metrics);
     const rest::Started started = server.start(settings.listen_host, settings.listen_port);
     if (!started.ok()) {
-        spdlog::critical("cannot start error=\"{}\"", started.error);
+        spdlog::critical("cannot start error={}", log_value(started.error));
         return kCannotStart;
     }
     spdlog::info("started version={} listen={}:{} store={} dataplane_socket={}", GUIDEWAY_VERSION, settings.listen_host,
@@ -102,14 +104,18 @@ int run(int argc, char** argv) {
     bool check = false;
     app.add_option("--config", path, "The appliance's configuration file")->capture_default_str();
     app.add_flag("--check-config", check, "Read the configuration, report every mistake, and exit");
-    CLI11_PARSE(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : kRefused;
+    }
 
     config::Document document = config::Document::from_file(path);
     const Settings settings = read_settings(document);
     document.finish();
     if (!document.ok()) {
         std::cerr << document.report();
-        return kConfigRefused;
+        return kRefused;
     }
     if (check) {
         std::cout << path << ": the controlplane section is good\n";

@@ -9,6 +9,7 @@
 #include "api/contract/forwarding_state_codec.h"
 #include "api/resources/address_pool_codec.h"
 #include "api/resources/node_codec.h"
+#include "controlplane/log_value.h"
 #include "controlplane/reconcile/desired_state.h"
 
 namespace guideway::controlplane {
@@ -247,6 +248,14 @@ std::optional<resources::Problem> Manager::commit(Staged staged) {
     log_events();
     allocator_.commit();
     revision_ = batch.revision;
+    const auto log_changes = [&](const char* kind, const auto& old, const auto& now) {
+        for (const auto& [name, before] : old) {
+            const char* what = !before ? "created" : now.contains(name) ? "changed" : "deleted";
+            spdlog::info("{}={} {} revision={}", kind, name, what, revision_);
+        }
+    };
+    log_changes("address_pool", old_pools, pools_);
+    log_changes("node", old_nodes, nodes_);
     for (const auto& [key, old] : old_entries) {
         if (const auto at = load_balancers_.find(key); at != load_balancers_.end()) {
             at->second.in_state_since = state.generation;
@@ -263,7 +272,7 @@ std::optional<store::Error> Manager::write(const store::Batch& batch) {
     const auto begun = std::chrono::steady_clock::now();
     auto error = store_->commit(batch);
     if (error) {
-        spdlog::error("store commit failed kind={} error=\"{}\"", store::to_string(error->kind), error->message);
+        spdlog::error("store commit failed kind={} error={}", store::to_string(error->kind), log_value(error->message));
         metrics_.commit_failed(store::to_string(error->kind));
         store_error_ = error->message;
     } else {
@@ -289,17 +298,17 @@ void Manager::renumber_beyond(std::uint64_t generation) {
 
 void Manager::log_events() const {
     for (const ipam::Event& event : allocator_.events()) {
-        spdlog::info("load_balancer={} event=\"{}\"", event.service.to_string(), event.message);
+        spdlog::info("load_balancer={} event={}", event.service.to_string(), log_value(event.message));
     }
     for (const ipam::ServiceKey& key : allocator_.changed()) {
         const ipam::Allocation* allocation = allocator_.find(key);
         if (allocation == nullptr) {
             spdlog::info("load_balancer={} released", key.to_string());
         } else if (allocation->refusal) {
-            spdlog::warn("load_balancer={} waits reason={} message=\"{}\"", key.to_string(),
-                         ipam::to_string(allocation->refusal->reason), allocation->refusal->message);
+            spdlog::warn("load_balancer={} waits reason={} message={}", key.to_string(),
+                         ipam::to_string(allocation->refusal->reason), log_value(allocation->refusal->message));
         } else {
-            spdlog::info("load_balancer={} addresses=\"{}\"", key.to_string(), join(allocation->holdings));
+            spdlog::info("load_balancer={} addresses={}", key.to_string(), log_value(join(allocation->holdings)));
         }
     }
 }

@@ -6,6 +6,9 @@
 #include <unistd.h>
 #include <utility>
 
+#include <spdlog/spdlog.h>
+
+#include "controlplane/log_value.h"
 #include "controlplane/reconcile/desired_state.h"
 #include "controlplane/reconcile/line_client.h"
 
@@ -52,6 +55,7 @@ class DataplaneLink::Session {
         in_force_ = std::move(answer.state);
         generation_ = answer.generation;
         link_.publish([&](LinkStatus& status) { status = {true, generation_, 0, {}, 0, {}}; });
+        spdlog::info("dataplane connected generation={}", generation_);
         for (;;) {
             const State desired = current();
             if (!desired || is_in_force(*desired)) {
@@ -88,12 +92,19 @@ class DataplaneLink::Session {
         if (response.ok && response.generation == desired->generation) {
             in_force_ = *desired;
             refused_ = nullptr;
+            spdlog::debug("dataplane forwards generation={}", generation_);
             link_.publish([&](LinkStatus& status) { status = {true, generation_, generation_, {}, 0, {}}; });
         } else {
+            const std::string why = sentence(response.faults);
+            // The same state is offered again and again: its refusal is news once.
+            if (refused_ != desired) {
+                spdlog::warn("dataplane refused generation={} in_force={} error={}", desired->generation, generation_,
+                             controlplane::log_value(why));
+            }
             refused_ = desired;
             link_.publish([&](LinkStatus& status) {
                 status.in_force = generation_;
-                status.error = sentence(response.faults);
+                status.error = why;
                 status.refused_generation = desired->generation;
                 status.refusal = response.faults;
             });
@@ -173,6 +184,7 @@ std::variant<contract::Response, std::string> DataplaneLink::ask(const contract:
 
 void DataplaneLink::run() {
     auto backoff = options_.first_backoff;
+    std::string logged;
     for (;;) {
         LineClient client(stop_event_);
         std::string why = client.connect(options_.socket, Clock::now() + options_.exchange_timeout);
@@ -184,8 +196,14 @@ void DataplaneLink::run() {
         {
             const std::lock_guard lock(mutex_);
             if (stopping_) return;
-            if (status_.connected) backoff = options_.first_backoff;
+            if (status_.connected) {
+                backoff = options_.first_backoff;
+                logged.clear();
+            }
         }
+        // Tried about once a second for as long as it is away: said once for each cause.
+        if (why != logged) spdlog::warn("dataplane not connected error={}", controlplane::log_value(why));
+        logged = why;
         publish([&](LinkStatus& status) { status = {false, 0, 0, why, 0, {}}; });
         if (!pause(backoff, false)) return;
         backoff = std::min(backoff * 2, options_.longest_backoff);

@@ -170,7 +170,7 @@ std::optional<Error> SqliteStore::write(const Batch& batch) {
     if (const std::uint64_t found = revision.number(0); found != batch.after_revision) {
         return Error{ErrorKind::conflict, "the store " + path_ + " is at revision " + std::to_string(found) + ", not " +
                                               std::to_string(batch.after_revision) +
-                                              ": another guideway-controlplane writes to it; stop one of the two"};
+                                              ": another guideway-controlplane wrote to it; stop that one, then restart this one"};
     }
     revision.reset();
     Statement put(database_,
