@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <istream>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <ostream>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <variant>
 
@@ -310,6 +312,11 @@ class Commands {
             streams_.err << "guideway: wanted a kind and a name, such as: load-balancer default/web (see --help)\n";
             return false;
         }
+        if (!options_.ns.empty() && !resources::is_label(options_.ns)) {
+            streams_.err << "guideway: -n: found \"" << options_.ns
+                         << "\", allowed a namespace: lower-case letters, digits and '-'\n";
+            return false;
+        }
         if (options_.name.empty()) return true;
         const bool namespaced = kinds().at(options_.kind) == Kind::load_balancer;
         const bool names_both = options_.name.find('/') != std::string::npos;
@@ -345,9 +352,12 @@ class Commands {
         if (options_.file == "-") {
             text.assign(std::istreambuf_iterator<char>(streams_.in), {});
         } else {
+            // A folder opens as a file does and throws at the first read.
+            std::error_code ignored;
+            const bool folder = std::filesystem::is_directory(options_.file, ignored);
             std::ifstream file(options_.file, std::ios::binary);
-            text.assign(std::istreambuf_iterator<char>(file), {});
-            if (!file) {
+            if (!folder) text.assign(std::istreambuf_iterator<char>(file), {});
+            if (folder || !file) {
                 streams_.err << "guideway: cannot read " << options_.file
                              << "; give -f a file, or - for standard input\n";
                 return std::nullopt;
@@ -366,7 +376,7 @@ class Commands {
     static std::string title(const resources::LoadBalancer& object) { return "load-balancer " + object.key(); }
     static std::string title(const resources::AddressPool& object) { return "address-pool " + object.metadata.name; }
     static std::string title(const resources::Node& object) { return "node " + object.metadata.name; }
-    static std::string extra(const resources::LoadBalancer& object) { return " (" + addresses_text(object) + ")"; }
+    static std::string extra(const resources::LoadBalancer& object) { return " (" + outcome_text(object) + ")"; }
     static std::string extra(const resources::AddressPool&) { return {}; }
     static std::string extra(const resources::Node& object) { return object.spec.drain ? " (draining)" : ""; }
 

@@ -158,6 +158,15 @@ std::string addresses_text(const resources::LoadBalancer& object) {
     return parts.empty() ? "waiting for an address" : joined(parts);
 }
 
+std::string outcome_text(const resources::LoadBalancer& object) {
+    for (const resources::Condition& condition : object.status.conditions) {
+        if (condition.type == "Allocated" && !condition.status) {
+            return addresses_text(object) + ": " + condition.reason + ", " + condition.message;
+        }
+    }
+    return addresses_text(object);
+}
+
 void show_table(std::ostream& out, const std::vector<resources::LoadBalancer>& objects, bool wide) {
     std::vector<std::string> header{"NAMESPACE", "NAME", "ADDRESSES", "PORTS", "STATE", "AGE"};
     if (wide) header.insert(header.end(), {"POOL", "POLICY", "SHARING KEY", "MESSAGE"});
@@ -267,15 +276,17 @@ void show_status(std::ostream& out, const resources::SystemStatus& status, const
     line(out, "Server", server);
     line(out, "Version", status.version + ", up for " + duration_text(status.uptime_seconds));
     line(out, "Dataplane", status.dataplane_connected ? "connected" : "NOT CONNECTED");
-    const std::string generations = "generation " + std::to_string(status.forwarding_generation) + " in force, " +
-                                    std::to_string(status.desired_generation) + " wanted";
+    const std::string in_force = status.dataplane_connected
+                                     ? "generation " + std::to_string(status.forwarding_generation) + " in force, "
+                                     : "what is in force is not known, generation ";
+    const std::string generations = in_force + std::to_string(status.desired_generation) + " wanted";
     line(out, "Forwarding", (is_forwarding(status) ? "as wanted (" : "NOT AS WANTED (") + generations + ")");
     if (!status.dataplane_error.empty()) line(out, "Last trouble", status.dataplane_error);
     line(out, "Load balancers",
          std::to_string(status.load_balancers) +
-             (status.load_balancers_waiting == 0
-                  ? ""
-                  : " (" + std::to_string(status.load_balancers_waiting) + " waiting for an address)"));
+             (status.load_balancers_waiting == 0 ? ""
+                                                 : " (" + std::to_string(status.load_balancers_waiting) +
+                                                       " without what it asked for, see `guideway get lb -o wide`)"));
     line(out, "Address pools", std::to_string(status.address_pools));
     line(out, "Nodes",
          std::to_string(status.nodes) +

@@ -35,5 +35,7 @@ void show_problem(std::ostream& err, const resources::Problem& problem);
 
 /// "203.0.113.1, 2001:db8:f::1"; "waiting for an address" where there is none.
 std::string addresses_text(const resources::LoadBalancer& object);
+/// The addresses, and where the wish is not met why: "waiting for an address: UnknownPool, there is no address pool ...".
+std::string outcome_text(const resources::LoadBalancer& object);
 
 }  // namespace guideway::cli

@@ -116,6 +116,21 @@ TEST_F(Cli, ApplySaysCreatedConfiguredUnchanged) {
     EXPECT_NE(guideway({"apply", "-f", "-"}, kWebYaml).out.find("unchanged"), std::string::npos);
 }
 
+TEST_F(Cli, ApplySaysWhyAWishIsNotMetAlsoWhereTheFormerAddressStays) {
+    resources::LoadBalancer waiting = web();
+    waiting.status.ingress.clear();
+    waiting.status.conditions[0] = {"Allocated", false, "UnknownPool", "there is no address pool \"x\"", ""};
+    resources::LoadBalancer keeps = waiting;
+    keeps.status.ingress = {{IpAddress::parse("203.0.113.1").value(), "demo"}};
+    server.answer("PUT /v1/load-balancers/default/web",
+                  {{201, resources::encode(waiting)}, {200, resources::encode(keeps)}});
+    EXPECT_EQ(
+        guideway({"apply", "-f", "-"}, kWebYaml).out,
+        "load-balancer default/web created (waiting for an address: UnknownPool, there is no address pool \"x\")\n");
+    EXPECT_EQ(guideway({"apply", "-f", "-"}, kWebYaml).out,
+              "load-balancer default/web configured (203.0.113.1: UnknownPool, there is no address pool \"x\")\n");
+}
+
 TEST_F(Cli, ApplySendsNothingWhereOneDocumentIsFaulty) {
     const Outcome done =
         guideway({"apply", "-f", "-"}, std::string(kWebYaml) + "---\nkind: Node\nmetadata: {name: n}\n");
@@ -158,6 +173,21 @@ TEST_F(Cli, AMissingFileSaysWhatToGive) {
     const Outcome done = guideway({"apply", "-f", "/nonexistent/web.yaml"});
     EXPECT_EQ(done.code, kFailed);
     EXPECT_NE(done.err.find("cannot read /nonexistent/web.yaml"), std::string::npos);
+}
+
+TEST_F(Cli, AFolderIsNoFile) {
+    const Outcome done = guideway({"apply", "-f", "/tmp"});
+    EXPECT_EQ(done.code, kFailed);
+    EXPECT_EQ(done.err, "guideway: cannot read /tmp; give -f a file, or - for standard input\n");
+}
+
+TEST_F(Cli, ANamespaceThatIsNoneIsWrongUsageAndNotSent) {
+    for (const char* output : {"json", "table"}) {
+        const Outcome done = guideway({"get", "lb", "-n", "a b&wait=1", "-o", output});
+        EXPECT_EQ(done.code, kUsage);
+        EXPECT_NE(done.err.find("-n: found \"a b&wait=1\", allowed a namespace"), std::string::npos) << done.err;
+    }
+    EXPECT_TRUE(server.seen().empty());
 }
 
 TEST_F(Cli, DeleteOfWhatIsNotThereIsNotFound) {
@@ -225,6 +255,7 @@ TEST_F(Cli, StatusFailsWhileTheDataplaneIsAwayOrBehind) {
     status.forwarding_generation = 4;
     const std::string behind = resources::encode(status);
     status.dataplane_connected = false;
+    status.forwarding_generation = 0;
     status.dataplane_error = "connection refused";
     server.answer("GET /v1/status", {{200, good}, {200, behind}, {200, resources::encode(status)}});
     EXPECT_EQ(guideway({"status"}).code, kOk);
@@ -233,6 +264,9 @@ TEST_F(Cli, StatusFailsWhileTheDataplaneIsAwayOrBehind) {
     EXPECT_EQ(away.code, kFailed);
     EXPECT_NE(away.out.find("NOT CONNECTED"), std::string::npos);
     EXPECT_NE(away.out.find("connection refused"), std::string::npos);
+    // It may well go on forwarding: nobody can say by which generation.
+    EXPECT_NE(away.out.find("NOT AS WANTED (what is in force is not known, generation 5 wanted)"), std::string::npos)
+        << away.out;
 }
 
 TEST_F(Cli, TopShowsServicesAndBackendsAndStartsAnewWithTheDataplane) {
