@@ -13,6 +13,7 @@
 
 #include <rte_mbuf.h>
 #include <rte_ring.h>
+#include <spdlog/spdlog.h>
 
 #include "dataplane/net/ports.h"
 
@@ -115,6 +116,20 @@ void KernelPath::write_frame(rte_mbuf* frame) {
     (taken ? counters.to_kernel : counters.refused).fetch_add(1, std::memory_order_relaxed);
 }
 
+/// False: no frame there.
+bool KernelPath::read(std::size_t index, void* data, std::size_t size, std::size_t& length) {
+    const Tap& tap = ports_[index].tap;
+    const Tap::Read result = tap.read(data, size, length);
+    if (result == Tap::Read::gone && epoll_ctl(epoll_, EPOLL_CTL_DEL, tap.fd(), nullptr) == 0) {
+        // Left in the set it would be reported for ever.
+        spdlog::error(
+            "the TAP twin of port {} (counted from 0) was deleted: its addresses, routes and neighbours are "
+            "gone; start guideway-dataplane again to have it made anew",
+            index);
+    }
+    return result == Tap::Read::frame;
+}
+
 bool KernelPath::drain_tap(std::size_t index) {
     const KernelPathPort& port = ports_[index];
     Counters& counters = counters_[index];
@@ -125,11 +140,11 @@ bool KernelPath::drain_tap(std::size_t index) {
         if (frame == nullptr || rte_pktmbuf_tailroom(frame) < largest) {
             rte_pktmbuf_free(frame);
             std::array<std::byte, 64> rest;  // taken out all the same, or epoll would report it for ever
-            if (port.tap.read(rest.data(), rest.size(), length) != Tap::Read::frame) return i > 0;
+            if (!read(index, rest.data(), rest.size(), length)) return i > 0;
             counters.full.fetch_add(1, std::memory_order_relaxed);
             continue;
         }
-        if (port.tap.read(rte_pktmbuf_mtod(frame, void*), largest, length) != Tap::Read::frame) {
+        if (!read(index, rte_pktmbuf_mtod(frame, void*), largest, length)) {
             rte_pktmbuf_free(frame);
             return i > 0;
         }

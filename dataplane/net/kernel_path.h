@@ -61,6 +61,7 @@ class KernelPath {
     void run();
     bool drain_rings();
     bool drain_tap(std::size_t port);
+    bool read(std::size_t port, void* data, std::size_t size, std::size_t& length);
     void write_frame(rte_mbuf* frame);
 
     std::vector<KernelPathPort> ports_;

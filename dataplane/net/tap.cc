@@ -167,7 +167,8 @@ Tap::Read Tap::read(void* data, std::size_t size, std::size_t& length) const {
         length = static_cast<std::size_t>(got);
         return Read::frame;
     }
-    return got < 0 && errno != EAGAIN && errno != EINTR ? Read::failed : Read::nothing;
+    if (got == 0 || errno == EAGAIN || errno == EINTR) return Read::nothing;
+    return errno == EBADFD ? Read::gone : Read::failed;
 }
 
 bool Tap::write(const iovec* parts, int count) const { return writev(fd_, parts, count) > 0; }

@@ -36,8 +36,8 @@ class Tap {
     int fd() const { return fd_; }
     unsigned ifindex() const { return ifindex_; }
 
-    enum class Read { frame, nothing, failed };
-    /// Non-blocking. A frame longer than `size` is cut by the kernel: give the largest frame's size.
+    enum class Read { frame, nothing, failed, gone };
+    /// Non-blocking. `gone`: the device was deleted. A frame longer than `size` is cut by the kernel: give the largest frame's size.
     Read read(void* data, std::size_t size, std::size_t& length) const;
     /// Non-blocking; false: the kernel refused the frame.
     bool write(const iovec* parts, int count) const;

@@ -1,5 +1,6 @@
 """TAP twins outlive the dataplane: what an earlier configuration gave them must go, what others gave them must stay."""
 import os
+import pathlib
 
 import pytest
 
@@ -72,3 +73,22 @@ def test_the_twin_of_a_port_that_has_another_name_now_is_gone(bare):
     assert "gw-front" in links and "gw-client0" not in links
     assert "gw-other" in links  # somebody else's
     assert answers(bare.client, bare.site.client_side[0]) and answers(bare.client, bare.site.client_side[1])
+
+
+def test_a_deleted_twin_is_told_and_keeps_no_thread_busy(bare):
+    dataplane = bare.appliance.dataplane
+    bare.topology.appliance.ip("link del gw-client0")
+    dataplane.wait_until(lambda: "was deleted" in dataplane.output(), 10, "it tells")
+    before = ticks_of(dataplane.pid, "gw-kernel-path")
+    assert answers(bare.topology.nodes[0], bare.site.node_side[0])  # the other one goes on
+    assert ticks_of(dataplane.pid, "gw-kernel-path") - before < 15
+    assert dataplane.output().count("was deleted") == 1
+
+
+def ticks_of(pid, thread):
+    """Processor time in hundredths of a second."""
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        name, fields = (task / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+        if name == thread:
+            return sum(map(int, fields.split()[11:13]))
+    raise AssertionError(f"no thread {thread}")
