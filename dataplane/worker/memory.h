@@ -1,7 +1,7 @@
 // Memory: pages for tables and counters, zeroed, given back on destruction.
 //
-// Asks the kernel for large pages where it has them (transparent huge pages); works without. Pages come from the NUMA node
-// of the thread that first touches them.
+// Asks the kernel for large pages where it has them (transparent huge pages); works without. All pages are there when the
+// constructor returns, from the NUMA node it ran on.
 // Thread contract: owner only.
 #pragma once
 

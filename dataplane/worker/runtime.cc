@@ -5,6 +5,7 @@
 #include <chrono>
 #include <ctime>
 #include <new>
+#include <pthread.h>
 #include <random>
 #include <thread>
 #include <utility>
@@ -53,6 +54,23 @@ class Ring {
 
   private:
     rte_ring* ring_;
+};
+
+/// While it lives this thread runs where the worker will, so that memory comes from that core's NUMA node.
+class OnCoreOf {
+  public:
+    explicit OnCoreOf(unsigned lcore) {
+        pthread_getaffinity_np(pthread_self(), sizeof before_, &before_);
+        if (lcore >= RTE_MAX_LCORE) return;
+        const rte_cpuset_t there = rte_lcore_cpuset(lcore);
+        pthread_setaffinity_np(pthread_self(), sizeof there, &there);
+    }
+    ~OnCoreOf() { pthread_setaffinity_np(pthread_self(), sizeof before_, &before_); }
+    OnCoreOf(const OnCoreOf&) = delete;
+    OnCoreOf& operator=(const OnCoreOf&) = delete;
+
+  private:
+    rte_cpuset_t before_{};
 };
 
 void sleep_for(std::uint32_t microseconds) {
@@ -188,6 +206,7 @@ std::unique_ptr<Runtime> Runtime::create(RuntimeSettings settings, std::string& 
         if (!parts->create_rings(error)) return nullptr;
         std::vector<const observe::CounterBlock*> blocks;
         for (std::uint32_t index = 0; index < parts->settings.lcores.size(); ++index) {
+            const OnCoreOf there(parts->settings.lcores[index]);
             if (!parts->create_place(index, error)) return nullptr;
             blocks.push_back(parts->places.back()->counters.get());
         }
