@@ -411,13 +411,25 @@ class Commands {
         return kOk;
     }
 
+    /// Deleting a pool takes away what it gave: nobody should learn that from their clients.
+    static std::string after_deletion(const resources::AddressPool& pool) {
+        const std::uint64_t used = pool.status.ipv4_allocated + pool.status.ipv6_allocated;
+        if (used == 0) return {};
+        return "; " + std::to_string(used) +
+               (used == 1 ? " address of it was in use" : " addresses of it were in use") + ", see `guideway get lb`";
+    }
+    template <class T>
+    static std::string after_deletion(const T&) {
+        return {};
+    }
+
     int remove_one(Kind kind, const std::string& ns, const std::string& name) {
         // The API's DELETE is idempotent; a person who mistyped a name wants to hear of it.
         const auto gone = [&](const auto& found, const std::string& title, auto erase) {
             if (!found.ok()) return failed(found.problem());
             const client::Result<bool> done = erase();
             if (!done.ok()) return failed(done.problem());
-            streams_.out << title << " deleted\n";
+            streams_.out << title << " deleted" << after_deletion(found.value()) << '\n';
             return static_cast<int>(kOk);
         };
         switch (kind) {

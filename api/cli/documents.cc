@@ -128,7 +128,15 @@ class Collector {
             return error(place, "/kind: " + (kind.empty() ? "missing" : "found \"" + kind + "\"") +
                                     ", allowed LoadBalancer, AddressPool or Node");
         }
-        if (name.empty()) return error(place, "/metadata/name: missing, allowed the object's name");
+        if (name.empty()) {
+            const bool there = metadata.is_object() && metadata.contains("name") && !metadata["name"].is_null();
+            const std::string found =
+                there ? metadata["name"].dump(-1, ' ', false, Tree::error_handler_t::replace) : "";
+            return error(place, "/metadata/name: " + (there ? "found " + found.substr(0, 100) +
+                                                                  ", allowed a text (in quotes where it "
+                                                                  "looks like a number)"
+                                                            : "missing, allowed the object's name"));
+        }
         const std::string body = tree.dump(-1, ' ', false, Tree::error_handler_t::replace);
         if (kind == "LoadBalancer") {
             const std::string own = text_member(metadata, "namespace");

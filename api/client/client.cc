@@ -1,6 +1,7 @@
 #include "api/client/client.h"
 
 #include <algorithm>
+#include <charconv>
 #include <functional>
 #include <thread>
 
@@ -28,6 +29,35 @@ struct Answer {
     int status = 0;
     std::string body;
 };
+
+/// "http://HOST:PORT" of what a person wrote (no scheme and a slash at the end are fine); nothing where it is no such server.
+std::optional<std::string> base_url(std::string_view text) {
+    constexpr std::string_view kScheme = "http://";
+    if (text.starts_with(kScheme)) text.remove_prefix(kScheme.size());
+    if (text.ends_with('/')) text.remove_suffix(1);
+    std::string_view host = text;
+    std::string_view port;
+    const auto colon = text.rfind(':');
+    if (colon != std::string_view::npos && (text.front() != '[' || text[colon - 1] == ']')) {
+        host = text.substr(0, colon);
+        port = text.substr(colon + 1);
+        unsigned number = 0;
+        const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+        if (error != std::errc() || end != port.data() + port.size() || number == 0 || number > 65535) {
+            return std::nullopt;
+        }
+    }
+    if (host.starts_with('[')) {
+        const auto address = host.ends_with(']') ? IpAddress::parse(host.substr(1, host.size() - 2)) : std::nullopt;
+        if (!address || address->is_v4()) return std::nullopt;
+    } else if (host.empty() || !std::all_of(host.begin(), host.end(), [](char c) {
+                   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                          c == '.' || c == '_';
+               })) {
+        return std::nullopt;
+    }
+    return std::string(kScheme) + std::string(text);
+}
 
 /// One path segment or query value, percent-encoded (RFC 3986: all but the unreserved characters).
 std::string encoded(std::string_view text) {
@@ -95,7 +125,8 @@ std::string node_path(const std::string& name) { return "/v1/nodes/" + encoded(n
 }  // namespace
 
 struct Client::Connection {
-    explicit Connection(Options wanted) : options(std::move(wanted)), http(options.server) {
+    explicit Connection(Options wanted)
+        : options(std::move(wanted)), base(base_url(options.server)), http(base.value_or("http://127.0.0.1")) {
         const auto set = [](std::chrono::milliseconds time, auto setter) {
             setter(static_cast<time_t>(time.count() / 1000), static_cast<time_t>(time.count() % 1000 * 1000));
         };
@@ -105,16 +136,20 @@ struct Client::Connection {
             http.set_write_timeout(s, us);
         });
         http.set_keep_alive(true);
-        http.set_tcp_nodelay(true);  // head and body of a PUT are two writes
         // Head and body go out as two writes: the body must not wait for the server's delayed acknowledgement (40 ms).
         http.set_tcp_nodelay(true);
     }
 
     /// Every method of this API is idempotent, so all may be tried again.
     Result<Answer> ask(const std::function<httplib::Result()>& send) {
-        if (!http.is_valid()) {
+        if (!base) {
             return Problem{
-                0, "InvalidServer", "found \"" + options.server + "\" as the server, allowed http://HOST:PORT", {}};
+                0,
+                "InvalidServer",
+                "found \"" + options.server +
+                    "\" as the server, allowed http://HOST:PORT, such as http://127.0.0.1:8870 (no https, no "
+                    "path)",
+                {}};
         }
         const auto end = Clock::now() + options.retry_for;
         auto pause = kFirstPause;
@@ -174,6 +209,7 @@ struct Client::Connection {
     }
 
     Options options;
+    std::optional<std::string> base;  ///< none: options.server is no server
     httplib::Client http;
 };
 

@@ -9,6 +9,7 @@
 
 #include "api/contract/counters_codec.h"
 #include "api/contract/explain_codec.h"
+#include "api/resources/address_pool_codec.h"
 #include "api/resources/load_balancer_codec.h"
 #include "api/resources/node_codec.h"
 #include "api/resources/problem_codec.h"
@@ -200,6 +201,20 @@ TEST_F(Cli, DeleteOfWhatIsNotThereIsNotFound) {
     EXPECT_EQ(
         guideway({"delete", "-f", "-"}, "kind: Node\nmetadata: {name: node-2}\nspec: {addresses: [10.0.0.1]}").code,
         kOk);
+}
+
+TEST_F(Cli, DeletingAPoolThatWasInUseSaysSo) {
+    resources::AddressPool pool;
+    pool.metadata.name = "demo";
+    pool.spec.addresses = {"203.0.113.0/24"};
+    pool.status.ipv4_total = 256;
+    const std::string unused = resources::encode(pool);
+    pool.status.ipv4_allocated = 2;
+    server.answer("GET /v1/address-pools/demo", {{200, resources::encode(pool)}, {200, unused}});
+    server.answer("DELETE /v1/address-pools/demo", {{204, ""}});
+    EXPECT_EQ(guideway({"delete", "pool", "demo"}).out,
+              "address-pool demo deleted; 2 addresses of it were in use, see `guideway get lb`\n");
+    EXPECT_EQ(guideway({"delete", "pool", "demo"}).out, "address-pool demo deleted\n");
 }
 
 TEST_F(Cli, DrainKeepsWhatSomebodyElseChangedMeanwhile) {

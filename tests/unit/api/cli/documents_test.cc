@@ -54,6 +54,15 @@ TEST(Documents, NumbersOtherReadersTakeForOctalAreRefused) {
     EXPECT_TRUE(errors_of(std::string(kNode) + "  weight: 10\n").empty());
 }
 
+TEST(Documents, ANameThatReadsAsANumberIsNotCalledMissing) {
+    EXPECT_EQ(errors_of("kind: Node\nmetadata: {name: 7}\nspec: {addresses: [10.0.0.1]}\n"),
+              std::vector<std::string>{"file: document 1 (Node): /metadata/name: found 7, allowed a text (in quotes "
+                                       "where it looks like a number)"});
+    EXPECT_TRUE(errors_of("kind: Node\nmetadata: {name: \"7\"}\nspec: {addresses: [10.0.0.1]}\n").empty());
+    EXPECT_NE(errors_of("kind: Node\nmetadata: {name: }\nspec: {addresses: [10.0.0.1]}\n").at(0).find("missing"),
+              std::string::npos);
+}
+
 TEST(Documents, ErrorsNameFileDocumentAndLine) {
     EXPECT_EQ(errors_of(std::string(kNode) + "kind: Node\n"),
               std::vector<std::string>{"file: document 1: line 6: found the key \"kind\" twice, allowed once"});

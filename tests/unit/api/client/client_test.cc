@@ -44,6 +44,26 @@ TEST(Client, ProblemsOfTheServerComeThroughWhole) {
     EXPECT_EQ(put.problem(), (resources::Problem{400, "InvalidRequest", "no", {{"/spec", "missing"}}}));
 }
 
+TEST(Client, ASlashAtTheEndOrNoSchemeIsTheSameServer) {
+    FakeServer server;
+    server.answer("GET /v1/nodes/node-1", {{200, resources::encode(node(1))}});
+    for (const std::string& url : {server.url() + "/", server.url().substr(7), server.url().substr(7) + "/"}) {
+        const auto result = Client({.server = url}).node("node-1");
+        EXPECT_TRUE(result.ok()) << url << ": " << result.problem().detail;
+    }
+}
+
+TEST(Client, WhatIsNoServerIsSaidAndNotTried) {
+    for (const char* url : {"", "/", "http://", "https://127.0.0.1:8870", "http://127.0.0.1:99999",
+                            "http://127.0.0.1:0", "http://127.0.0.1:8870/v1", "foo bar", "unix:/run/x", "http://[::1",
+                            "http://[127.0.0.1]:80", "http://:8870", "::1", "http://user@host:1"}) {
+        const auto result = Client({.server = url}).nodes();
+        ASSERT_FALSE(result.ok()) << url;
+        EXPECT_EQ(result.problem().reason, "InvalidServer") << url;
+        EXPECT_NE(result.problem().detail.find("allowed http://HOST:PORT"), std::string::npos) << url;
+    }
+}
+
 TEST(Client, NoServerIsAProblemThatSaysWhatToDo) {
     const std::string url = testing::unreachable_url();
     const auto result = Client({.server = url}).nodes();
