@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -59,7 +61,11 @@ std::variant<std::unique_ptr<SqliteStore>, Error> SqliteStore::open(const std::s
     }
     ::close(file);
     sqlite3* database = nullptr;
-    const int code = sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+    // Absolute, as SQLite takes some names (":memory:") for a database that is no file and forgets all.
+    std::error_code ignored;
+    const std::string file_path = std::filesystem::absolute(path, ignored).string();
+    const int code =
+        sqlite3_open_v2(file_path.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
     std::unique_ptr<SqliteStore> store(new SqliteStore(database, path));
     if (code != SQLITE_OK) return store->failure(code, "opening");
     sqlite3_extended_result_codes(database, 1);
@@ -168,9 +174,10 @@ std::optional<Error> SqliteStore::write(const Batch& batch) {
     if (code == SQLITE_OK) code = revision.step();
     if (code != SQLITE_ROW) return failure(code, "reading");
     if (const std::uint64_t found = revision.number(0); found != batch.after_revision) {
-        return Error{ErrorKind::conflict, "the store " + path_ + " is at revision " + std::to_string(found) + ", not " +
-                                              std::to_string(batch.after_revision) +
-                                              ": another guideway-controlplane wrote to it; stop that one, then restart this one"};
+        return Error{ErrorKind::conflict,
+                     "the store " + path_ + " is at revision " + std::to_string(found) + ", not " +
+                         std::to_string(batch.after_revision) +
+                         ": another guideway-controlplane wrote to it; stop that one, then restart this one"};
     }
     revision.reset();
     Statement put(database_,

@@ -90,6 +90,20 @@ TEST(SqliteStore, IsReadableByItsOwnerAlone) {
     EXPECT_EQ(status.st_mode & 0777U, 0600U);
 }
 
+TEST(SqliteStore, ANameThatSqliteTakesForMemoryIsAFileToo) {
+    const Folder folder;
+    const fs::path before = fs::current_path();
+    fs::current_path(folder.path);
+    {
+        auto store = open_or_fail(":memory:");
+        EXPECT_FALSE(store->commit({{{"k", "a", "{}"}}, 0, 1, 1}));
+    }
+    Contents contents;
+    EXPECT_FALSE(open_or_fail(":memory:")->load(contents));
+    fs::current_path(before);
+    EXPECT_EQ(contents.revision, 1U);
+}
+
 TEST(SqliteStore, RefusesANewerSchemaUntouched) {
     const Folder folder;
     open_or_fail(folder.file());
