@@ -63,17 +63,21 @@ void Worker::act_on_flow(unsigned i) noexcept {
     connect<Family>(i);
 }
 
-/// True where the connection ended with its service, its client opens another on the same ports, or (UDP) its backend left the
-/// state and the next packet may go elsewhere.
+/// True where the connection ended with its service, its client opens another on the same ports, or its backend left the state
+/// and the next packet may go elsewhere: of UDP any, of TCP a SYN that was never answered.
 template <typename Family>
 bool Worker::is_over(typename Family::Entry& entry, unsigned half, const packet::ParsedPacket& parsed) const noexcept {
     if (forwarding_->service_incarnation[entry.service_slot] != entry.service_incarnation) return true;
+    const auto backend_left = [&] {
+        return half == flow::kClientHalf &&
+               forwarding_->backend_incarnation[entry.backend_slot] != entry.backend_incarnation;
+    };
     switch (parsed.protocol) {
         case protocol::kTcp:
+            if (entry.state == ConnectionState::tcp_opening && flow::tcp_opens(parsed.tcp_flags)) return backend_left();
             return flow::tcp_opens_anew(entry.state, half, parsed.tcp_flags);
         case protocol::kUdp:
-            return half == flow::kClientHalf &&
-                   forwarding_->backend_incarnation[entry.backend_slot] != entry.backend_incarnation;
+            return backend_left();
         default:
             return flow::sctp_opens_anew(entry.state, half, parsed.sctp_chunk);
     }

@@ -1,6 +1,7 @@
 // PendingQueue: packets that are ready to leave but for their next hop's MAC address.
 //
-// Bounded: a host that does not answer must not eat the packet buffers. The oldest stand first.
+// Bounded, as a whole and for each destination: hosts that do not answer must not eat the packet buffers, nor one of them the
+// room of the others. The oldest stand first.
 //
 // Worked example: a connection's first packet, backend's MAC unknown: hold(mbuf, 10.0.2.11, ...); the worker asks for it; a
 // new RoutingSnapshot has it: review() yields the packet again and the worker sends it. Without an answer review() yields it
@@ -27,10 +28,14 @@ struct PendingPacket {
 class PendingQueue {
   public:
     static constexpr std::uint32_t kCapacity = 256;
+    static constexpr std::uint32_t kMostADestination = kCapacity / 2;
 
     /// False when full; the packet is then still the caller's.
     bool hold(const PendingPacket& packet) noexcept {
         if (count_ == kCapacity) return false;
+        std::uint32_t same = 0;
+        for (std::uint32_t i = 0; i < count_; ++i) same += packets_[i].destination == packet.destination ? 1U : 0U;
+        if (same >= kMostADestination) return false;
         packets_[count_++] = packet;
         return true;
     }
