@@ -115,6 +115,8 @@ std::optional<std::string> Tap::configure(const config::PortConfig& port, const 
     write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/arp_ignore", "1");
     write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/arp_announce", "2");
     write_sysctl("/proc/sys/net/ipv6/conf/" + name + "/accept_dad", "0");
+    // Down and up again (an operator's, a network manager's) must not cost its IPv6 addresses; IPv4's stay anyway.
+    write_sysctl("/proc/sys/net/ipv6/conf/" + name + "/keep_addr_on_down", "1");
     // An address that goes leaves the others of its subnet alone.
     write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/promote_secondaries", "1");
 

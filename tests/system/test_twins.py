@@ -75,6 +75,13 @@ def test_the_twin_of_a_port_that_has_another_name_now_is_gone(bare):
     assert answers(bare.client, bare.site.client_side[0]) and answers(bare.client, bare.site.client_side[1])
 
 
+def test_a_twin_set_down_and_up_keeps_its_addresses(bare):
+    bare.topology.appliance.ip("link set gw-node0 down", "link set gw-node0 up")
+    assert addresses(bare, "gw-node0") == {"10.0.2.1/24", "fd00:2::1/64"}
+    assert answers(bare.topology.nodes[0], bare.site.node_side[0])
+    assert answers(bare.topology.nodes[0], bare.site.node_side[1])
+
+
 def test_a_deleted_twin_is_told_and_keeps_no_thread_busy(bare):
     dataplane = bare.appliance.dataplane
     bare.topology.appliance.ip("link del gw-client0")
