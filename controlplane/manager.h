@@ -142,8 +142,9 @@ class Manager final : public rest::Appliance {
     std::string store_error_;  // of the last commit; empty: it worked
 
     std::mutex counters_mutex_;
-    std::optional<contract::Counters> counters_;
-    std::chrono::steady_clock::time_point counters_at_{};
+    std::optional<contract::Counters> counters_;  ///< none: counters_error_ says why
+    std::string counters_error_;
+    std::chrono::steady_clock::time_point counters_at_{};  ///< when the dataplane was last asked, to the end
 
     reconcile::DataplaneLink link_;  // last: its thread uses the others
 };

@@ -141,16 +141,23 @@ Result<contract::ExplainAnswer> Manager::explain(const contract::ExplainRequest&
 }
 
 Result<contract::Counters> Manager::counters() {
-    // Several scrapers at once ask the dataplane once; the one that comes second waits for the first one's answer.
+    // Several scrapers at once ask the dataplane once. Those who come while it is asked share what comes of it, a failure
+    // too: one after the other they would each wait for a dataplane that is stuck.
+    const auto came = std::chrono::steady_clock::now();
     const std::lock_guard lock(counters_mutex_);
-    if (counters_ && std::chrono::steady_clock::now() - counters_at_ < options_.counters_age) return *counters_;
-    auto answer = link_.ask(contract::CountersRequest{}, options_.counters_timeout);
-    counters_.reset();
-    if (const auto* why = std::get_if<std::string>(&answer)) return dataplane_unavailable(*why);
-    auto& response = std::get<contract::Response>(answer);
-    if (!response.counters) return dataplane_unavailable("it gave no counters");
-    counters_ = std::move(response.counters);
-    counters_at_ = std::chrono::steady_clock::now();
+    const bool fresh = counters_ && std::chrono::steady_clock::now() - counters_at_ < options_.counters_age;
+    if (!fresh && counters_at_ < came) {
+        auto answer = link_.ask(contract::CountersRequest{}, options_.counters_timeout);
+        counters_.reset();
+        if (auto* why = std::get_if<std::string>(&answer)) {
+            counters_error_ = std::move(*why);
+        } else {
+            counters_ = std::move(std::get<contract::Response>(answer).counters);
+            counters_error_ = "it gave no counters";
+        }
+        counters_at_ = std::chrono::steady_clock::now();
+    }
+    if (!counters_) return dataplane_unavailable(counters_error_);
     return *counters_;
 }
 
