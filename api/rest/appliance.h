@@ -10,7 +10,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "api/contract/counters.h"
@@ -19,24 +18,12 @@
 #include "api/resources/load_balancer.h"
 #include "api/resources/node.h"
 #include "api/resources/problem.h"
+#include "api/resources/result.h"
 #include "api/resources/status.h"
 
 namespace guideway::rest {
 
-/// A value, or the problem that stood in its way.
-template <class T>
-class Result {
-  public:
-    Result(T value) : content_(std::move(value)) {}                       // NOLINT(google-explicit-constructor)
-    Result(resources::Problem problem) : content_(std::move(problem)) {}  // NOLINT(google-explicit-constructor)
-    bool ok() const { return std::holds_alternative<T>(content_); }
-    T& value() { return std::get<T>(content_); }
-    const T& value() const { return std::get<T>(content_); }
-    const resources::Problem& problem() const { return std::get<resources::Problem>(content_); }
-
-  private:
-    std::variant<T, resources::Problem> content_;
-};
+using resources::Result;
 
 /// What an Ensure (PUT) did.
 template <class T>
