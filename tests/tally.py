@@ -35,7 +35,8 @@ def meson_counts(folder):
     for line in (folder / "testlog.json").read_text().splitlines():
         test = json.loads(line)
         program = test["name"].split(" / ")[-1]
-        mine = [case for suite in suites if suite.get("name").split(".")[1:2] == [program] for case in suite.iter("testcase")]
+        prefix = f'guideway.{test["name"]}.'
+        mine = [case for suite in suites if suite.get("name").startswith(prefix) for case in suite.iter("testcase")]
         bad = [case for case in mine if case.find("failure") is not None or case.find("error") is not None]
         idle = [case for case in mine if case.find("skipped") is not None or case.get("status") == "notrun"]
         good = test["result"] in ("OK", "EXPECTEDFAIL")

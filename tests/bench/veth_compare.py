@@ -63,11 +63,8 @@ class System:
 
     def received(self):
         """Packets that arrived at the nodes."""
-        return sum(int(pathlib_read(node, "/sys/class/net/eth0/statistics/rx_packets")) for node in self.lab.topology.nodes)
-
-
-def pathlib_read(namespace, path):
-    return namespace.run("cat", path).stdout
+        links = [json.loads(node.run("ip", "-s", "-j", "link", "show", "dev", "eth0").stdout) for node in self.lab.topology.nodes]
+        return sum(link[0]["stats64"]["rx"]["packets"] for link in links)
 
 
 class Guideway(System):

@@ -101,7 +101,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_sessionstart():
-    missing = missing_abilities(("ip", "ethtool", "nginx", "curl", "wrk", "iperf3", "ping"))
+    missing = missing_abilities(("ip", "nsenter", "ethtool", "nginx", "curl", "wrk", "iperf3", "ping"))
     if missing:
         pytest.exit("the system tests cannot run here; missing:\n  - " + "\n  - ".join(missing), returncode=2)
 

@@ -14,7 +14,7 @@ from lab.lab import exit_on_signals
 from story import Story, WrongResult
 
 NAME = "gw-demo"
-PROGRAMS = ("ip", "ethtool", "nginx", "curl", "wrk", "iperf3", "ping")
+PROGRAMS = ("ip", "nsenter", "ethtool", "nginx", "curl", "wrk", "iperf3", "ping")
 
 PICTURE = """\
   namespace                namespace gw-demo-appliance                              namespaces
@@ -268,7 +268,7 @@ def farewell(story, demo, keep):
         story.line("      ./check passes every test; README.md says how to run it on your machine.")
         return
     guideway = " ".join(demo.appliance.namespace.command(demo.appliance.program("guideway")))
-    client = f"ip netns exec {demo.client.name}"
+    client = f"nsenter --net=/run/netns/{demo.client.name}"
     story.line("It is left up. Look around (as root):")
     story.line(f"""
     alias guideway='{guideway}'
@@ -277,8 +277,8 @@ def farewell(story, demo, keep):
     {client} curl http://{vip[4]}/
     {client} curl -g 'http://[{vip[6]}]/'
     {client} wrk -c8 -d10s -H 'Connection: close' http://{vip[4]}/
-    ip netns exec {demo.appliance.namespace.name} curl -s http://127.0.0.1:8870/metrics | less
-    ip netns exec {demo.appliance.namespace.name} ip address
+    nsenter --net=/run/netns/{demo.appliance.namespace.name} curl -s http://127.0.0.1:8870/metrics | less
+    nsenter --net=/run/netns/{demo.appliance.namespace.name} ip address
     less {demo.lab.folder}/dataplane.log {demo.lab.folder}/controlplane.log {demo.appliance.config}
 
     ./demo --clean      removes everything""")

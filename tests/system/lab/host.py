@@ -8,6 +8,8 @@ import shutil
 import struct
 import subprocess
 
+from .namespace import inside
+
 HUGE_PAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
 HUGE_PAGE_BYTES = 2 << 20
 TUNGETFEATURES = 0x800454CF
@@ -38,7 +40,7 @@ def missing_abilities(programs=("ip", "ethtool")):
         return [f"network namespaces (ip netns add: {probe.stderr.strip()})"]
     try:
         for kind, command in (("veth pairs", "link add name v0 type veth peer name v1"), ("bridges", "link add name b0 type bridge")):
-            made = subprocess.run(["ip", "-n", name, *command.split()], capture_output=True, text=True)
+            made = subprocess.run(inside(name, "ip", *command.split()), capture_output=True, text=True)
             if made.returncode:
                 missing.append(f"{kind} in the kernel ({made.stderr.strip()})")
     finally:

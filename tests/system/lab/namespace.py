@@ -30,7 +30,7 @@ class Namespace:
         return (FOLDER / self.name).exists()
 
     def command(self, *argv):
-        return ["ip", "netns", "exec", self.name, *map(str, argv)]
+        return inside(self.name, *argv)
 
     def run(self, *argv, check=True, timeout=60, **options):
         """Runs a command to its end; its output is text."""
@@ -79,11 +79,17 @@ class Namespace:
         subprocess.run(["ip", "netns", "delete", self.name], capture_output=True)
 
 
+def inside(name, *argv):
+    """The command line that runs another in a namespace. Not `ip netns exec`: that remounts /sys, which a chroot refuses."""
+    return ["nsenter", f"--net={FOLDER / name}", *map(str, argv)]
+
+
 def run_ip(*commands, namespace=None):
-    argv = ["ip", *(["-n", namespace] if namespace else []), "-batch", "-"]
-    done = subprocess.run(argv, input="\n".join(commands) + "\n", capture_output=True, text=True)
+    argv = ["ip", "-batch", "-"]
+    done = subprocess.run(inside(namespace, *argv) if namespace else argv, input="\n".join(commands) + "\n",
+                          capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"ip{' -n ' + namespace if namespace else ''}: {done.stderr.strip()}\nin: {'; '.join(commands)}")
+        raise RuntimeError(f"ip{' in ' + namespace if namespace else ''}: {done.stderr.strip()}\nin: {'; '.join(commands)}")
 
 
 def _setns(handle):
