@@ -1,5 +1,6 @@
 #include "tests/packet/worker_lab.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -71,13 +72,25 @@ Fabric& fabric() {
     return instance;
 }
 
+/// Frames longer than a packet buffer become a chain of buffers, as from a NIC that scatters.
 rte_mbuf* to_mbuf(const Frame& frame) {
-    rte_mbuf* mbuf = rte_pktmbuf_alloc(fabric().pool);
-    if (mbuf == nullptr) fail("no packet buffer left");
-    auto* bytes = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(frame.size())));
-    if (bytes == nullptr) fail("frame too long for a packet buffer");
-    if (!frame.empty()) std::memcpy(bytes, frame.data(), frame.size());
-    return mbuf;
+    rte_mbuf* head = nullptr;
+    std::size_t done = 0;
+    do {
+        rte_mbuf* segment = rte_pktmbuf_alloc(fabric().pool);
+        if (segment == nullptr) fail("no packet buffer left");
+        const auto part =
+            static_cast<std::uint16_t>(std::min<std::size_t>(frame.size() - done, rte_pktmbuf_tailroom(segment)));
+        auto* bytes = rte_pktmbuf_append(segment, part);
+        if (part > 0) std::memcpy(bytes, frame.data() + done, part);
+        done += part;
+        if (head == nullptr) {
+            head = segment;
+        } else if (rte_pktmbuf_chain(head, segment) != 0) {
+            fail("frame too long for a chain of packet buffers");
+        }
+    } while (done < frame.size());
+    return head;
 }
 
 void drain(rte_ring* ring, std::vector<Frame>* frames, std::uint16_t* port = nullptr) {
