@@ -31,6 +31,40 @@ enum class ConnectionState : std::uint8_t {
 };
 inline constexpr std::size_t kConnectionStateCount = 12;
 
+/// The table's lists, oldest first: what may have to make room for others (flow_table.h).
+enum class FlowList : std::uint8_t {
+    opening,  ///< TCP and SCTP handshakes that are not finished
+    one_way,  ///< UDP that the backend has not answered
+    closed,   ///< over, kept only for late packets
+    none,     ///< never gives way
+};
+inline constexpr std::size_t kFlowListCount = 3;
+
+constexpr FlowList list_of(ConnectionState state) {
+    switch (state) {
+        case ConnectionState::tcp_opening:
+        case ConnectionState::tcp_answered:
+        case ConnectionState::sctp_opening:
+            return FlowList::opening;
+        case ConnectionState::udp_one_way:
+            return FlowList::one_way;
+        case ConnectionState::tcp_time_wait:
+        case ConnectionState::tcp_reset:
+        case ConnectionState::sctp_closing:
+            return FlowList::closed;
+        default:
+            return FlowList::none;
+    }
+}
+
+/// Whether a connection of the IP protocol (6, 17 or 132) can be in the state.
+constexpr bool fits(ConnectionState state, std::uint8_t protocol) {
+    using enum ConnectionState;
+    if (state >= tcp_opening && state <= tcp_reset) return protocol == 6;
+    if (state == udp_one_way || state == udp_both_ways) return protocol == 17;
+    return state >= sctp_opening && state <= sctp_closing && protocol == 132;
+}
+
 /// Bits of FlowEntry::flags.
 namespace flow_flags {
 inline constexpr std::uint8_t kClientFin = 1 << 0;

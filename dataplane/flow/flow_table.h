@@ -13,22 +13,28 @@
 // connection (IPv4), 144 (IPv6). A hit reads one bucket line and one entry; a miss reads one bucket line unless that
 // bucket has overflowed. Lookups write nothing.
 //
-// Memory is the caller's (huge pages, or a vector in a test), 64-byte aligned; it holds no pointers.
+// Memory is the caller's, 64-byte aligned, in two parts: the entries, which hold the truth and may outlive the process
+// (restore()), and the index, which is made anew. No pointers in either.
+//
+// Limits: `capacity` connections in all, of which at most `half_open` have an unfinished handshake and at most as many are UDP
+// without an answer. The oldest of such a list gives way to a newcomer when its list is full, or else when the table is; so do
+// connections that are over. Established connections never do: when the table is full of them the newcomer is refused.
 //
 // Worked example, a burst in three loops, and a connection's life:
 //   for each packet: hash[i] = table.hash(tuple[i]); table.prefetch_bucket(hash[i]);
-//   for each packet: table.prefetch_entry(hash[i]);
-//   for each packet: ref = table.find(tuple[i], hash[i]);
+//   for each packet: ref[i] = table.candidate(hash[i]); table.prefetch_entry(ref[i]);
+//   for each packet: if (!table.is(ref[i], tuple[i])) ref[i] = table.find(tuple[i], hash[i]);
 //     hit:  entry = table.entry(ref.index()); rewrite to entry.other_half(ref.half()), exchanged
-//     miss: index = table.insert(client, hash, backend, table.hash(backend)); kNoEntry: full, refuse the client
+//     miss: index = table.insert(content, hash, table.hash(backend)); kNoEntry: full, refuse the client
 //   each poll: table.age(64, [&](const Entry& e) { return e.idle(now, limits); });
-// References found before an erase() may mean another connection after the next insert(): look up again.
+// References found before an erase() or insert() may mean another connection after it: compare the tuple again.
 //
 // Thread contract: one worker, which is the only reader and the only writer.
 #pragma once
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -37,6 +43,7 @@
 #include <stdexcept>
 
 #include "dataplane/flow/flow_entry.h"
+#include "dataplane/flow/flow_lists.h"
 #include "dataplane/flow/hash.h"
 #include "dataplane/flow/tag_bucket.h"
 
@@ -50,6 +57,13 @@ class FlowRef {
     constexpr explicit operator bool() const { return value_ != kNothing; }
     constexpr std::uint32_t index() const { return value_ >> 1; }
     constexpr unsigned half() const { return value_ & 1; }
+    /// For keeping it in 32 bits.
+    constexpr std::uint32_t value() const { return value_; }
+    static constexpr FlowRef from_value(std::uint32_t value) {
+        FlowRef ref;
+        ref.value_ = value;
+        return ref;
+    }
     friend constexpr bool operator==(const FlowRef&, const FlowRef&) = default;
 
   private:
@@ -57,7 +71,37 @@ class FlowRef {
     std::uint32_t value_ = kNothing;
 };
 
-template <typename EntryType>
+struct FlowLimits {
+    std::uint32_t capacity = 0;   ///< 1..FlowTable::kMaxCapacity connections
+    std::uint32_t half_open = 0;  ///< of each kind, 1..capacity; 0: a quarter of the capacity
+
+    std::uint32_t half_open_limit() const {
+        return half_open != 0 ? std::min(half_open, capacity) : std::max(capacity / 4, 1U);
+    }
+};
+
+/// Connections that gave way to others.
+struct Evicted {
+    std::uint64_t opening = 0;
+    std::uint64_t one_way = 0;
+    std::uint64_t closed = 0;
+};
+
+/// What restore() did with the entries it found.
+struct RestoreResult {
+    std::uint32_t kept = 0;
+    std::uint32_t refused = 0;  ///< by the judge
+    std::uint32_t damaged = 0;
+    std::uint32_t doubled = 0;  ///< the other entry of the same tuple was newer
+    std::uint32_t no_room = 0;  ///< in the index
+};
+
+/// What a table does at each cache line it reads: nothing. Tests count.
+struct UntracedLines {
+    static void touch(const void* /*line*/) noexcept {}
+};
+
+template <typename EntryType, typename Trace = UntracedLines>
 class FlowTable {
   public:
     using Entry = EntryType;
@@ -66,24 +110,39 @@ class FlowTable {
     static constexpr std::uint32_t kMaxCapacity = 1U << 30;
 
     /// Bytes the constructor wants, for 1..kMaxCapacity connections.
+    static constexpr std::size_t entry_bytes(std::uint32_t capacity) { return std::size_t{capacity} * sizeof(Entry); }
+    static constexpr std::size_t index_bytes(std::uint32_t capacity) {
+        return std::size_t{bucket_count_for(capacity)} * sizeof(TagBucket);
+    }
     static constexpr std::size_t bytes_needed(std::uint32_t capacity) {
-        return std::size_t{bucket_count_for(capacity)} * sizeof(TagBucket) + std::size_t{capacity} * sizeof(Entry);
+        return index_bytes(capacity) + entry_bytes(capacity);
     }
 
-    /// An empty table. `seed` should be random, see hash.h. Throws std::invalid_argument where the memory is too
-    /// small or not 64-byte aligned, or the capacity out of range. Writes the index once; entries are first touched
-    /// when used.
-    FlowTable(std::span<std::byte> memory, std::uint32_t capacity, std::uint64_t seed)
-        : keys_(HashKeys::from_seed(seed)), capacity_(capacity), bucket_count_(bucket_count_for(capacity)) {
-        if (capacity == 0 || capacity > kMaxCapacity) throw std::invalid_argument("flow table: capacity out of range");
-        if (memory.size() < bytes_needed(capacity)) throw std::invalid_argument("flow table: memory too small");
-        if (std::bit_cast<std::uintptr_t>(memory.data()) % alignof(Entry) != 0) {
+    /// An empty table. `seed` should be random, see hash.h. Throws std::invalid_argument where memory is too small or not
+    /// 64-byte aligned, or a limit out of range. Writes the index once; entries are first touched when used.
+    FlowTable(std::span<std::byte> entries, std::span<std::byte> index, FlowLimits limits, std::uint64_t seed)
+        : keys_(HashKeys::from_seed(seed)),
+          capacity_(limits.capacity),
+          bucket_count_(bucket_count_for(limits.capacity)),
+          half_open_limit_(limits.half_open_limit()) {
+        if (capacity_ == 0 || capacity_ > kMaxCapacity)
+            throw std::invalid_argument("flow table: capacity out of range");
+        if (entries.size() < entry_bytes(capacity_) || index.size() < index_bytes(capacity_)) {
+            throw std::invalid_argument("flow table: memory too small");
+        }
+        if ((std::bit_cast<std::uintptr_t>(entries.data()) | std::bit_cast<std::uintptr_t>(index.data())) %
+                alignof(Entry) !=
+            0) {
             throw std::invalid_argument("flow table: memory not 64-byte aligned");
         }
-        buckets_ = reinterpret_cast<TagBucket*>(memory.data());
-        entries_ = reinterpret_cast<Entry*>(memory.data() + std::size_t{bucket_count_} * sizeof(TagBucket));
-        std::memset(memory.data(), 0, std::size_t{bucket_count_} * sizeof(TagBucket));
+        buckets_ = reinterpret_cast<TagBucket*>(index.data());
+        entries_ = reinterpret_cast<Entry*>(entries.data());
+        std::memset(index.data(), 0, index_bytes(capacity_));
     }
+    /// Both parts from one piece of memory, the index first.
+    FlowTable(std::span<std::byte> memory, std::uint32_t capacity, std::uint64_t seed)
+        : FlowTable(memory.size() < bytes_needed(capacity) ? memory.first(0) : memory.subspan(index_bytes(capacity)),
+                    memory, {capacity, 0}, seed) {}
     FlowTable(const FlowTable&) = delete;
     FlowTable& operator=(const FlowTable&) = delete;
 
@@ -91,77 +150,130 @@ class FlowTable {
 
     void prefetch_bucket(std::uint64_t hash) const noexcept { __builtin_prefetch(&buckets_[first_bucket(hash)]); }
 
-    /// The entry that find() would most likely read, judged by the first bucket's tags alone.
+    /// The entry that find() would most likely yield, judged by the first bucket's tags alone.
     FlowRef candidate(std::uint64_t hash) const noexcept {
-        const TagBucket& bucket = buckets_[first_bucket(hash)];
+        const TagBucket& bucket = bucket_at(first_bucket(hash));
         const unsigned matches = match_tags(bucket, tag_of(hash));
-        if (matches == 0) return {};
-        return ref_of(bucket.references[static_cast<unsigned>(std::countr_zero(matches))]);
+        // A conditional move: whether a packet is the first of its connection is not to be guessed.
+        const std::uint32_t reference = bucket.references[static_cast<unsigned>(std::countr_zero(matches | 1U << 9))];
+        return FlowRef::from_value(matches == 0 ? FlowRef{}.value() : reference & ~kDisplaced);
     }
-    void prefetch_entry(std::uint64_t hash) const noexcept {
-        if (const FlowRef ref = candidate(hash)) {
-            const auto* line = reinterpret_cast<const std::byte*>(&entries_[ref.index()]);
-            for (std::size_t at = 0; at < sizeof(Entry); at += 64) __builtin_prefetch(line + at);
-        }
+    void prefetch_entry(FlowRef ref) const noexcept {
+        if (!ref) return;
+        const auto* line = reinterpret_cast<const std::byte*>(&entries_[ref.index()]);
+        for (std::size_t at = 0; at < sizeof(Entry); at += 64) __builtin_prefetch(line + at);
+    }
+    /// Whether `ref` (something or nothing) is a connection's that has the tuple; whatever became of it since.
+    bool is(FlowRef ref, const Tuple& tuple) const noexcept {
+        return ref && entry(ref.index()).halves[ref.half()] == tuple;
+    }
+    /// Before insert(): the entry that it will take.
+    void prefetch_next_entry() const noexcept {
+        const std::uint32_t next = free_ != kNoEntry ? free_ : std::min(touched_, capacity_ - 1);
+        const auto* line = reinterpret_cast<const std::byte*>(&entries_[next]);
+        for (std::size_t at = 0; at < sizeof(Entry); at += 64) __builtin_prefetch(line + at, 1);
     }
 
     /// `hash` must be hash(tuple).
     FlowRef find(const Tuple& tuple, std::uint64_t hash) const noexcept {
         const std::uint32_t first = first_bucket(hash);
-        const FlowRef ref = find_in(buckets_[first], tuple, tag_of(hash));
-        if (ref || buckets_[first].overflow == 0) [[likely]]
+        const TagBucket& bucket = bucket_at(first);
+        const FlowRef ref = find_in(bucket, tuple, tag_of(hash));
+        if (ref || bucket.overflow == 0) [[likely]]
             return ref;
-        return find_in(buckets_[other_bucket(first, tag_of(hash))], tuple, tag_of(hash));
+        return find_in(bucket_at(other_bucket(first, tag_of(hash))), tuple, tag_of(hash));
     }
     FlowRef find(const Tuple& tuple) const noexcept { return find(tuple, hash(tuple)); }
 
-    Entry& entry(std::uint32_t index) noexcept { return entries_[index]; }
-    const Entry& entry(std::uint32_t index) const noexcept { return entries_[index]; }
+    Entry& entry(std::uint32_t index) noexcept {
+        Trace::touch(&entries_[index]);
+        return entries_[index];
+    }
+    const Entry& entry(std::uint32_t index) const noexcept {
+        Trace::touch(&entries_[index]);
+        return entries_[index];
+    }
 
-    /// A new connection; everything but its halves is zero. Neither tuple may be in the table, the two must differ,
-    /// and both have a protocol other than 0. kNoEntry where the table is full; then nothing has changed.
-    std::uint32_t insert(const Tuple& client, std::uint64_t client_hash, const Tuple& backend,
-                         std::uint64_t backend_hash) noexcept {
-        if (size_ == capacity_) return kNoEntry;
+    /// A new connection like `content`, whose halves are in no entry, differ, and have a protocol; hashes are hash() of its
+    /// halves. May erase others (Limits, above). kNoEntry: full.
+    std::uint32_t insert(const Entry& content, std::uint64_t client_hash, std::uint64_t backend_hash) noexcept {
+        const FlowList list = list_of(content.state);
+        if (!make_room_for(list)) return kNoEntry;
         const std::uint32_t index = free_ != kNoEntry ? free_ : touched_;
         if (!place(client_hash, index << 1 | kClientHalf)) return kNoEntry;
         if (!place(backend_hash, index << 1 | kBackendHalf)) {
             remove(client_hash, index << 1 | kClientHalf);
             return kNoEntry;
         }
+        Entry& entry = entries_[index];
         if (free_ != kNoEntry) {
-            free_ = entries_[index].next_free;
+            free_ = entry.links.older;
+            --freed_;
         } else {
             ++touched_;
         }
-        Entry& entry = entries_[index];
-        std::memset(static_cast<void*>(&entry), 0, sizeof entry);
-        entry.halves[kClientHalf] = client;
-        entry.halves[kBackendHalf] = backend;
+        // All but the first half, then that: its protocol says that the entry is whole.
+        constexpr std::size_t kHalf = sizeof(Tuple);
+        std::memcpy(reinterpret_cast<std::byte*>(&entry) + kHalf, reinterpret_cast<const std::byte*>(&content) + kHalf,
+                    sizeof(Entry) - kHalf);
+        if (list != FlowList::none) lists_.append(entries_, index, list);
+        std::atomic_signal_fence(std::memory_order_release);
+        commit(entry.halves[kClientHalf], content.halves[kClientHalf]);
         ++size_;
         return index;
+    }
+    /// The same with everything but the halves zero, for what has no more to say.
+    std::uint32_t insert(const Tuple& client, std::uint64_t client_hash, const Tuple& backend,
+                         std::uint64_t backend_hash) noexcept {
+        Entry content;
+        std::memset(static_cast<void*>(&content), 0, sizeof content);
+        content.halves = {client, backend};
+        return insert(content, client_hash, backend_hash);
     }
     std::uint32_t insert(const Tuple& client, const Tuple& backend) noexcept {
         return insert(client, hash(client), backend, hash(backend));
     }
 
+    /// `index` must be in use. Between a list and none the entry's sequence numbers are lost: set them after leaving one.
+    void set_state(std::uint32_t index, ConnectionState state) noexcept {
+        Entry& entry = entries_[index];
+        const FlowList from = list_of(entry.state);
+        const FlowList to = list_of(state);
+        if (from != to) {
+            if (from != FlowList::none) lists_.remove(entries_, index, from);
+            if (to != FlowList::none) lists_.append(entries_, index, to);
+        }
+        entry.state = state;
+    }
+
+    /// The bucket that erase() will need besides that of the packet at hand: of the entry's other half.
+    void prefetch_for_erase(FlowRef ref) const noexcept {
+        prefetch_bucket(hash(entries_[ref.index()].other_half(ref.half())));
+    }
     /// `index` must be in use. The entry's memory is reused by a later insert.
     void erase(std::uint32_t index) noexcept {
         Entry& entry = entries_[index];
         for (const unsigned half : {kClientHalf, kBackendHalf}) {
             remove(hash(entry.halves[half]), index << 1 | half);
         }
-        entry.halves[kClientHalf].protocol = 0;
-        entry.next_free = free_;
-        free_ = index;
+        if (const FlowList list = list_of(entry.state); list != FlowList::none) lists_.remove(entries_, index, list);
+        set_free(index);
         --size_;
     }
 
-    /// Looks at the next `count` entries in turn and erases those for which `expired(const Entry&)` is true; that
-    /// is also where to count them. At most one round. Returns how many were erased.
+    /// Looks at the next `count` entries in turn and at the oldest of each list, and erases those for which
+    /// `expired(const Entry&)` is true; that is also where to count them. At most one round. Returns how many were erased.
     template <typename Expired>
     std::uint32_t age(std::uint32_t count, Expired&& expired) noexcept {
         std::uint32_t erased = 0;
+        for (std::size_t list = 0; list < kFlowListCount; ++list) {
+            for (std::uint32_t left = std::min(count, kOldestAged); left > 0; --left) {
+                const std::uint32_t index = lists_.oldest(static_cast<FlowList>(list));
+                if (index == kNoEntry || !expired(static_cast<const Entry&>(entries_[index]))) break;
+                erase(index);
+                ++erased;
+            }
+        }
         for (std::uint32_t left = std::min(count, touched_); left > 0; --left) {
             if (cursor_ >= touched_) cursor_ = 0;
             const std::uint32_t index = cursor_++;
@@ -173,8 +285,18 @@ class FlowTable {
         return erased;
     }
 
+    /// For a table that was just made over entries of an earlier process: takes over those that are whole, for which
+    /// `judge(Entry&)` is true (it may change all but halves and state), and makes their index; of two with one tuple the newer.
+    /// The rest becomes free. `judge` is called once for each whole entry.
+    template <typename Judge>
+    RestoreResult restore(Judge&& judge) noexcept;
+
     std::uint32_t size() const noexcept { return size_; }
     std::uint32_t capacity() const noexcept { return capacity_; }
+    std::uint32_t free() const noexcept { return capacity_ - touched_ + freed_; }
+    std::uint32_t half_open_limit() const noexcept { return half_open_limit_; }
+    std::uint32_t waiting(FlowList list) const noexcept { return lists_.count(list); }
+    const Evicted& evicted() const noexcept { return evicted_; }
 
     /// Walks everything: each used entry stands in the index once for each half and is found by both; used + free =
     /// capacity. For tests and diagnosis, not for the poll path.
@@ -183,6 +305,7 @@ class FlowTable {
   private:
     static constexpr std::uint32_t kDisplaced = 0x80000000;  ///< in a reference: stands in the tuple's second bucket
     static constexpr std::uint32_t kAgeingPrefetch = 8;
+    static constexpr std::uint32_t kOldestAged = 64;
     static constexpr std::size_t kSearchNodes = 256;
 
     static constexpr std::uint32_t bucket_count_for(std::uint32_t capacity) {
@@ -193,11 +316,48 @@ class FlowTable {
         return static_cast<std::uint32_t>((std::uint64_t{hash} * range) >> 32);
     }
     static std::uint16_t tag_of(std::uint64_t hash) noexcept { return static_cast<std::uint16_t>(hash); }
-    static FlowRef ref_of(std::uint32_t reference) noexcept {
-        return {(reference & ~kDisplaced) >> 1, static_cast<unsigned>(reference & 1)};
-    }
+    static FlowRef ref_of(std::uint32_t reference) noexcept { return FlowRef::from_value(reference & ~kDisplaced); }
     static unsigned free_slots(const TagBucket& bucket) noexcept {
         return ~static_cast<unsigned>(bucket.used) & ((1U << kBucketSlots) - 1);
+    }
+
+    const TagBucket& bucket_at(std::uint32_t at) const noexcept {
+        Trace::touch(&buckets_[at]);
+        return buckets_[at];
+    }
+
+    /// False where no other has to give way.
+    bool evict(FlowList list, std::uint64_t& count) noexcept {
+        const std::uint32_t oldest = lists_.oldest(list);
+        if (oldest == kNoEntry) return false;
+        erase(oldest);
+        ++count;
+        return true;
+    }
+    bool make_room_for(FlowList list) noexcept {
+        if (list == FlowList::opening && lists_.count(list) >= half_open_limit_) evict(list, evicted_.opening);
+        if (list == FlowList::one_way && lists_.count(list) >= half_open_limit_) evict(list, evicted_.one_way);
+        if (size_ < capacity_) [[likely]]
+            return true;
+        return evict(FlowList::closed, evicted_.closed) || evict(FlowList::one_way, evicted_.one_way) ||
+               evict(FlowList::opening, evicted_.opening);
+    }
+
+    /// In such an order that the protocol comes last, on machines that keep the order of stores (all 64-bit x86) and by release
+    /// elsewhere. IPv4 tuples are written at once.
+    static void commit(Tuple& to, const Tuple& from) noexcept {
+        Tuple without = from;
+        without.protocol = 0;
+        to = without;
+        std::atomic_ref(to.protocol).store(from.protocol, std::memory_order_release);
+    }
+    void set_free(std::uint32_t index) noexcept {
+        Entry& entry = entries_[index];
+        std::atomic_ref(entry.halves[kClientHalf].protocol).store(0, std::memory_order_relaxed);
+        std::atomic_signal_fence(std::memory_order_release);
+        entry.links = {free_, kNoEntry};
+        free_ = index;
+        ++freed_;
     }
 
     std::uint32_t first_bucket(std::uint64_t hash) const noexcept {
@@ -212,7 +372,7 @@ class FlowTable {
     FlowRef find_in(const TagBucket& bucket, const Tuple& tuple, std::uint16_t tag) const noexcept {
         for (unsigned matches = match_tags(bucket, tag); matches != 0; matches &= matches - 1) {
             const FlowRef ref = ref_of(bucket.references[static_cast<unsigned>(std::countr_zero(matches))]);
-            if (entries_[ref.index()].halves[ref.half()] == tuple) [[likely]]
+            if (entry(ref.index()).halves[ref.half()] == tuple) [[likely]]
                 return ref;
         }
         return {};
@@ -310,6 +470,8 @@ class FlowTable {
         remove_from(other_bucket(first, tag_of(hash)), tag_of(hash), reference | kDisplaced);
     }
 
+    bool take_back(std::uint32_t index, const std::array<std::uint64_t, 2>& hashes, RestoreResult& result) noexcept;
+
     bool remove_from(std::uint32_t at, std::uint16_t tag, std::uint32_t reference) noexcept {
         for (unsigned matches = match_tags(buckets_[at], tag); matches != 0; matches &= matches - 1) {
             const auto slot = static_cast<unsigned>(std::countr_zero(matches));
@@ -325,14 +487,81 @@ class FlowTable {
     HashKeys keys_;
     std::uint32_t capacity_;
     std::uint32_t bucket_count_;
+    std::uint32_t half_open_limit_;
+    FlowLists<Entry> lists_;
+    Evicted evicted_;
     std::uint32_t size_ = 0;
+    std::uint32_t freed_ = 0;        ///< entries in the free list
     std::uint32_t touched_ = 0;      ///< entries below were used at least once
     std::uint32_t free_ = kNoEntry;  ///< most recently freed first: its lines are still in the cache
     std::uint32_t cursor_ = 0;       ///< of the ageing sweep
 };
 
-template <typename EntryType>
-bool FlowTable<EntryType>::consistent() const {
+template <typename EntryType, typename Trace>
+template <typename Judge>
+RestoreResult FlowTable<EntryType, Trace>::restore(Judge&& judge) noexcept {
+    RestoreResult result;
+    constexpr std::uint32_t kBatch = 64;
+    std::array<std::array<std::uint64_t, 2>, kBatch> hashes;
+    std::array<bool, kBatch> wanted;
+    touched_ = capacity_;
+    // From the last to the first, so that the free list begins with the first.
+    for (std::uint32_t end = capacity_; end > 0;) {
+        const std::uint32_t first = end > kBatch ? end - kBatch : 0;
+        for (std::uint32_t index = first; index < end; ++index) {
+            Entry& entry = entries_[index];
+            wanted[index - first] = false;
+            if (!entry.in_use()) continue;
+            if (!entry.whole()) {
+                ++result.damaged;
+            } else if (!judge(entry)) {
+                ++result.refused;
+            } else {
+                wanted[index - first] = true;
+                for (const unsigned half : {kClientHalf, kBackendHalf}) {
+                    hashes[index - first][half] = hash(entry.halves[half]);
+                    prefetch_bucket(hashes[index - first][half]);
+                }
+            }
+        }
+        for (std::uint32_t index = end; index-- > first;) {
+            if (!wanted[index - first] || !take_back(index, hashes[index - first], result)) set_free(index);
+        }
+        end = first;
+    }
+    return result;
+}
+
+template <typename EntryType, typename Trace>
+bool FlowTable<EntryType, Trace>::take_back(std::uint32_t index, const std::array<std::uint64_t, 2>& hashes,
+                                            RestoreResult& result) noexcept {
+    Entry& entry = entries_[index];
+    for (const unsigned half : {kClientHalf, kBackendHalf}) {
+        const FlowRef other = find(entry.halves[half], hashes[half]);
+        if (!other) continue;
+        ++result.doubled;
+        if (static_cast<std::int32_t>(entry.last_seen - entries_[other.index()].last_seen) <= 0) return false;
+        erase(other.index());
+        --result.kept;
+    }
+    const std::uint32_t reference = index << 1;
+    if (!place(hashes[kClientHalf], reference | kClientHalf)) {
+        ++result.no_room;
+        return false;
+    }
+    if (!place(hashes[kBackendHalf], reference | kBackendHalf)) {
+        remove(hashes[kClientHalf], reference | kClientHalf);
+        ++result.no_room;
+        return false;
+    }
+    if (const FlowList list = list_of(entry.state); list != FlowList::none) lists_.append(entries_, index, list);
+    ++size_;
+    ++result.kept;
+    return true;
+}
+
+template <typename EntryType, typename Trace>
+bool FlowTable<EntryType, Trace>::consistent() const {
     std::uint64_t slots = 0;
     std::uint64_t displaced = 0;
     std::uint64_t overflow = 0;
@@ -355,11 +584,28 @@ bool FlowTable<EntryType>::consistent() const {
             if (find(entries_[index].halves[half]) != FlowRef{index, half}) return false;
         }
     }
-    std::uint32_t free = capacity_ - touched_;
-    for (std::uint32_t index = free_; index != kNoEntry; index = entries_[index].next_free) {
-        if (index >= touched_ || entries_[index].in_use() || ++free > capacity_) return false;
+    std::uint32_t unused = capacity_ - touched_;
+    for (std::uint32_t index = free_; index != kNoEntry; index = entries_[index].links.older) {
+        if (index >= touched_ || entries_[index].in_use() || ++unused > capacity_) return false;
     }
-    return used == size_ && slots == 2ULL * size_ && displaced == overflow && used + free == capacity_;
+    std::array<std::uint32_t, kFlowListCount + 1> by_state{};
+    for (std::uint32_t index = 0; index < touched_; ++index) {
+        if (entries_[index].in_use()) ++by_state[static_cast<std::size_t>(list_of(entries_[index].state))];
+    }
+    for (std::size_t list = 0; list < kFlowListCount; ++list) {
+        std::uint32_t length = 0;
+        std::uint32_t older = kNoEntry;
+        for (std::uint32_t index = lists_.oldest(static_cast<FlowList>(list)); index != kNoEntry;) {
+            const Entry& entry = entries_[index];
+            if (!entry.in_use() || list_of(entry.state) != static_cast<FlowList>(list)) return false;
+            if (entry.links.older != older || ++length > size_) return false;
+            older = index;
+            index = entry.links.newer;
+        }
+        if (length != by_state[list] || length != lists_.count(static_cast<FlowList>(list))) return false;
+    }
+    return used == size_ && slots == 2ULL * size_ && displaced == overflow && used + unused == capacity_ &&
+           unused == free();
 }
 
 using FlowTableV4 = FlowTable<FlowEntryV4>;

@@ -1,14 +1,14 @@
-// State machines of TCP, UDP and SCTP connections as a balancer in the middle sees them: both directions, no sequence
-// numbers.
+// State machines of TCP, UDP and SCTP connections as a balancer in the middle sees them: both directions, and of TCP's sequence
+// numbers about where each side is.
 //
 // Terms: `half` is the side the packet came from (kClientHalf, kBackendHalf). `flags` are the entry's flow_flags.
 //
 //   opening --backend SYN-ACK--> answered --client ACK--> established --FIN--> closing --FIN of the other--> time_wait
-//   any state --RST--> reset
+//   any state but time_wait --RST--> reset      (RFC 1337: a late RST must not cut TIME_WAIT short)
 //
-// A RST cannot be checked without sequence numbers, and an attacker can forge one (RFC 7857 section 2.2): the reset
-// state only shortens the timeout, packets still pass. If the side that "sent" it goes on talking, it did not, and the
-// connection is established again.
+// RST and FIN can be forged by somebody who sees nothing of the connection (RFC 5961, RFC 7857 section 2.2). They pass in any
+// case, the ends judge them for themselves; but they change the state only if tcp_sequence_plausible(). And the reset state only
+// shortens the timeout: if the side that "sent" the RST goes on talking, it did not, and the connection is established again.
 //
 // Worked example, both sides closing:
 //   client SYN -> opening; backend SYN-ACK -> answered; client ACK -> established; client FIN -> closing (kClientFin);
@@ -50,12 +50,22 @@ constexpr bool tcp_opens_anew(ConnectionState state, unsigned half, std::uint8_t
            (state == ConnectionState::tcp_time_wait || state == ConnectionState::tcp_reset);
 }
 
+/// Whether a FIN or RST with this sequence number can be of the side whose last known one is `tracked` (FlowEntry::sequence: up to
+/// kSequenceStep behind). Wide enough for what was lost before it came here, narrow enough that one forged in the blind has a
+/// chance of 1 in 12,000 even where addresses and ports were guessed right.
+constexpr bool tcp_sequence_plausible(std::uint32_t tracked, std::uint32_t sequence) {
+    constexpr std::uint32_t kBehind = 64 * 1024;
+    constexpr std::uint32_t kAhead = 256 * 1024;
+    return sequence - (tracked - kBehind) <= kBehind + kSequenceStep + kAhead;
+}
+
 constexpr Progress tcp_advance(Progress now, unsigned half, std::uint8_t tcp_flags) {
     using enum ConnectionState;
     // The case of almost every packet first.
     if (now.state == tcp_established && (tcp_flags & (tcp_flag::kFin | tcp_flag::kRst)) == 0) return now;
 
     if ((tcp_flags & tcp_flag::kRst) != 0) {
+        if (now.state == tcp_time_wait) return now;
         const auto sender = half == kClientHalf ? flow_flags::kClientReset : flow_flags::kBackendReset;
         return {tcp_reset, static_cast<std::uint8_t>(now.flags | sender)};
     }

@@ -251,8 +251,6 @@ std::shared_ptr<const snapshot::RoutingSnapshot> KernelTables::build() {
     for (const auto& [prefix, metric, port, gateway] : routes_) {
         next->routes.push_back({prefix, port, !gateway, gateway.value_or(IpAddress{}), metric});
     }
-    next->finish();
-
     // Old neighbours keep their index, new ones take the lowest free.
     std::erase_if(indices_, [this](const auto& entry) { return !neighbours_.contains(entry.first); });
     std::vector<bool> taken(last_ ? last_->next_hops.size() : 0, false);
@@ -268,9 +266,11 @@ std::shared_ptr<const snapshot::RoutingSnapshot> KernelTables::build() {
     }
     next->next_hops.resize(taken.size());
     for (const auto& [key, index] : indices_) {
-        next->next_hops[index] = {neighbours_.at(key).mac, twins_[key.first].mac, key.first, true, 0};
+        next->next_hops[index] = {neighbours_.at(key).mac, twins_[key.first].mac, static_cast<std::uint8_t>(key.first),
+                                  true, 0};
         next->neighbours.emplace(snapshot::NeighbourKey{key.first, key.second}, index);
     }
+    next->finish();
 
     if (!last_) {
         next->epoch = 1;

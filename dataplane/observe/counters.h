@@ -47,7 +47,7 @@ struct alignas(64) SlotCounters {
     };
     std::array<Direction, 2> traffic;
     Count new_connections;
-    Count refused_connections;  ///< services only
+    Count refused_connections;  ///< services: for any reason; backends: no SNAT port was free towards it
 };
 static_assert(sizeof(SlotCounters) == 64);
 
@@ -69,8 +69,17 @@ struct alignas(64) WorkerTotals {
     Count flow_capacity_ipv6;
     Count unfinished_checksums;  ///< completed here
     Count next_hop_lookups;      ///< by routing lookup, not from the flow entry
+    Count doubtful_ends;         ///< FIN or RST passed on but not believed: its sequence number is far off
+    Count flows_free_ipv4;       ///< gauge; with flows_ipv4 always the capacity
+    Count flows_free_ipv6;       ///< gauge
+    Count flows_opening;         ///< gauge, both families: TCP and SCTP handshakes under way
+    Count flows_one_way;         ///< gauge: UDP without an answer yet
+    Count flows_closed;          ///< gauge: over, kept for late packets
+    Count evicted_opening;       ///< gave way to newer connections, oldest first
+    Count evicted_one_way;
+    Count evicted_closed;
 };
-static_assert(sizeof(WorkerTotals) == 128);
+static_assert(sizeof(WorkerTotals) == 256);
 
 /// The worker's lines: totals and drop reasons inside, slots in memory given from outside.
 class alignas(64) CounterBlock {

@@ -9,6 +9,7 @@ void RoutingSnapshot::finish() {
         if (a.prefix.length != b.prefix.length) return a.prefix.length > b.prefix.length;
         return a.metric < b.metric;
     });
+    for (NextHop& hop : next_hops) hop.mtu = hop.port < ports.size() ? ports[hop.port].mtu : std::uint16_t{0};
 }
 
 NextHopResult RoutingSnapshot::lookup(const IpAddress& destination) const {

@@ -23,9 +23,10 @@ using MacAddress = std::array<std::uint8_t, 6>;
 struct NextHop {
     MacAddress destination_mac{};
     MacAddress source_mac{};  ///< of the outgoing port
-    std::uint16_t port = 0;   ///< index into the configured ports (not the ethdev id)
+    std::uint8_t port = 0;    ///< index into the configured ports (not the ethdev id)
     bool usable = false;
-    std::uint8_t reserved = 0;
+    std::uint16_t mtu =
+        0;  ///< of the port, by RoutingSnapshot::finish(): largest IP packet; 0 where there is no such port
 };
 static_assert(sizeof(NextHop) == 16);
 
@@ -73,7 +74,7 @@ class RoutingSnapshot {
     std::unordered_map<NeighbourKey, std::uint16_t, NeighbourKeyHash>
         neighbours;  ///< usable ones, to index in next_hops
 
-    /// Sorts the routes. Call once before publishing.
+    /// Sorts the routes and tells the next hops their port's MTU. Call before publishing, after the last change.
     void finish();
     /// Longest-prefix match, then the neighbour. Cost grows with the number of distinct routes: called once a flow and
     /// epoch, not once a packet.

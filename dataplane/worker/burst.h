@@ -1,6 +1,11 @@
 // Burst: the packets that go through the stages together, so that a prefetch in one stage is paid for by the next.
 //
-// Terms: a packet is `mbuf[i]` with `parsed[i]`; `flows` lists the i of TCP, UDP and SCTP packets, `others` those of the rest.
+// Terms:
+//   plain    packet/plain.h's shape: nearly all traffic. `plain[i]` holds its tuple, its hash and the flow entry it seems to belong
+//            to; lists plain_v4 and plain_v6.
+//   general  every other packet, and plain ones that are found not to be a known connection's: `parsed[i]`, `hash[i]`. TCP, UDP
+//            and SCTP in `flows`, the rest in `others`.
+//   miss     a flow packet that may open a connection: acted on after the others, so that what it needs is there by then.
 // A stage takes packets out by listing them nowhere. Packets of one burst come from one place.
 // Thread contract: one worker's; lives in its memory for ever, filled anew each time.
 #pragma once
@@ -8,17 +13,19 @@
 #include <array>
 #include <cstdint>
 
+#include "dataplane/flow/flow_table.h"
 #include "dataplane/packet/parse.h"
+#include "dataplane/packet/plain.h"
 
 struct rte_mbuf;
 
 namespace guideway::worker {
 
-inline constexpr std::uint16_t kBurstSize = 32;
+inline constexpr std::uint16_t kMostBurst = 64;
 
 /// Positions in a burst, in the order of arrival.
 struct BurstList {
-    std::array<std::uint8_t, kBurstSize> at;
+    std::array<std::uint8_t, kMostBurst> at;
     std::uint8_t count = 0;
 
     void clear() noexcept { count = 0; }
@@ -27,12 +34,27 @@ struct BurstList {
     const std::uint8_t* end() const noexcept { return at.data() + count; }
 };
 
+/// One cache line a packet.
+struct alignas(64) PlainSlot {
+    union {
+        packet::PlainV4 v4{};
+        packet::PlainV6 v6;
+    };
+    std::uint64_t hash;
+    flow::FlowRef candidate;
+};
+static_assert(sizeof(PlainSlot) == 64);
+
 struct Burst {
-    std::array<rte_mbuf*, kBurstSize> mbuf;
-    std::array<packet::ParsedPacket, kBurstSize> parsed;
-    std::array<std::uint64_t, kBurstSize> hash;  ///< of the flow table; flows only
+    std::array<rte_mbuf*, kMostBurst> mbuf;
+    std::array<PlainSlot, kMostBurst> plain;
+    std::array<packet::ParsedPacket, kMostBurst> parsed;
+    std::array<std::uint64_t, kMostBurst> hash;  ///< of the flow table; general flows only
+    BurstList plain_v4;
+    BurstList plain_v6;
     BurstList flows;
     BurstList others;
+    BurstList misses;
     std::uint16_t count = 0;
     bool handed_over = false;  ///< by a peer: never handed over again
 };

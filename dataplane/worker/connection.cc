@@ -16,7 +16,7 @@ using flow::ConnectionState;
 using observe::DropReason;
 namespace protocol = packet::protocol;
 
-constexpr std::uint16_t kNoNextHop = 0xffff;
+constexpr std::uint16_t kNoNextHop = flow::FlowEntryV4::kNoNextHop;
 
 ConnectionState opening_state(std::uint8_t number) {
     if (number == protocol::kTcp) return ConnectionState::tcp_opening;
@@ -33,26 +33,50 @@ bool opens_connection(const packet::ParsedPacket& parsed) {
 template <typename Family>
 void Worker::act_on_flow(unsigned i) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
-    rte_mbuf* mbuf = burst_.mbuf[i];
+    const rte_mbuf* mbuf = burst_.mbuf[i];
     if (std::memcmp(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), plumbing_.ports[mbuf->port].mac.data(), 6) != 0)
         [[unlikely]] {
         act_on_other(i);
         return;
     }
-    // Not from an earlier stage: a packet before this one in the burst may have opened or ended the connection.
+    // Not from an earlier stage: a packet before this one in the burst may have ended the connection.
     const flow::FlowRef ref = table<Family>().find(Family::tuple(parsed), burst_.hash[i]);
-    if (ref) [[likely]] {
-        auto& entry = table<Family>().entry(ref.index());
-        if (!is_over<Family>(entry, ref.half(), parsed)) [[likely]] {
-            if (parsed.ttl <= 1) [[unlikely]] {
-                drop(mbuf, DropReason::ttl_exceeded);
-                return;
-            }
-            advance<Family>(entry, ref.half(), parsed);
-            forward<Family>(entry, ref.half(), i);
-            return;
-        }
-        table<Family>().erase(ref.index());
+    if (!ref || !carry_on<Family>(i, ref)) burst_.misses.add(i);
+}
+
+/// A packet of the connection `ref`, unless that is over: then false, and nothing was done.
+template <typename Family>
+bool Worker::carry_on(unsigned i, flow::FlowRef ref) noexcept {
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    auto& entry = table<Family>().entry(ref.index());
+    if (is_over<Family>(entry, ref.half(), parsed)) return false;
+    if (parsed.ttl <= 1) [[unlikely]] {
+        drop(burst_.mbuf[i], DropReason::ttl_exceeded);
+        return true;
+    }
+    advance<Family>(ref, i);
+    forward<Family>(entry, ref.half(), i);
+    return true;
+}
+
+/// Asks the memory for what act_on_miss() will need.
+template <typename Family>
+void Worker::prefetch_for_miss(unsigned i) noexcept {
+    auto& flows = table<Family>();
+    flows.prefetch_next_entry();
+    if (const flow::FlowRef over = flows.find(Family::tuple(burst_.parsed[i]), burst_.hash[i])) {
+        flows.prefetch_for_erase(over);
+    }
+}
+
+template <typename Family>
+void Worker::act_on_miss(unsigned i) noexcept {
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    auto& flows = table<Family>();
+    // Again: a miss before this one may have opened the connection.
+    if (const flow::FlowRef ref = flows.find(Family::tuple(parsed), burst_.hash[i])) {
+        if (carry_on<Family>(i, ref)) return;
+        flows.erase(ref.index());
         if (ref.half() == flow::kClientHalf &&
             !Family::contains(forwarding_->vips, Family::tuple(parsed).destination)) {
             // Its service was the last of its VIP. The kernel, which knows no such address, would leave the client hanging.
@@ -84,22 +108,50 @@ bool Worker::is_over(typename Family::Entry& entry, unsigned half, const packet:
 }
 
 template <typename Family>
-void Worker::advance(typename Family::Entry& entry, unsigned half, const packet::ParsedPacket& parsed) noexcept {
-    flow::Progress next{entry.state, entry.flags};
-    switch (parsed.protocol) {
-        case protocol::kTcp:
-            next = flow::tcp_advance(next, half, parsed.tcp_flags);
-            break;
-        case protocol::kUdp:
-            next.state = flow::udp_advance(entry.state, half);
-            break;
-        default:
-            next.state = flow::sctp_advance(entry.state, half, parsed.sctp_chunk);
-            break;
-    }
-    if (next.state != entry.state) entry.state = next.state;
-    if (next.flags != entry.flags) entry.flags = next.flags;
+void Worker::advance(flow::FlowRef ref, unsigned i) noexcept {
+    auto& flows = table<Family>();
+    auto& entry = flows.entry(ref.index());
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
     entry.touch(now_s_);
+    if (parsed.protocol == protocol::kTcp) {
+        advance_tcp<Family>(ref, i);
+        return;
+    }
+    const ConnectionState next = parsed.protocol == protocol::kUdp
+                                     ? flow::udp_advance(entry.state, ref.half())
+                                     : flow::sctp_advance(entry.state, ref.half(), parsed.sctp_chunk);
+    if (next != entry.state) flows.set_state(ref.index(), next);
+}
+
+template <typename Family>
+void Worker::advance_tcp(flow::FlowRef ref, unsigned i) noexcept {
+    auto& flows = table<Family>();
+    auto& entry = flows.entry(ref.index());
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    const unsigned half = ref.half();
+    const std::uint8_t* header = rte_pktmbuf_mtod(burst_.mbuf[i], const std::uint8_t*) + parsed.l4_offset;
+    const std::uint32_t next_sequence = packet::next_sequence(header, parsed.l4_length());
+
+    std::uint8_t flags = parsed.tcp_flags;
+    const bool tracked = list_of(entry.state) == flow::FlowList::none;
+    constexpr std::uint8_t kEnds = flow::tcp_flag::kFin | flow::tcp_flag::kRst;
+    if (tracked && (flags & kEnds) != 0 &&
+        !flow::tcp_sequence_plausible(entry.sequence[half], packet::load_be32(header + packet::tcp::kSequence))) {
+        // Passed on, for the ends to judge; not believed.
+        counters_.totals().doubtful_ends.add(1);
+        flags = static_cast<std::uint8_t>(flags & ~kEnds);
+    } else if (tracked) {
+        entry.track_sequence(half, next_sequence);
+    }
+    const flow::Progress next = flow::tcp_advance({entry.state, entry.flags}, half, flags);
+    if (next.flags != entry.flags) entry.flags = next.flags;
+    if (next.state == entry.state) return;
+    flows.set_state(ref.index(), next.state);
+    if (!tracked && list_of(next.state) == flow::FlowList::none) {
+        // From here on both sides are tracked; this packet knows of both.
+        entry.sequence[half] = next_sequence;
+        entry.sequence[half ^ 1] = packet::load_be32(header + packet::tcp::kAcknowledgement);
+    }
 }
 
 template <typename Family>
@@ -117,15 +169,18 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i) n
     backend.traffic[half].bytes.add(bytes);
 
     const typename Family::Tuple& other = entry.other_half(half);
+    if (entry.routing_epoch != routing_->epoch) [[unlikely]] {
+        entry.next_hop = {kNoNextHop, kNoNextHop};
+        entry.routing_epoch = routing_->epoch;
+    }
     NextHop hop{NextHop::Kind::known, entry.next_hop[half]};
-    if (entry.routing_epoch[half] != routing_->epoch || hop.index >= routing_->next_hops.size()) [[unlikely]] {
+    if (hop.index >= routing_->next_hops.size()) [[unlikely]] {
         hop = look_up_next_hop(packet::to_contract(other.source));
         if (hop.kind == NextHop::Kind::no_route) {
             drop(mbuf, DropReason::no_route);
             return;
         }
-        entry.next_hop[half] = hop.kind == NextHop::Kind::known ? hop.index : kNoNextHop;
-        entry.routing_epoch[half] = routing_->epoch;
+        if (hop.kind == NextHop::Kind::known) entry.next_hop[half] = hop.index;
     }
 
     auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
@@ -212,31 +267,34 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
                                            [&](const Tuple& wanted) { return static_cast<bool>(flows.find(wanted)); });
     if (!chosen) {
         counts.refused_connections.add(1);
+        counters_.backend(backend->slot).refused_connections.add(1);
         drop(burst_.mbuf[i], DropReason::snat_ports_exhausted);
         return;
     }
-    const std::uint32_t index = flows.insert(client, burst_.hash[i], *chosen, flows.hash(*chosen));
-    if (index == flow::FlowTable<typename Family::Entry>::kNoEntry) {
-        counts.refused_connections.add(1);
-        drop(burst_.mbuf[i], DropReason::flow_table_full);
-        return;
-    }
-    auto& entry = flows.entry(index);
+    typename Family::Entry entry;
+    std::memset(static_cast<void*>(&entry), 0, sizeof entry);
+    entry.halves = {client, *chosen};
     const packet::ChecksumDelta delta = packet::delta_between(client, packet::swapped(*chosen));
     entry.checksum_delta_addresses = delta.addresses;
     entry.checksum_delta_all = delta.all;
     entry.last_seen = now_s_;
-    entry.idle_timeout_seconds = service.idle_timeout_seconds;
+    entry.idle_timeout = flow::IdleSeconds(service.idle_timeout_seconds);
     entry.next_hop = {kNoNextHop, kNoNextHop};
-    entry.routing_epoch = {routing_->epoch, routing_->epoch};
+    entry.routing_epoch = routing_->epoch;
     entry.service_slot = service.slot;
     entry.backend_slot = backend->slot;
     entry.service_incarnation = service.incarnation;
     entry.backend_incarnation = backend->incarnation;
     entry.state = opening_state(client.protocol);
+    const std::uint32_t index = flows.insert(entry, burst_.hash[i], flows.hash(*chosen));
+    if (index == flow::FlowTable<typename Family::Entry>::kNoEntry) {
+        counts.refused_connections.add(1);
+        drop(burst_.mbuf[i], DropReason::flow_table_full);
+        return;
+    }
     counts.new_connections.add(1);
     counters_.backend(backend->slot).new_connections.add(1);
-    forward<Family>(entry, flow::kClientHalf, i);
+    forward<Family>(flows.entry(index), flow::kClientHalf, i);
 }
 
 /// True where the packet was another worker's, whatever became of it.
@@ -252,5 +310,9 @@ bool Worker::hand_over(std::uint32_t owner, rte_mbuf* mbuf) noexcept {
 
 template void Worker::act_on_flow<V4>(unsigned i) noexcept;
 template void Worker::act_on_flow<V6>(unsigned i) noexcept;
+template void Worker::prefetch_for_miss<V4>(unsigned i) noexcept;
+template void Worker::prefetch_for_miss<V6>(unsigned i) noexcept;
+template void Worker::act_on_miss<V4>(unsigned i) noexcept;
+template void Worker::act_on_miss<V6>(unsigned i) noexcept;
 
 }  // namespace guideway::worker

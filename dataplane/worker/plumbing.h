@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "dataplane/observe/stage_cycles.h"
 #include "dataplane/snapshot/routing_snapshot.h"
 #include "dataplane/worker/spsc_ring.h"
 
@@ -75,7 +76,8 @@ struct TimeoutSettings {
     std::uint32_t tcp_closing = 120;       ///< one FIN seen: the other direction may still talk
     std::uint32_t tcp_time_wait = 60;      ///< both FINs seen
     std::uint32_t tcp_reset = 10;
-    std::uint32_t udp = 300;  ///< RFC 4787 REQ-5 recommends 5 minutes
+    std::uint32_t udp_one_way = 30;  ///< the backend has not answered yet
+    std::uint32_t udp = 300;         ///< RFC 4787 REQ-5 recommends 5 minutes
     std::uint32_t sctp_opening = 60;
     std::uint32_t sctp_established = 7440;
     std::uint32_t sctp_closing = 30;
@@ -85,11 +87,13 @@ struct TimeoutSettings {
 struct CapacitySettings {
     std::uint32_t flows_ipv4 = 1U << 16;  ///< connections a worker, rounded up by the table
     std::uint32_t flows_ipv6 = 1U << 16;
+    std::uint32_t half_open = 0;    ///< of each family and kind, a worker; 0: a quarter of the flows (flow_table.h)
     std::uint32_t services = 4096;  ///< (VIP, protocol, port) triples, all together; at most 65535
     std::uint32_t backends = 4096;  ///< (address, port) of all backend sets together; at most 65535
 };
 
 struct WorkerSettings {
+    std::uint16_t burst = 32;  ///< packets that go through the stages together, 1..kMostBurst (burst.h)
     IdleSettings idle;
     TimeoutSettings timeouts;
     CapacitySettings capacity;
@@ -109,7 +113,8 @@ struct Plumbing {
     std::vector<rte_ring*> handover_in;  ///< by peer worker; nullptr at this worker's own place
     std::vector<rte_ring*> handover_out;
     ResolveQueue* resolve = nullptr;
-    rte_mempool* pool = nullptr;  ///< for answers
+    rte_mempool* pool = nullptr;             ///< for answers
+    observe::StageCycles* stages = nullptr;  ///< none: not measured
     WorkerSettings settings;
 };
 

@@ -175,8 +175,13 @@ bool Runtime::Parts::create_place(std::uint32_t index, std::string& error) {
         !take(place->backend_lines, (capacity.backends + 1) * line, "backend counters")) {
         return false;
     }
-    place->flows_v4 = std::make_unique<flow::FlowTableV4>(place->table_v4.bytes(), capacity.flows_ipv4, random_seed());
-    place->flows_v6 = std::make_unique<flow::FlowTableV6>(place->table_v6.bytes(), capacity.flows_ipv6, random_seed());
+    const auto table = [&]<typename Table>(std::unique_ptr<Table>& flows, const Memory& memory,
+                                           std::uint32_t connections) {
+        flows = std::make_unique<Table>(memory.bytes().subspan(Table::index_bytes(connections)), memory.bytes(),
+                                        flow::FlowLimits{connections, capacity.half_open}, random_seed());
+    };
+    table(place->flows_v4, place->table_v4, capacity.flows_ipv4);
+    table(place->flows_v6, place->table_v6, capacity.flows_ipv6);
     const auto lines = [](const Memory& memory, std::size_t count) {
         auto* first = reinterpret_cast<observe::SlotCounters*>(memory.bytes().data());
         for (std::size_t i = 0; i < count; ++i) new (first + i) observe::SlotCounters;

@@ -34,7 +34,7 @@ class Transmitter {
     std::size_t ports() const noexcept { return queues_.size(); }
 
   private:
-    static constexpr std::uint16_t kBatch = 32;
+    static constexpr std::uint16_t kBatch = 64;
     struct Queue {
         std::array<rte_mbuf*, kBatch> mbufs;
         std::uint16_t count = 0;

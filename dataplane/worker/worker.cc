@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
@@ -22,7 +23,7 @@ flow::Timeouts table_timeouts(const TimeoutSettings& settings) {
     timeouts.tcp_closing = settings.tcp_closing;
     timeouts.tcp_time_wait = settings.tcp_time_wait;
     timeouts.tcp_reset = settings.tcp_reset;
-    timeouts.udp_one_way = std::min(timeouts.udp_one_way, settings.udp);
+    timeouts.udp_one_way = std::min(settings.udp_one_way, settings.udp);
     timeouts.udp = settings.udp;
     timeouts.sctp_opening = settings.sctp_opening;
     timeouts.sctp_established = settings.sctp_established;
@@ -44,6 +45,8 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
       flows_v6_(flows_v6),
       counters_(counters),
       stray_backend_slot_(static_cast<std::uint32_t>(counters.backends().size() - 1)),
+      stages_(plumbing.stages),
+      burst_size_(std::clamp<std::uint16_t>(plumbing.settings.burst, 1, kMostBurst)),
       plumbing_(std::move(plumbing)),
       publisher_(publisher),
       idle_limits_(table_timeouts(plumbing_.settings.timeouts)),
@@ -55,6 +58,7 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
     for (std::size_t port = 0; port < plumbing_.ports.size(); ++port) {
         const WorkerPort& from = plumbing_.ports[port];
         const auto index = static_cast<std::uint16_t>(port);
+        stations_.at(port) = packet::station_of(from.mac);
         if (from.rx_queue != kNoQueue) sources_.push_back({from.ethdev, from.rx_queue, index});
         for (const RxQueue& further : from.further_rx) sources_.push_back({further.ethdev, further.queue, index});
     }
@@ -82,12 +86,14 @@ std::uint32_t Worker::poll_once(std::uint64_t now_ms) noexcept {
     }
     packets += send_from_kernel();
     transmitter_.flush_all();
+    lap(observe::Stage::transmit);
 
     age_flows();
     show_gauges();
     counters_.totals().polls.add(1);
     if (packets == 0) counters_.totals().empty_polls.add(1);
     publisher_.quiescent(plumbing_.worker);
+    lap(observe::Stage::housekeeping);
     return packets;
 }
 
@@ -98,9 +104,12 @@ void Worker::tell_time(std::uint64_t now_ms) noexcept {
 }
 
 std::uint32_t Worker::receive(const Source& source) noexcept {
-    burst_.count = rte_eth_rx_burst(source.ethdev, source.queue, burst_.mbuf.data(), kBurstSize);
+    burst_.count = rte_eth_rx_burst(source.ethdev, source.queue, burst_.mbuf.data(), burst_size_);
     if (burst_.count == 0) return 0;
-    for (unsigned i = 0; i < burst_.count; ++i) burst_.mbuf[i]->port = source.port;
+    for (unsigned i = 0; i < burst_.count; ++i) {
+        burst_.mbuf[i]->port = source.port;
+        rte_prefetch0(frame_of(burst_.mbuf[i]));
+    }
     counters_.totals().rx_packets.add(burst_.count);
     burst_.handed_over = false;
     const std::uint32_t received = burst_.count;
@@ -110,7 +119,7 @@ std::uint32_t Worker::receive(const Source& source) noexcept {
 
 std::uint32_t Worker::take_over(rte_ring* ring) noexcept {
     void** objects = reinterpret_cast<void**>(burst_.mbuf.data());
-    burst_.count = static_cast<std::uint16_t>(rte_ring_sc_dequeue_burst(ring, objects, kBurstSize, nullptr));
+    burst_.count = static_cast<std::uint16_t>(rte_ring_sc_dequeue_burst(ring, objects, burst_size_, nullptr));
     if (burst_.count == 0) return 0;
     counters_.totals().taken_over.add(burst_.count);
     burst_.handed_over = true;
@@ -120,60 +129,114 @@ std::uint32_t Worker::take_over(rte_ring* ring) noexcept {
 }
 
 void Worker::process() noexcept {
-    parse();
-    complete_checksums();
-    hash_flows();
-    prefetch_entries();
+    lap(observe::Stage::receive);
+    sort_out();
+    lap(observe::Stage::parse);
+    find_candidates();
+    lap(observe::Stage::find);
+    if (burst_.plain_v4.count != 0) forward_plain<V4>();
+    if (burst_.plain_v6.count != 0) forward_plain<V6>();
+    lap(observe::Stage::forward);
     act_on_flows();
     act_on_others();
+    lap(observe::Stage::general);
+    act_on_misses();
+    lap(observe::Stage::misses);
 }
 
-void Worker::parse() noexcept {
+void Worker::lap(observe::Stage stage) noexcept {
+    if (stages_ != nullptr) [[unlikely]]
+        stages_->lap(stage, rte_rdtsc());
+}
+
+void Worker::sort_out() noexcept {
+    burst_.plain_v4.clear();
+    burst_.plain_v6.clear();
     burst_.flows.clear();
     burst_.others.clear();
-    for (unsigned i = 0; i < burst_.count; ++i) rte_prefetch0(frame_of(burst_.mbuf[i]));
-    for (unsigned i = 0; i < burst_.count; ++i) {
+    burst_.misses.clear();
+    const unsigned count = burst_.count;
+    for (unsigned i = 0; i < count; ++i) {
         rte_mbuf* mbuf = burst_.mbuf[i];
-        if (mbuf->nb_segs != 1 && rte_pktmbuf_linearize(mbuf) != 0) {
-            drop(mbuf, DropReason::frame_too_long);
+        if (mbuf->nb_segs != 1) [[unlikely]] {
+            if (rte_pktmbuf_linearize(mbuf) != 0) {
+                drop(mbuf, DropReason::frame_too_long);
+                continue;
+            }
+        }
+        const std::uint8_t* frame = frame_of(mbuf);
+        if (sort_plain<V4>(i, frame, mbuf) || sort_plain<V6>(i, frame, mbuf)) [[likely]]
             continue;
-        }
-        packet::ParseOptions options;
-        options.ipv4_checksum_verified = (mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-        burst_.parsed[i] = packet::parse(frame_of(mbuf), rte_pktmbuf_data_len(mbuf), options);
-        (burst_.parsed[i].is_flow() ? burst_.flows : burst_.others).add(i);
-    }
-}
-
-void Worker::complete_checksums() noexcept {
-    for (const unsigned i : burst_.flows) {
-        rte_mbuf* mbuf = burst_.mbuf[i];
-        if (!plumbing_.ports[mbuf->port].unfinished_checksums_possible) continue;
-        if (packet::complete_unfinished_checksum(rte_pktmbuf_mtod(mbuf, std::uint8_t*), burst_.parsed[i])) {
-            counters_.totals().unfinished_checksums.add(1);
-        }
-    }
-}
-
-void Worker::hash_flows() noexcept {
-    for (const unsigned i : burst_.flows) {
-        const packet::ParsedPacket& parsed = burst_.parsed[i];
-        if (parsed.kind == packet::PacketKind::ipv4_flow) {
-            burst_.hash[i] = flows_v4_.hash(parsed.v4);
-            flows_v4_.prefetch_bucket(burst_.hash[i]);
+        parse(i);
+        if (burst_.parsed[i].is_flow()) {
+            complete_checksum(i);
+            hash_flow(i);
+            burst_.flows.add(i);
         } else {
-            burst_.hash[i] = flows_v6_.hash(parsed.v6);
-            flows_v6_.prefetch_bucket(burst_.hash[i]);
+            burst_.others.add(i);
         }
     }
 }
 
-void Worker::prefetch_entries() noexcept {
+template <typename Family>
+inline bool Worker::sort_plain(unsigned i, const std::uint8_t* frame, const rte_mbuf* mbuf) noexcept {
+    auto& plain = Family::plain(burst_.plain[i]);
+    const bool verified = (mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+    if (!packet::read_plain(frame, rte_pktmbuf_data_len(mbuf), verified, stations_[mbuf->port], plain)) return false;
+    if (plumbing_.ports[mbuf->port].unfinished_checksums_possible) [[unlikely]] {
+        parse(i);
+        complete_checksum(i);
+    }
+    auto& flows = table<Family>();
+    const std::uint64_t hash = flows.hash(plain.tuple);
+    burst_.plain[i].hash = hash;
+    flows.prefetch_bucket(hash);
+    Family::plain_list(burst_).add(i);
+    return true;
+}
+
+void Worker::parse(unsigned i) noexcept {
+    const rte_mbuf* mbuf = burst_.mbuf[i];
+    packet::ParseOptions options;
+    options.ipv4_checksum_verified = (mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+    burst_.parsed[i] = packet::parse(frame_of(mbuf), rte_pktmbuf_data_len(mbuf), options);
+}
+
+void Worker::complete_checksum(unsigned i) noexcept {
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    if (!plumbing_.ports[mbuf->port].unfinished_checksums_possible) return;
+    if (packet::complete_unfinished_checksum(rte_pktmbuf_mtod(mbuf, std::uint8_t*), burst_.parsed[i])) {
+        counters_.totals().unfinished_checksums.add(1);
+    }
+}
+
+void Worker::hash_flow(unsigned i) noexcept {
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    if (parsed.kind == packet::PacketKind::ipv4_flow) {
+        burst_.hash[i] = flows_v4_.hash(parsed.v4);
+        flows_v4_.prefetch_bucket(burst_.hash[i]);
+    } else {
+        burst_.hash[i] = flows_v6_.hash(parsed.v6);
+        flows_v6_.prefetch_bucket(burst_.hash[i]);
+    }
+}
+
+void Worker::find_candidates() noexcept {
+    for (const unsigned i : burst_.plain_v4) {
+        PlainSlot& slot = burst_.plain[i];
+        slot.candidate = flows_v4_.candidate(slot.hash);
+        flows_v4_.prefetch_entry(slot.candidate);
+    }
+    for (const unsigned i : burst_.plain_v6) {
+        PlainSlot& slot = burst_.plain[i];
+        slot.candidate = flows_v6_.candidate(slot.hash);
+        flows_v6_.prefetch_entry(slot.candidate);
+    }
     for (const unsigned i : burst_.flows) {
         if (burst_.parsed[i].kind == packet::PacketKind::ipv4_flow) {
-            flows_v4_.prefetch_entry(burst_.hash[i]);
+            flows_v4_.prefetch_entry(flows_v4_.candidate(burst_.hash[i]));
         } else {
-            flows_v6_.prefetch_entry(burst_.hash[i]);
+            flows_v6_.prefetch_entry(flows_v6_.candidate(burst_.hash[i]));
         }
     }
 }
@@ -188,15 +251,32 @@ void Worker::act_on_flows() noexcept {
     }
 }
 
+void Worker::act_on_misses() noexcept {
+    for (const unsigned i : burst_.misses) {
+        if (burst_.parsed[i].kind == packet::PacketKind::ipv4_flow) {
+            prefetch_for_miss<V4>(i);
+        } else {
+            prefetch_for_miss<V6>(i);
+        }
+    }
+    for (const unsigned i : burst_.misses) {
+        if (burst_.parsed[i].kind == packet::PacketKind::ipv4_flow) {
+            act_on_miss<V4>(i);
+        } else {
+            act_on_miss<V6>(i);
+        }
+    }
+}
+
 void Worker::act_on_others() noexcept {
     for (const unsigned i : burst_.others) act_on_other(i);
 }
 
 std::uint32_t Worker::send_from_kernel() noexcept {
     if (plumbing_.from_kernel == nullptr) return 0;
-    std::array<rte_mbuf*, kBurstSize> mbufs;
+    std::array<rte_mbuf*, kMostBurst> mbufs;
     const unsigned count =
-        rte_ring_sc_dequeue_burst(plumbing_.from_kernel, reinterpret_cast<void**>(mbufs.data()), kBurstSize, nullptr);
+        rte_ring_sc_dequeue_burst(plumbing_.from_kernel, reinterpret_cast<void**>(mbufs.data()), burst_size_, nullptr);
     counters_.totals().from_kernel.add(count);
     for (unsigned i = 0; i < count; ++i) {
         if (mbufs[i]->port < transmitter_.ports()) {
@@ -245,6 +325,19 @@ void Worker::show_gauges() noexcept {
     totals.flows_ipv4.set(flows_v4_.size());
     totals.flows_ipv6.set(flows_v6_.size());
     totals.pending.set(pending_.size());
+    if (now_ms_ == gauges_shown_ms_) return;
+    gauges_shown_ms_ = now_ms_;
+    totals.flows_free_ipv4.set(flows_v4_.free());
+    totals.flows_free_ipv6.set(flows_v6_.free());
+    using flow::FlowList;
+    totals.flows_opening.set(flows_v4_.waiting(FlowList::opening) + flows_v6_.waiting(FlowList::opening));
+    totals.flows_one_way.set(flows_v4_.waiting(FlowList::one_way) + flows_v6_.waiting(FlowList::one_way));
+    totals.flows_closed.set(flows_v4_.waiting(FlowList::closed) + flows_v6_.waiting(FlowList::closed));
+    const flow::Evicted& v4 = flows_v4_.evicted();
+    const flow::Evicted& v6 = flows_v6_.evicted();
+    totals.evicted_opening.set(v4.opening + v6.opening);
+    totals.evicted_one_way.set(v4.one_way + v6.one_way);
+    totals.evicted_closed.set(v4.closed + v6.closed);
 }
 
 }  // namespace guideway::worker

@@ -1,11 +1,13 @@
 // Worker: the packet's way.
 //
-//   receive -> parse -> complete checksums -> hash -> prefetch entries -> flows:  known: forward
-//                                                                               unknown: connect | hand over | refuse
-//                                                                   -> others: answer | kernel | drop by name
+//   receive -> sort out (plain | general) -> hash, prefetch buckets -> match tags, prefetch entries
+//     -> plain packets of established connections: rewrite and send              the way of nearly all traffic
+//     -> other packets of connections: advance their state, rewrite and send
+//     -> other packets: answer | kernel | drop by name
+//     -> misses: prefetch what opening needs, then connect | hand over | refuse
 //   then: what came from the kernel -> packets that waited for a MAC -> transmit -> age -> report quiescence
 //
-// Each stage is a loop over a burst of at most 32 packets. Every packet ends in exactly one of: sent, given to the kernel, handed
+// Each stage is a loop over a burst of at most 64 packets. Every packet ends in exactly one of: sent, given to the kernel, handed
 // over to the worker that owns its connection, pending for its next hop, counted under a DropReason (invariant I4).
 //
 // Worked example, one TCP connection with two workers (client 198.51.100.7:40000, VIP 203.0.113.10:80):
@@ -19,6 +21,7 @@
 // the publisher. No lock, atomic read-modify-write, allocation, exception, system call (but the driver's) or log line.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -60,24 +63,42 @@ class Worker {
     std::uint32_t receive(const Source& source) noexcept;
     std::uint32_t take_over(rte_ring* ring) noexcept;
     void process() noexcept;
-    void parse() noexcept;
-    void complete_checksums() noexcept;
-    void hash_flows() noexcept;
-    void prefetch_entries() noexcept;
+    void sort_out() noexcept;
+    template <typename Family>
+    bool sort_plain(unsigned i, const std::uint8_t* frame, const rte_mbuf* mbuf) noexcept;
+    void parse(unsigned i) noexcept;
+    void complete_checksum(unsigned i) noexcept;
+    void hash_flow(unsigned i) noexcept;
+    void find_candidates() noexcept;
     void act_on_flows() noexcept;
     void act_on_others() noexcept;
+    void act_on_misses() noexcept;
     std::uint32_t send_from_kernel() noexcept;
     void review_pending() noexcept;
     void age_flows() noexcept;
     void show_gauges() noexcept;
 
+    // plain.cc: plain packets of established connections
+    template <typename Family>
+    void forward_plain() noexcept;
+    template <typename Family>
+    bool forward_at_once(unsigned i) noexcept;
+
     // connection.cc: packets of connections
     template <typename Family>
     void act_on_flow(unsigned i) noexcept;
     template <typename Family>
+    bool carry_on(unsigned i, flow::FlowRef ref) noexcept;
+    template <typename Family>
+    void prefetch_for_miss(unsigned i) noexcept;
+    template <typename Family>
+    void act_on_miss(unsigned i) noexcept;
+    template <typename Family>
     bool is_over(typename Family::Entry& entry, unsigned half, const packet::ParsedPacket& parsed) const noexcept;
     template <typename Family>
-    void advance(typename Family::Entry& entry, unsigned half, const packet::ParsedPacket& parsed) noexcept;
+    void advance(flow::FlowRef ref, unsigned i) noexcept;
+    template <typename Family>
+    void advance_tcp(flow::FlowRef ref, unsigned i) noexcept;
     template <typename Family>
     void forward(typename Family::Entry& entry, unsigned half, unsigned i) noexcept;
     template <typename Family>
@@ -112,6 +133,8 @@ class Worker {
         }
     }
 
+    void lap(observe::Stage stage) noexcept;
+
     // Read by every packet.
     const snapshot::ForwardingSnapshot* forwarding_ = nullptr;  ///< in force for this poll
     const snapshot::RoutingSnapshot* routing_ = nullptr;
@@ -121,6 +144,9 @@ class Worker {
     flow::FlowTableV6& flows_v6_;
     observe::CounterBlock& counters_;
     std::uint32_t stray_backend_slot_;  ///< counts for backends that left the state
+    observe::StageCycles* stages_;
+    std::uint16_t burst_size_;
+    std::array<std::uint64_t, kMaxPorts> stations_{};  ///< by port index: packet::station_of(its MAC address)
 
     Plumbing plumbing_;
     std::vector<Source> sources_;
@@ -135,6 +161,7 @@ class Worker {
     const snapshot::RoutingSnapshot* reviewed_with_ = nullptr;  ///< only compared
     std::uint64_t next_review_ms_ = 0;
     std::uint64_t ageing_done_ms_ = 0;
+    std::uint64_t gauges_shown_ms_ = ~std::uint64_t{0};
 };
 
 }  // namespace guideway::worker

@@ -182,10 +182,15 @@ Lab::Lab(LabSettings settings) : settings_(settings) {
     const std::string lab = "l" + std::to_string(f.labs) + "_";
     for (std::uint32_t i = 0; i < settings_.workers; ++i) {
         auto place = std::make_unique<Place>();
-        place->memory_v4 = table_memory(flow::FlowTableV4::bytes_needed(capacity.flows_ipv4));
-        place->memory_v6 = table_memory(flow::FlowTableV6::bytes_needed(capacity.flows_ipv6));
-        place->flows_v4 = std::make_unique<flow::FlowTableV4>(aligned(place->memory_v4), capacity.flows_ipv4, 42 + i);
-        place->flows_v6 = std::make_unique<flow::FlowTableV6>(aligned(place->memory_v6), capacity.flows_ipv6, 43 + i);
+        const auto table = [&]<typename Table>(std::unique_ptr<Table>& flows, std::vector<std::byte>& memory,
+                                               std::uint32_t connections, std::uint64_t seed) {
+            memory = table_memory(Table::bytes_needed(connections));
+            const auto bytes = aligned(memory);
+            flows = std::make_unique<Table>(bytes.subspan(Table::index_bytes(connections)), bytes,
+                                            flow::FlowLimits{connections, capacity.half_open}, seed);
+        };
+        table(place->flows_v4, place->memory_v4, capacity.flows_ipv4, 42 + i);
+        table(place->flows_v6, place->memory_v6, capacity.flows_ipv6, 43 + i);
         place->service_lines = std::vector<observe::SlotCounters>(capacity.services);
         place->backend_lines = std::vector<observe::SlotCounters>(capacity.backends + 1);
         place->counters = std::make_unique<observe::CounterBlock>(place->service_lines, place->backend_lines);
@@ -317,7 +322,10 @@ void Lab::apply(const contract::ForwardingState& state) {
     publisher_->publish(std::move(result.snapshot));
 }
 
-void Lab::publish_routing() { publisher_->publish(std::make_shared<const snapshot::RoutingSnapshot>(routing_)); }
+void Lab::publish_routing() {
+    routing_.finish();
+    publisher_->publish(std::make_shared<const snapshot::RoutingSnapshot>(routing_));
+}
 
 void Lab::forget_neighbour(std::uint16_t port, std::string_view address) {
     const auto found = routing_.neighbours.find({port, ip(address)});
@@ -329,7 +337,8 @@ void Lab::forget_neighbour(std::uint16_t port, std::string_view address) {
 
 void Lab::learn_neighbour(std::uint16_t port, std::string_view address, const MacAddress& mac) {
     const auto index = static_cast<std::uint16_t>(routing_.next_hops.size());
-    routing_.next_hops.push_back({mac, port == kClientPort ? kPortMac0 : kPortMac1, port, true, 0});
+    routing_.next_hops.push_back(
+        {mac, port == kClientPort ? kPortMac0 : kPortMac1, static_cast<std::uint8_t>(port), true, 0});
     routing_.neighbours[{port, ip(address)}] = index;
 }
 

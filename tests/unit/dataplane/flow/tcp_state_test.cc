@@ -59,11 +59,37 @@ TEST(TcpState, RepeatedFinOfOneSideIsStillHalfClosed) {
     walk(kEstablished, {{kBackendHalf, kFin | kAck, tcp_closing}, {kBackendHalf, kFin | kAck, tcp_closing}});
 }
 
-TEST(TcpState, ResetEndsEveryState) {
-    for (const ConnectionState state : {tcp_opening, tcp_answered, tcp_established, tcp_closing, tcp_time_wait}) {
+TEST(TcpState, ResetEndsEveryStateThatIsNotOver) {
+    for (const ConnectionState state : {tcp_opening, tcp_answered, tcp_established, tcp_closing}) {
         EXPECT_EQ(tcp_advance({state, 0}, kClientHalf, kRst).state, tcp_reset);
         EXPECT_EQ(tcp_advance({state, 0}, kBackendHalf, kRst | kAck).state, tcp_reset);
     }
+}
+
+TEST(TcpState, ALateResetDoesNotCutTimeWaitShort) {  // RFC 1337
+    EXPECT_EQ(tcp_advance({tcp_time_wait, 0}, kClientHalf, kRst).state, tcp_time_wait);
+    EXPECT_EQ(tcp_advance({tcp_time_wait, 0}, kBackendHalf, kRst | kAck).state, tcp_time_wait);
+}
+
+TEST(TcpState, AnEndIsBelievedOnlyNearTheSidesSequenceNumber) {
+    for (const std::uint32_t tracked : {0U, 1000U, 0x7fffffffU, 0xffffff00U}) {
+        EXPECT_TRUE(tcp_sequence_plausible(tracked, tracked));
+        EXPECT_TRUE(tcp_sequence_plausible(tracked, tracked + kSequenceStep)) << "as far as the entry may be behind";
+        EXPECT_TRUE(tcp_sequence_plausible(tracked, tracked - 65536)) << "a window back";
+        EXPECT_TRUE(tcp_sequence_plausible(tracked, tracked + 256 * 1024)) << "after losses on the way here";
+        EXPECT_FALSE(tcp_sequence_plausible(tracked, tracked - 65537));
+        EXPECT_FALSE(tcp_sequence_plausible(tracked, tracked + 300 * 1024));
+        EXPECT_FALSE(tcp_sequence_plausible(tracked, tracked + 0x80000000U));
+    }
+}
+
+TEST(TcpState, OneInTwelveThousandSequenceNumbersIsPlausible) {
+    std::uint32_t plausible = 0;
+    constexpr std::uint32_t kStep = 4099;
+    for (std::uint64_t sequence = 0; sequence < 1ULL << 32; sequence += kStep) {
+        plausible += tcp_sequence_plausible(123456789, static_cast<std::uint32_t>(sequence)) ? 1 : 0;
+    }
+    EXPECT_LT(plausible, (1ULL << 32) / kStep / 12000);
 }
 
 TEST(TcpState, ForgedResetIsUndoneByTheSideItWasForgedFor) {

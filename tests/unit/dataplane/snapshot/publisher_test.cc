@@ -14,7 +14,7 @@ std::shared_ptr<const RoutingSnapshot> routing(std::uint16_t epoch) {
     auto snapshot = std::make_shared<RoutingSnapshot>();
     snapshot->epoch = epoch;
     snapshot->next_hops.resize(64);
-    for (NextHop& hop : snapshot->next_hops) hop.port = epoch;
+    for (NextHop& hop : snapshot->next_hops) hop.mtu = epoch;
     return snapshot;
 }
 
@@ -80,7 +80,7 @@ TEST(Publisher, WorkersThatReadWhileTwoControlThreadsPublishSeeWholeSnapshots) {
             for (std::uint64_t poll = 0; !stop.load(std::memory_order_relaxed); ++poll) {
                 const RoutingSnapshot* snapshot = publisher.routing();
                 for (const NextHop& hop : snapshot->next_hops) {
-                    if (hop.port != snapshot->epoch) torn.fetch_add(1, std::memory_order_relaxed);
+                    if (hop.mtu != snapshot->epoch) torn.fetch_add(1, std::memory_order_relaxed);
                 }
                 (void)publisher.forwarding()->generation;
                 if (poll % 16 == 0) {
