@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -43,11 +44,10 @@ inline constexpr std::uint8_t kFin = 1, kSyn = 2, kRst = 4, kPsh = 8, kAck = 16;
 /// Sum of 16-bit words in packet order, folded; an odd last byte counts as if followed by zero.
 std::uint16_t sum16(const std::uint8_t* bytes, std::size_t length, std::uint64_t start = 0);
 
-inline std::uint16_t fold(std::uint64_t sum) {
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<std::uint16_t>(sum + (sum >> 16));
+/// Ones' complement: halves added to each other with the carry coming in at the other end, twice.
+constexpr std::uint16_t fold(std::uint64_t sum) {
+    const auto half = static_cast<std::uint32_t>((sum + std::rotl(sum, 32)) >> 32);
+    return static_cast<std::uint16_t>((half + std::rotl(half, 16)) >> 16);
 }
 
 /// Frames that arrive at one port.

@@ -81,39 +81,44 @@ class RandomSourceOf final : public RandomSource {
           pool_(buffers(traffic.queue)),
           direction_mask_(traffic.split ? 0 : 1),
           direction_fixed_(traffic.split && port == kNodePort ? 1 : 0) {
-        for (unsigned k = 0; k < kMostBurst; ++k) pick(k);
+        for (unsigned k = 0; k < kMostBurst; ++k) pick<true>(k, random_, traffic_.connections.data());
     }
 
     std::uint16_t receive(rte_mbuf** to, std::uint16_t most) override {
         const std::uint16_t count = most < kMostBurst ? most : kMostBurst;
         if (rte_mempool_get_bulk(pool_, reinterpret_cast<void**>(to), count) != 0) return 0;
         given += count;
-        if (marked) {
-            fill<true>(to, count);
+        if (traffic_.indices.empty()) {
+            marked ? fill<true, false>(to, count) : fill<false, false>(to, count);
         } else {
-            fill<false>(to, count);
+            marked ? fill<true, true>(to, count) : fill<false, true>(to, count);
         }
         return count;
     }
 
   private:
     /// Chooses the packet that will stand at place k of the next burst, and fetches what is needed to write it.
-    void pick(unsigned k) {
-        const std::uint64_t random = random_.next();
-        const auto at = static_cast<std::uint32_t>(
-            (std::uint64_t{static_cast<std::uint32_t>(random >> 32)} * traffic_.connections.size()) >> 32);
+    template <bool kIndexed>
+    [[gnu::always_inline]] void pick(unsigned k, Random& random, const Connection* connections) {
+        const std::uint64_t bits = random.next();
+        const auto at = static_cast<std::uint32_t>(((bits >> 32) * traffic_.connections.size()) >> 32);
         position_[k] = at;
-        direction_[k] = static_cast<std::uint32_t>(random >> 31 & direction_mask_) | direction_fixed_;
-        __builtin_prefetch(&traffic_.connections[at]);
-        if (!traffic_.indices.empty()) __builtin_prefetch(&traffic_.indices[at]);
+        direction_[k] = static_cast<std::uint32_t>(bits >> 31 & direction_mask_) | direction_fixed_;
+        __builtin_prefetch(connections + at);
+        if constexpr (kIndexed) __builtin_prefetch(traffic_.indices.data() + at);
     }
 
-    template <bool kMarked>
+    template <bool kMarked, bool kIndexed>
     void fill(rte_mbuf** to, unsigned count) {
+        // Copies: the compiler must think that a byte written into a frame could be one of the members.
+        const Connection* const connections = traffic_.connections.data();
+        const std::uint32_t* const indices = traffic_.indices.data();
+        const Arrival arrival = arrival_;
+        Random random = random_;
         for (unsigned k = 0; k < count; ++k) {
             const std::uint32_t at = position_[k];
-            const std::uint32_t index = traffic_.indices.empty() ? at : traffic_.indices[at];
-            const Connection connection = traffic_.connections[at];
+            const std::uint32_t index = kIndexed ? indices[at] : at;
+            const Connection connection = connections[at];
             const std::uint32_t direction = direction_[k];
             // By arithmetic, not by a branch that would be wrong every other time.
             const std::uint32_t reply = 0U - direction;
@@ -121,12 +126,12 @@ class RandomSourceOf final : public RandomSource {
             const std::uint32_t destination = (kVipLow & ~reply) | (snat_low_[connection.snat] & reply);
             const auto port =
                 static_cast<std::uint16_t>((client_port_be(index) & ~reply) | (connection.snat_port_be & reply));
-            std::uint8_t* frame = arrival_.into(to[k]);
-            // The direction goes into a bit that translation and checksum leave visible: the mark's highest.
-            writer_.template write<kMarked>(frame, direction, source, destination, port, flag::kAck,
+            // The direction goes into the mark's highest bit.
+            writer_.template write<kMarked>(arrival.into(to[k]), direction, source, destination, port, flag::kAck,
                                             kMarked ? at | direction << 31 : 0);
-            pick(k);
+            pick<kIndexed>(k, random, connections);
         }
+        random_ = random;
     }
 
     FrameWriter<kIp, kProtocol> writer_;
