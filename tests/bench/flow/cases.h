@@ -1,0 +1,12 @@
+// The cases of the benchmark, one file each. Each adds its rows to the report and fails the process where packets are wrong.
+// Thread contract: the main thread, which is the first worker's.
+#pragma once
+
+#include "tests/bench/flow/options.h"
+#include "tests/bench/flow/report.h"
+
+namespace guideway::bench {
+
+void run_established(const Options& options, Report& report);
+
+}  // namespace guideway::bench
