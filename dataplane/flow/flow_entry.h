@@ -40,23 +40,6 @@ inline constexpr std::uint32_t kStampSeconds = 4;
 /// How far a side's sequence number may be ahead of the entry's, beyond one packet.
 inline constexpr std::uint32_t kSequenceStep = 16384;
 
-/// Seconds in 16 bits: exact up to 32767, from there rounded up to 32 s; at most 12 days.
-class IdleSeconds {
-  public:
-    constexpr IdleSeconds() = default;
-    constexpr explicit IdleSeconds(std::uint32_t seconds)
-        : value_(static_cast<std::uint16_t>(seconds < kCoarse ? seconds
-                                            : seconds >= kCoarse * kUnit - kUnit
-                                                ? 0xffffU
-                                                : kCoarse | (seconds + kUnit - 1) / kUnit)) {}
-    constexpr std::uint32_t seconds() const { return value_ < kCoarse ? value_ : (value_ & (kCoarse - 1)) * kUnit; }
-
-  private:
-    static constexpr std::uint32_t kCoarse = 0x8000;
-    static constexpr std::uint32_t kUnit = 32;
-    std::uint16_t value_ = 0;
-};
-
 template <typename TupleType>
 struct alignas(64) FlowEntry {
     using Tuple = TupleType;
@@ -78,7 +61,9 @@ struct alignas(64) FlowEntry {
     std::uint16_t checksum_delta_all;        ///< addresses and ports, for TCP and UDP
     std::uint16_t service_slot;
     std::uint16_t backend_slot;
-    IdleSeconds idle_timeout;  ///< the service's own; 0: the default of the state
+    /// Worker::look_over()'s mark: service, backend and next hops are as in the snapshots of this number, and the state is
+    /// steady. 0: to be looked at.
+    std::uint16_t looked_over;
     std::uint8_t service_incarnation;
     std::uint8_t backend_incarnation;
     ConnectionState state;  ///< written by the table: FlowTable::set_state
@@ -107,9 +92,9 @@ struct alignas(64) FlowEntry {
     std::uint16_t delta_all(unsigned half) const {
         return static_cast<std::uint16_t>(checksum_delta_all ^ (0U - half));
     }
-    /// Whether the ageing sweep should forget it.
-    bool idle(std::uint32_t now, const IdleLimits& limits) const {
-        return idle_longer_than(now, last_seen, limits.seconds(state, idle_timeout.seconds()) + kStampSeconds - 1);
+    /// Whether the ageing sweep should forget it. `own_seconds`: its service's own time-out, 0 for none.
+    bool idle(std::uint32_t now, const IdleLimits& limits, std::uint32_t own_seconds = 0) const {
+        return idle_longer_than(now, last_seen, limits.seconds(state, own_seconds) + kStampSeconds - 1);
     }
     /// Stores the time of a packet; leaves the line untouched within kStampSeconds.
     void touch(std::uint32_t now) {

@@ -147,6 +147,7 @@ class FlowTable {
     FlowTable& operator=(const FlowTable&) = delete;
 
     std::uint64_t hash(const Tuple& tuple) const noexcept { return hash_tuple(tuple, keys_); }
+    const HashKeys& keys() const noexcept { return keys_; }
 
     void prefetch_bucket(std::uint64_t hash) const noexcept { __builtin_prefetch(&buckets_[first_bucket(hash)]); }
 
@@ -185,6 +186,8 @@ class FlowTable {
     }
     FlowRef find(const Tuple& tuple) const noexcept { return find(tuple, hash(tuple)); }
 
+    /// By index; for loops that keep it in a register.
+    Entry* entries() noexcept { return entries_; }
     Entry& entry(std::uint32_t index) noexcept {
         Trace::touch(&entries_[index]);
         return entries_[index];
@@ -262,14 +265,14 @@ class FlowTable {
     }
 
     /// Looks at the next `count` entries in turn and at the oldest of each list, and erases those for which
-    /// `expired(const Entry&)` is true; that is also where to count them. At most one round. Returns how many were erased.
+    /// `expired(Entry&)` is true; that is also where to count them. At most one round. Returns how many were erased.
     template <typename Expired>
     std::uint32_t age(std::uint32_t count, Expired&& expired) noexcept {
         std::uint32_t erased = 0;
         for (std::size_t list = 0; list < kFlowListCount; ++list) {
             for (std::uint32_t left = std::min(count, kOldestAged); left > 0; --left) {
                 const std::uint32_t index = lists_.oldest(static_cast<FlowList>(list));
-                if (index == kNoEntry || !expired(static_cast<const Entry&>(entries_[index]))) break;
+                if (index == kNoEntry || !expired(entries_[index])) break;
                 erase(index);
                 ++erased;
             }
@@ -278,7 +281,7 @@ class FlowTable {
             if (cursor_ >= touched_) cursor_ = 0;
             const std::uint32_t index = cursor_++;
             __builtin_prefetch(&entries_[std::min(index + kAgeingPrefetch, touched_ - 1)]);
-            if (!entries_[index].in_use() || !expired(static_cast<const Entry&>(entries_[index]))) continue;
+            if (!entries_[index].in_use() || !expired(entries_[index])) continue;
             erase(index);
             ++erased;
         }

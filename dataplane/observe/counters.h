@@ -18,6 +18,15 @@
 #include <cstring>
 #include <span>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+#if defined(__has_feature)
+#define GUIDEWAY_CLANG_TSAN __has_feature(thread_sanitizer)
+#else
+#define GUIDEWAY_CLANG_TSAN 0
+#endif
+
 #include "dataplane/observe/drop_reason.h"
 
 namespace guideway::observe {
@@ -41,9 +50,22 @@ static_assert(sizeof(Count) == 8 && std::atomic<std::uint64_t>::is_always_lock_f
 struct alignas(64) SlotCounters {
     /// Indexed by direction, so that counting needs no branch: 0 client to backend (rx), 1 backend to client
     /// (tx).
-    struct Direction {
+    struct alignas(16) Direction {
         Count packets;
         Count bytes;
+
+        /// One packet.
+        void add(std::uint64_t length) noexcept {
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__) && !GUIDEWAY_CLANG_TSAN
+            // Both at once: each half of an aligned 16-byte store is as whole for the reader as two stores of 8.
+            auto* both = reinterpret_cast<__m128i*>(this);
+            const __m128i more = _mm_set_epi64x(static_cast<long long>(length), 1);
+            _mm_store_si128(both, _mm_add_epi64(_mm_load_si128(both), more));
+#else
+            packets.add(1);
+            bytes.add(length);
+#endif
+        }
     };
     std::array<Direction, 2> traffic;
     Count new_connections;

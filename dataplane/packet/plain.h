@@ -43,6 +43,7 @@ struct Plain {
     using Tuple = TupleType;
     Tuple tuple;
     std::uint16_t l3_length;
+    std::uint16_t payload;   ///< bytes behind the TCP or UDP header
     std::uint8_t tcp_flags;  ///< 0 for UDP
 };
 using PlainV4 = Plain<FiveTupleV4>;
@@ -61,13 +62,16 @@ template <typename Tuple>
 inline bool read_l4(const std::uint8_t* l4, std::uint32_t available, std::uint8_t number, Plain<Tuple>& out) noexcept {
     if (number == protocol::kTcp) [[likely]] {
         if (available < tcp::kHeaderSize) return false;
-        const std::uint32_t header = (l4[tcp::kDataOffset] >> 4) * 4U;
-        out.tcp_flags = l4[tcp::kFlags];
+        const std::uint32_t offset_and_flags = load_raw16(l4 + tcp::kDataOffset);
+        const std::uint32_t header = (offset_and_flags & 0xf0U) >> 2;
+        out.tcp_flags = static_cast<std::uint8_t>(offset_and_flags >> 8);
+        out.payload = static_cast<std::uint16_t>(available - header);
         return header >= tcp::kHeaderSize && header <= available;
     }
     if (number != protocol::kUdp || available < udp::kHeaderSize) return false;
     const std::uint32_t stated = load_be16(l4 + udp::kLength);
     out.tcp_flags = 0;
+    out.payload = static_cast<std::uint16_t>(available - udp::kHeaderSize);
     return stated >= udp::kHeaderSize && stated <= available;
 }
 
@@ -105,11 +109,13 @@ inline bool read_plain(const std::uint8_t* frame, std::uint32_t length, bool ver
     if ((load_raw32(frame + ethernet::kType) & 0xffffffU) != 0x450008U) return false;
     if ((load_raw64(frame) << 16) != station << 16) return false;
     const std::uint32_t total = load_be16(ip + ipv4::kTotalLength);
-    constexpr std::uint16_t kFragmented = swap_if_little(std::uint16_t{ipv4::kMoreFragments | ipv4::kFragmentOffset});
     if (total > length - ethernet::kHeaderSize || total < ipv4::kHeaderSize) return false;
-    if ((load_raw16(ip + ipv4::kFragment) & kFragmented) != 0 || ip[ipv4::kTtl] <= 1) return false;
+    // Fragment offset and flag, TTL, protocol.
+    const std::uint32_t middle = load_raw32(ip + ipv4::kFragment);
+    constexpr std::uint16_t kFragmented = swap_if_little(std::uint16_t{ipv4::kMoreFragments | ipv4::kFragmentOffset});
+    if ((middle & kFragmented) != 0 || (middle & 0xfe0000U) == 0) return false;
     if (!verified && !plain_detail::header_sum_right(ip)) return false;
-    const std::uint8_t number = ip[ipv4::kProtocol];
+    const auto number = static_cast<std::uint8_t>(middle >> 24);
     const std::uint64_t addresses = load_raw64(ip + ipv4::kSource);
     const std::uint64_t rest = load_raw32(frame + kPlainL4<FiveTupleV4>) | std::uint64_t{number} << 32;
     std::memcpy(&out.tuple, &addresses, sizeof addresses);
@@ -140,7 +146,9 @@ inline void rewrite_plain(std::uint8_t* frame, const FiveTupleV4& other, Checksu
     constexpr std::uint16_t kTtlDelta = static_cast<std::uint16_t>(~swap_if_little(std::uint16_t{0x0100}));
     std::uint8_t* ip = frame + ethernet::kHeaderSize;
     --ip[ipv4::kTtl];
-    store_raw16(ip + ipv4::kChecksum, apply(load_raw16(ip + ipv4::kChecksum), add_sums(delta.addresses, kTtlDelta)));
+    const auto sum = static_cast<std::uint16_t>(~load_raw16(ip + ipv4::kChecksum));
+    store_raw16(ip + ipv4::kChecksum,
+                static_cast<std::uint16_t>(~add_sums(add_sums(sum, delta.addresses), kTtlDelta)));
     plain_detail::rewrite_l4(frame, other, delta.all);
     const auto* words = reinterpret_cast<const std::uint8_t*>(&other);
     store_raw64(ip + ipv4::kSource, std::rotl(load_raw64(words), 32));

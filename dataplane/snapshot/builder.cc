@@ -255,6 +255,10 @@ BuildResult Builder::build(const contract::ForwardingState& state) {
         }
     }
     snapshot->service_incarnation = next->services.incarnation();
+    snapshot->service_idle_seconds.resize(snapshot->service_incarnation.size());
+    for (const balancing::ServiceEntry& service : snapshot->services.services()) {
+        snapshot->service_idle_seconds[service.slot] = service.idle_timeout_seconds;
+    }
     snapshot->backend_incarnation = next->backends.incarnation();
     state_ = std::move(next);
     result.snapshot = std::move(snapshot);

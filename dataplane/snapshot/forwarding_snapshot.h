@@ -53,6 +53,7 @@ struct ForwardingSnapshot {
     std::vector<balancing::BackendSet> sets;
     std::vector<std::uint8_t> service_incarnation;  ///< by slot; all slots up to the builder's limit
     std::vector<std::uint8_t> backend_incarnation;  ///< by slot
+    std::vector<std::uint32_t> service_idle_seconds;  ///< by slot; 0: the time-outs of the states
 
     // For people.
     std::uint64_t generation = 0;

@@ -23,11 +23,18 @@ Publisher::Publisher(std::uint32_t workers)
     if (rte_rcu_qsbr_init(qsbr_.get(), workers) != 0) {
         throw std::invalid_argument("quiescent-state memory for the given number of workers");
     }
-    forwarding_.store(current_forwarding_.get(), std::memory_order_release);
-    routing_.store(current_routing_.get(), std::memory_order_release);
+    show_current();
 }
 
-Publisher::~Publisher() = default;
+Publisher::~Publisher() { delete view_.load(std::memory_order_acquire); }
+
+std::unique_ptr<const View> Publisher::show_current() {
+    const View* old = view_.load(std::memory_order_relaxed);
+    const auto* next =
+        new View{current_forwarding_.get(), current_routing_.get(), old == nullptr ? 1 : old->number + 1};
+    view_.store(next, std::memory_order_release);
+    return std::unique_ptr<const View>(old);
+}
 
 void Publisher::wait_for_grace_period() {
     const std::uint64_t token = rte_rcu_qsbr_start(qsbr_.get());
@@ -39,21 +46,21 @@ void Publisher::wait_for_grace_period() {
 
 void Publisher::publish(std::shared_ptr<const ForwardingSnapshot> next) {
     const std::lock_guard publishing(publishing_);
-    forwarding_.store(next.get(), std::memory_order_release);
     {
         const std::lock_guard lock(current_);
         current_forwarding_.swap(next);
     }
-    wait_for_grace_period();  // `next` holds the old snapshot until here
+    const auto old = show_current();
+    wait_for_grace_period();  // `next` and `old` hold what was in force until here
 }
 
 void Publisher::publish(std::shared_ptr<const RoutingSnapshot> next) {
     const std::lock_guard publishing(publishing_);
-    routing_.store(next.get(), std::memory_order_release);
     {
         const std::lock_guard lock(current_);
         current_routing_.swap(next);
     }
+    const auto old = show_current();
     wait_for_grace_period();
 }
 

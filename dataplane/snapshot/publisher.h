@@ -29,6 +29,13 @@ struct rte_rcu_qsbr;
 
 namespace guideway::snapshot {
 
+/// What is in force, as a worker takes it once a poll.
+struct View {
+    const ForwardingSnapshot* forwarding;
+    const RoutingSnapshot* routing;
+    std::uint64_t number;  ///< another for each change of either: 1, 2, ...
+};
+
 class Publisher {
   public:
     /// Starts with an empty ForwardingSnapshot (generation 0) and an empty RoutingSnapshot: readers never see
@@ -58,18 +65,20 @@ class Publisher {
     /// Pointers read before this call must not be used after it.
     void quiescent(std::uint32_t worker) noexcept;
     /// Valid until the caller's next quiescent() or offline(). Never null.
-    const ForwardingSnapshot* forwarding() const noexcept { return forwarding_.load(std::memory_order_acquire); }
-    const RoutingSnapshot* routing() const noexcept { return routing_.load(std::memory_order_acquire); }
+    const View& view() const noexcept { return *view_.load(std::memory_order_acquire); }
+    const ForwardingSnapshot* forwarding() const noexcept { return view().forwarding; }
+    const RoutingSnapshot* routing() const noexcept { return view().routing; }
 
   private:
     void wait_for_grace_period();
+    /// Makes the two pointers below what workers see. Under publishing_; returns the view to be freed after the grace period.
+    std::unique_ptr<const View> show_current();
 
     struct FreeMemory {
         void operator()(rte_rcu_qsbr* qsbr) const noexcept;
     };
 
-    alignas(64) std::atomic<const ForwardingSnapshot*> forwarding_{nullptr};
-    std::atomic<const RoutingSnapshot*> routing_{nullptr};
+    alignas(64) std::atomic<const View*> view_{nullptr};
     alignas(64) std::unique_ptr<rte_rcu_qsbr, FreeMemory> qsbr_;
     std::mutex publishing_;       ///< held for a whole publish(), grace period included
     mutable std::mutex current_;  ///< guards the two pointers below, only for a copy or a swap

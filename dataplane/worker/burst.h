@@ -1,8 +1,8 @@
 // Burst: the packets that go through the stages together, so that a prefetch in one stage is paid for by the next.
 //
 // Terms:
-//   plain    packet/plain.h's shape: nearly all traffic. `plain[i]` holds its tuple, its hash and the flow entry it seems to belong
-//            to; lists plain_v4 and plain_v6.
+//   plain    packet/plain.h's shape: nearly all traffic. `plain_v4` and `plain_v6` hold their tuples, hashes and the flow
+//            entries they seem to belong to, one behind the other.
 //   general  every other packet, and plain ones that are found not to be a known connection's: `parsed[i]`, `hash[i]`. TCP, UDP
 //            and SCTP in `flows`, the rest in `others`.
 //   miss     a flow packet that may open a connection: acted on after the others, so that what it needs is there by then.
@@ -34,24 +34,35 @@ struct BurstList {
     const std::uint8_t* end() const noexcept { return at.data() + count; }
 };
 
-/// One cache line a packet.
-struct alignas(64) PlainSlot {
-    union {
-        packet::PlainV4 v4{};
-        packet::PlainV6 v6;
-    };
-    std::uint64_t hash;
+/// All that the stages want to know of a plain packet, side by side.
+template <typename Tuple>
+struct PlainSlot {
+    packet::Plain<Tuple> packet;
     flow::FlowRef candidate;
+    std::uint64_t hash;
+    rte_mbuf* mbuf;
+    std::uint8_t* frame;
+    std::uint32_t length;    ///< of the frame
+    std::uint32_t position;  ///< in the burst
 };
-static_assert(sizeof(PlainSlot) == 64);
+static_assert(sizeof(PlainSlot<packet::FiveTupleV4>) == 64);
+
+/// In the order of arrival.
+template <typename Tuple>
+struct PlainSlots {
+    std::array<PlainSlot<Tuple>, kMostBurst> at;
+    std::uint32_t count = 0;
+
+    PlainSlot<Tuple>* begin() noexcept { return at.data(); }
+    PlainSlot<Tuple>* end() noexcept { return at.data() + count; }
+};
 
 struct Burst {
     std::array<rte_mbuf*, kMostBurst> mbuf;
-    std::array<PlainSlot, kMostBurst> plain;
+    PlainSlots<packet::FiveTupleV4> plain_v4;
+    PlainSlots<packet::FiveTupleV6> plain_v6;
     std::array<packet::ParsedPacket, kMostBurst> parsed;
     std::array<std::uint64_t, kMostBurst> hash;  ///< of the flow table; general flows only
-    BurstList plain_v4;
-    BurstList plain_v6;
     BurstList flows;
     BurstList others;
     BurstList misses;

@@ -120,7 +120,9 @@ void Worker::advance(flow::FlowRef ref, unsigned i) noexcept {
     const ConnectionState next = parsed.protocol == protocol::kUdp
                                      ? flow::udp_advance(entry.state, ref.half())
                                      : flow::sctp_advance(entry.state, ref.half(), parsed.sctp_chunk);
-    if (next != entry.state) flows.set_state(ref.index(), next);
+    if (next == entry.state) return;
+    flows.set_state(ref.index(), next);
+    entry.looked_over = 0;
 }
 
 template <typename Family>
@@ -147,6 +149,7 @@ void Worker::advance_tcp(flow::FlowRef ref, unsigned i) noexcept {
     if (next.flags != entry.flags) entry.flags = next.flags;
     if (next.state == entry.state) return;
     flows.set_state(ref.index(), next.state);
+    entry.looked_over = 0;
     if (!tracked && list_of(next.state) == flow::FlowList::none) {
         // From here on both sides are tracked; this packet knows of both.
         entry.sequence[half] = next_sequence;
@@ -163,10 +166,8 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i) n
     observe::SlotCounters& service = counters_.service(entry.service_slot);
     observe::SlotCounters& backend = counters_.backend(same_backend ? entry.backend_slot : stray_backend_slot_);
     const std::uint32_t bytes = rte_pktmbuf_pkt_len(mbuf);
-    service.traffic[half].packets.add(1);
-    service.traffic[half].bytes.add(bytes);
-    backend.traffic[half].packets.add(1);
-    backend.traffic[half].bytes.add(bytes);
+    service.traffic[half].add(bytes);
+    backend.traffic[half].add(bytes);
 
     const typename Family::Tuple& other = entry.other_half(half);
     if (entry.routing_epoch != routing_->epoch) [[unlikely]] {
@@ -181,6 +182,9 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i) n
             return;
         }
         if (hop.kind == NextHop::Kind::known) entry.next_hop[half] = hop.index;
+    }
+    if (same_backend && flow::IdleLimits::is_steady(entry.state) && entry.looked_over != look_) {
+        entry.looked_over = look_;  // is_over() has seen to the service; later packets go plain.cc's way
     }
 
     auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
@@ -278,7 +282,6 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
     entry.checksum_delta_addresses = delta.addresses;
     entry.checksum_delta_all = delta.all;
     entry.last_seen = now_s_;
-    entry.idle_timeout = flow::IdleSeconds(service.idle_timeout_seconds);
     entry.next_hop = {kNoNextHop, kNoNextHop};
     entry.routing_epoch = routing_->epoch;
     entry.service_slot = service.slot;

@@ -19,8 +19,7 @@ struct V4 {
     using Address = std::uint32_t;
 
     static const Tuple& tuple(const packet::ParsedPacket& parsed) noexcept { return parsed.v4; }
-    static packet::PlainV4& plain(PlainSlot& slot) noexcept { return slot.v4; }
-    static BurstList& plain_list(Burst& burst) noexcept { return burst.plain_v4; }
+    static PlainSlots<Tuple>& plain(Burst& burst) noexcept { return burst.plain_v4; }
     static Address address(const IpAddress& value) noexcept { return packet::to_network(value); }
     static bool contains(const balancing::AddressSet& set, Address value) noexcept { return set.contains_v4(value); }
     static const balancing::ServiceEntry* find(const balancing::ServiceTable& table, const Tuple& tuple) noexcept {
@@ -39,8 +38,7 @@ struct V6 {
     using Address = std::array<std::uint8_t, 16>;
 
     static const Tuple& tuple(const packet::ParsedPacket& parsed) noexcept { return parsed.v6; }
-    static packet::PlainV6& plain(PlainSlot& slot) noexcept { return slot.v6; }
-    static BurstList& plain_list(Burst& burst) noexcept { return burst.plain_v6; }
+    static PlainSlots<Tuple>& plain(Burst& burst) noexcept { return burst.plain_v6; }
     static Address address(const IpAddress& value) noexcept { return value.bytes; }
     static bool contains(const balancing::AddressSet& set, const Address& value) noexcept {
         return set.contains_v6(value.data());

@@ -1,81 +1,80 @@
 // Plain packets of established connections: the way of nearly all traffic. Whatever needs a decision leaves it for the general
 // way, in its place among the packets of the burst.
-#include "dataplane/packet/plain.h"
-
+//
+// Why so little is asked here: an entry's `looked_over` says that the general way found its service and backend alive, its state
+// steady and its next hops right under the very snapshots that are in force now (Worker::forward() writes it).
 #include <rte_mbuf.h>
 
+#include "dataplane/packet/plain.h"
 #include "dataplane/worker/worker.h"
 
 namespace guideway::worker {
 namespace {
 
-using flow::ConnectionState;
+/// What the loop needs, out of the reach of the bytes that it writes.
+template <typename Entry>
+struct Surroundings {
+    Entry* entries;
+    const snapshot::NextHop* hops;
+    observe::SlotCounters* services;
+    observe::SlotCounters* backends;
+    std::uint32_t now_s;
+    std::uint16_t look;
+};
 
-/// Nothing that the packet could change in its connection.
-bool is_steady(ConnectionState state, std::uint8_t tcp_flags) {
+/// False, and nothing done, where the packet needs the general way.
+template <typename Entry, typename Slot>
+inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot, Transmitter& transmitter) noexcept {
+    if (!slot.candidate) [[unlikely]]
+        return false;
     constexpr std::uint8_t kDecisive = packet::tcp::kFin | packet::tcp::kSyn | packet::tcp::kRst;
-    static_assert(ConnectionState::udp_both_ways != ConnectionState::tcp_established);
-    const bool tcp = (state == ConnectionState::tcp_established) & ((tcp_flags & kDecisive) == 0);
-    return tcp | (state == ConnectionState::udp_both_ways);
+    Entry& entry = around.entries[slot.candidate.index()];
+    const unsigned half = slot.candidate.half();
+    const std::uint16_t index = entry.next_hop[half];
+    const bool as_before = (entry.looked_over == around.look) & (index != Entry::kNoNextHop) &
+                           ((slot.packet.tcp_flags & kDecisive) == 0);
+    if (!as_before || !(entry.halves[half] == slot.packet.tuple)) [[unlikely]]
+        return false;
+    const snapshot::NextHop& hop = around.hops[index];
+    if (slot.packet.l3_length > hop.mtu) [[unlikely]]
+        return false;
+
+    std::uint8_t* frame = slot.frame;
+    entry.touch(around.now_s);
+    if (slot.packet.tuple.protocol == packet::protocol::kTcp) [[likely]] {
+        const std::uint32_t sequence =
+            packet::load_be32(frame + packet::kPlainL4<typename Entry::Tuple> + packet::tcp::kSequence);
+        entry.track_sequence(half, sequence + slot.packet.payload);
+    }
+    around.services[entry.service_slot].traffic[half].add(slot.length);
+    around.backends[entry.backend_slot].traffic[half].add(slot.length);
+    packet::rewrite_plain(frame, entry.other_half(half), {entry.delta_addresses(half), entry.delta_all(half)});
+    const auto* macs = reinterpret_cast<const std::uint8_t*>(&hop);
+    packet::store_raw64(frame, packet::load_raw64(macs));
+    packet::store_raw32(frame + 8, packet::load_raw32(macs + 8));
+    transmitter.send_at_once(hop.port, slot.mbuf);
+    return true;
 }
+static_assert(offsetof(snapshot::NextHop, destination_mac) == 0 && offsetof(snapshot::NextHop, source_mac) == 6);
 
 }  // namespace
 
 template <typename Family>
 void Worker::forward_plain() noexcept {
-    for (const unsigned i : Family::plain_list(burst_)) {
-        if (forward_at_once<Family>(i)) [[likely]]
+    const Surroundings<typename Family::Entry> around{table<Family>().entries(),
+                                                      routing_->next_hops.data(),
+                                                      &counters_.service(0),
+                                                      &counters_.backend(0),
+                                                      now_s_,
+                                                      look_};
+    for (auto& slot : Family::plain(burst_)) {
+        if (forward_at_once(around, slot, transmitter_)) [[likely]]
             continue;
-        parse(i);
-        burst_.hash[i] = burst_.plain[i].hash;
-        act_on_flow<Family>(i);
+        parse(slot.position);
+        burst_.hash[slot.position] = slot.hash;
+        act_on_flow<Family>(slot.position);
     }
 }
-
-/// False, and nothing done, where the packet needs the general way.
-template <typename Family>
-inline bool Worker::forward_at_once(unsigned i) noexcept {
-    const PlainSlot& slot = burst_.plain[i];
-    const auto& plain = Family::plain(burst_.plain[i]);
-    auto& flows = table<Family>();
-    if (!slot.candidate) return false;
-    auto& entry = flows.entry(slot.candidate.index());
-    const unsigned half = slot.candidate.half();
-    if (!(entry.halves[half] == plain.tuple)) return false;
-
-    const snapshot::ForwardingSnapshot& state = *forwarding_;
-    const snapshot::RoutingSnapshot& routing = *routing_;
-    const std::uint16_t index = entry.next_hop[half];
-    const bool as_before = (state.service_incarnation[entry.service_slot] == entry.service_incarnation) &
-                           (state.backend_incarnation[entry.backend_slot] == entry.backend_incarnation) &
-                           (entry.routing_epoch == routing.epoch) & (index < routing.next_hops.size()) &
-                           is_steady(entry.state, plain.tcp_flags);
-    if (!as_before) return false;
-    const snapshot::NextHop& hop = routing.next_hops[index];
-    if ((plain.l3_length > hop.mtu) | (hop.port >= transmitter_.ports())) return false;
-
-    rte_mbuf* mbuf = burst_.mbuf[i];
-    auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
-    entry.touch(now_s_);
-    if (plain.tuple.protocol == packet::protocol::kTcp) [[likely]] {
-        constexpr std::uint32_t kL4 = packet::kPlainL4<typename Family::Tuple>;
-        const std::uint32_t segment = plain.l3_length - (kL4 - packet::ethernet::kHeaderSize);
-        entry.track_sequence(half, packet::next_sequence(frame + kL4, segment));
-    }
-    const std::uint32_t bytes = rte_pktmbuf_pkt_len(mbuf);
-    for (observe::SlotCounters* line :
-         {&counters_.service(entry.service_slot), &counters_.backend(entry.backend_slot)}) {
-        line->traffic[half].packets.add(1);
-        line->traffic[half].bytes.add(bytes);
-    }
-    packet::rewrite_plain(frame, entry.other_half(half), {entry.delta_addresses(half), entry.delta_all(half)});
-    const auto* macs = reinterpret_cast<const std::uint8_t*>(&hop);
-    packet::store_raw64(frame, packet::load_raw64(macs));
-    packet::store_raw32(frame + 8, packet::load_raw32(macs + 8));
-    transmitter_.send(hop.port, mbuf);
-    return true;
-}
-static_assert(offsetof(snapshot::NextHop, destination_mac) == 0 && offsetof(snapshot::NextHop, source_mac) == 6);
 
 template void Worker::forward_plain<V4>() noexcept;
 template void Worker::forward_plain<V6>() noexcept;

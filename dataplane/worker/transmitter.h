@@ -5,10 +5,12 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "dataplane/observe/counters.h"
+#include "dataplane/worker/burst.h"
 #include "dataplane/worker/plumbing.h"
 
 struct rte_mbuf;
@@ -22,28 +24,43 @@ class Transmitter {
     /// Takes the packet over. `port` is a port index below the number of ports.
     void send(std::uint16_t port, rte_mbuf* mbuf) noexcept {
         Queue& queue = queues_[port];
+        if (queue.count == kRoom) [[unlikely]]
+            flush(queue);
         queue.mbufs[queue.count++] = mbuf;
-        if (queue.count == kBatch) flush(queue);
+    }
+    /// Makes room for a burst of send_at_once().
+    void prepare(std::uint32_t packets) noexcept {
+        for (std::size_t port = 0; port < count_; ++port) {
+            if (queues_[port].count + packets > kRoom) flush(queues_[port]);
+        }
+    }
+    /// As send(), for as many packets as were prepared for.
+    void send_at_once(std::uint16_t port, rte_mbuf* mbuf) noexcept {
+        Queue& queue = queues_[port];
+        queue.mbufs[queue.count] = mbuf;
+        ++queue.count;
     }
     /// Once a poll.
     void flush_all() noexcept {
-        for (Queue& queue : queues_) {
-            if (queue.count != 0) flush(queue);
+        for (std::size_t port = 0; port < count_; ++port) {
+            if (queues_[port].count != 0) flush(queues_[port]);
         }
     }
-    std::size_t ports() const noexcept { return queues_.size(); }
+    std::size_t ports() const noexcept { return count_; }
 
   private:
-    static constexpr std::uint16_t kBatch = 64;
-    struct Queue {
-        std::array<rte_mbuf*, kBatch> mbufs;
-        std::uint16_t count = 0;
+    static constexpr std::uint32_t kRoom = 126;
+    struct alignas(64) Queue {
+        std::uint32_t count = 0;
         std::uint16_t ethdev = 0;
         std::uint16_t tx_queue = kNoQueue;
+        std::array<rte_mbuf*, kRoom> mbufs;
     };
+    static_assert(sizeof(Queue) == 1024 && kRoom >= kMostBurst);
     void flush(Queue& queue) noexcept;
 
-    std::vector<Queue> queues_;
+    std::size_t count_;
+    std::array<Queue, kMaxPorts> queues_;
     observe::CounterBlock& counters_;
 };
 

@@ -58,7 +58,8 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
     for (std::size_t port = 0; port < plumbing_.ports.size(); ++port) {
         const WorkerPort& from = plumbing_.ports[port];
         const auto index = static_cast<std::uint16_t>(port);
-        stations_.at(port) = packet::station_of(from.mac);
+        stations_.at(port) =
+            packet::station_of(from.mac) | (from.unfinished_checksums_possible ? kUnfinishedPossible : 0);
         if (from.rx_queue != kNoQueue) sources_.push_back({from.ethdev, from.rx_queue, index});
         for (const RxQueue& further : from.further_rx) sources_.push_back({further.ethdev, further.queue, index});
     }
@@ -75,8 +76,7 @@ Worker::~Worker() {
 
 std::uint32_t Worker::poll_once(std::uint64_t now_ms) noexcept {
     tell_time(now_ms);
-    forwarding_ = publisher_.forwarding();
-    routing_ = publisher_.routing();
+    take_view();
     review_pending();
 
     std::uint32_t packets = 0;
@@ -95,6 +95,17 @@ std::uint32_t Worker::poll_once(std::uint64_t now_ms) noexcept {
     publisher_.quiescent(plumbing_.worker);
     lap(observe::Stage::housekeeping);
     return packets;
+}
+
+void Worker::take_view() noexcept {
+    const snapshot::View& view = publisher_.view();
+    forwarding_ = view.forwarding;
+    routing_ = view.routing;
+    if (view.number == view_number_) [[likely]]
+        return;
+    view_number_ = view.number;
+    // An entry that nobody looked at for 65,535 changes would be taken for looked over: the ageing sweep clears old marks.
+    if (++look_ == 0) look_ = 1;
 }
 
 void Worker::tell_time(std::uint64_t now_ms) noexcept {
@@ -130,6 +141,7 @@ std::uint32_t Worker::take_over(rte_ring* ring) noexcept {
 
 void Worker::process() noexcept {
     lap(observe::Stage::receive);
+    transmitter_.prepare(burst_.count);
     sort_out();
     lap(observe::Stage::parse);
     find_candidates();
@@ -140,7 +152,7 @@ void Worker::process() noexcept {
     act_on_flows();
     act_on_others();
     lap(observe::Stage::general);
-    act_on_misses();
+    if (burst_.misses.count != 0) act_on_misses();
     lap(observe::Stage::misses);
 }
 
@@ -150,11 +162,14 @@ void Worker::lap(observe::Stage stage) noexcept {
 }
 
 void Worker::sort_out() noexcept {
-    burst_.plain_v4.clear();
-    burst_.plain_v6.clear();
+    burst_.plain_v4.count = 0;
+    burst_.plain_v6.count = 0;
     burst_.flows.clear();
     burst_.others.clear();
     burst_.misses.clear();
+    // In registers: everything below writes bytes, which might be anything's for all the compiler knows.
+    const flow::HashKeys keys_v4 = flows_v4_.keys();
+    const flow::HashKeys keys_v6 = flows_v6_.keys();
     const unsigned count = burst_.count;
     for (unsigned i = 0; i < count; ++i) {
         rte_mbuf* mbuf = burst_.mbuf[i];
@@ -164,35 +179,44 @@ void Worker::sort_out() noexcept {
                 continue;
             }
         }
-        const std::uint8_t* frame = frame_of(mbuf);
-        if (sort_plain<V4>(i, frame, mbuf) || sort_plain<V6>(i, frame, mbuf)) [[likely]]
+        const std::uint64_t station = stations_[mbuf->port];
+        if (sort_plain<V4>(i, mbuf, station, keys_v4)) [[likely]]
             continue;
-        parse(i);
-        if (burst_.parsed[i].is_flow()) {
-            complete_checksum(i);
-            hash_flow(i);
-            burst_.flows.add(i);
-        } else {
-            burst_.others.add(i);
-        }
+        if (!sort_plain<V6>(i, mbuf, station, keys_v6)) sort_general(i);
     }
 }
 
 template <typename Family>
-inline bool Worker::sort_plain(unsigned i, const std::uint8_t* frame, const rte_mbuf* mbuf) noexcept {
-    auto& plain = Family::plain(burst_.plain[i]);
+inline bool Worker::sort_plain(unsigned i, rte_mbuf* mbuf, std::uint64_t station, const flow::HashKeys& keys) noexcept {
+    auto& slots = Family::plain(burst_);
+    auto& slot = slots.at[slots.count];
+    auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
     const bool verified = (mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-    if (!packet::read_plain(frame, rte_pktmbuf_data_len(mbuf), verified, stations_[mbuf->port], plain)) return false;
-    if (plumbing_.ports[mbuf->port].unfinished_checksums_possible) [[unlikely]] {
+    const std::uint32_t length = rte_pktmbuf_data_len(mbuf);
+    if (!packet::read_plain(frame, length, verified, station, slot.packet)) return false;
+    if ((station & kUnfinishedPossible) != 0) [[unlikely]] {
         parse(i);
         complete_checksum(i);
     }
-    auto& flows = table<Family>();
-    const std::uint64_t hash = flows.hash(plain.tuple);
-    burst_.plain[i].hash = hash;
-    flows.prefetch_bucket(hash);
-    Family::plain_list(burst_).add(i);
+    slot.hash = flow::hash_tuple(slot.packet.tuple, keys);
+    table<Family>().prefetch_bucket(slot.hash);
+    slot.mbuf = mbuf;
+    slot.frame = frame;
+    slot.length = length;
+    slot.position = i;
+    ++slots.count;
     return true;
+}
+
+void Worker::sort_general(unsigned i) noexcept {
+    parse(i);
+    if (burst_.parsed[i].is_flow()) {
+        complete_checksum(i);
+        hash_flow(i);
+        burst_.flows.add(i);
+    } else {
+        burst_.others.add(i);
+    }
 }
 
 void Worker::parse(unsigned i) noexcept {
@@ -222,13 +246,11 @@ void Worker::hash_flow(unsigned i) noexcept {
 }
 
 void Worker::find_candidates() noexcept {
-    for (const unsigned i : burst_.plain_v4) {
-        PlainSlot& slot = burst_.plain[i];
+    for (auto& slot : burst_.plain_v4) {
         slot.candidate = flows_v4_.candidate(slot.hash);
         flows_v4_.prefetch_entry(slot.candidate);
     }
-    for (const unsigned i : burst_.plain_v6) {
-        PlainSlot& slot = burst_.plain[i];
+    for (auto& slot : burst_.plain_v6) {
         slot.candidate = flows_v6_.candidate(slot.hash);
         flows_v6_.prefetch_entry(slot.candidate);
     }
@@ -313,8 +335,13 @@ void Worker::age_flows() noexcept {
     ageing_done_ms_ = now_ms_;
     const auto age = [&](auto& table) {
         const std::uint64_t share = elapsed * table.capacity() / kSweepMs + 1;
-        table.age(static_cast<std::uint32_t>(std::min(share, kMostAgedAPoll)),
-                  [&](const auto& entry) { return entry.idle(now_s_, idle_limits_); });
+        table.age(static_cast<std::uint32_t>(std::min(share, kMostAgedAPoll)), [&](auto& entry) {
+            if (entry.looked_over != look_ && entry.looked_over != 0) entry.looked_over = 0;
+            const bool same_service =
+                forwarding_->service_incarnation[entry.service_slot] == entry.service_incarnation;
+            const std::uint32_t own = same_service ? forwarding_->service_idle_seconds[entry.service_slot] : 0;
+            return entry.idle(now_s_, idle_limits_, own);
+        });
     };
     age(flows_v4_);
     age(flows_v6_);

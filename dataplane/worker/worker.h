@@ -60,12 +60,14 @@ class Worker {
 
     // worker.cc: the stages, in their order
     void tell_time(std::uint64_t now_ms) noexcept;
+    void take_view() noexcept;
     std::uint32_t receive(const Source& source) noexcept;
     std::uint32_t take_over(rte_ring* ring) noexcept;
     void process() noexcept;
     void sort_out() noexcept;
+    void sort_general(unsigned i) noexcept;
     template <typename Family>
-    bool sort_plain(unsigned i, const std::uint8_t* frame, const rte_mbuf* mbuf) noexcept;
+    bool sort_plain(unsigned i, rte_mbuf* mbuf, std::uint64_t station, const flow::HashKeys& keys) noexcept;
     void parse(unsigned i) noexcept;
     void complete_checksum(unsigned i) noexcept;
     void hash_flow(unsigned i) noexcept;
@@ -81,8 +83,6 @@ class Worker {
     // plain.cc: plain packets of established connections
     template <typename Family>
     void forward_plain() noexcept;
-    template <typename Family>
-    bool forward_at_once(unsigned i) noexcept;
 
     // connection.cc: packets of connections
     template <typename Family>
@@ -135,7 +135,9 @@ class Worker {
 
     void lap(observe::Stage stage) noexcept;
 
-    // Read by every packet.
+    // Read by every packet or burst.
+    std::uint64_t view_number_ = 0;  ///< of the snapshots in force for this poll
+    std::uint16_t look_ = 0;         ///< the same in 16 bits, never 0: FlowEntry::looked_over
     const snapshot::ForwardingSnapshot* forwarding_ = nullptr;  ///< in force for this poll
     const snapshot::RoutingSnapshot* routing_ = nullptr;
     std::uint32_t now_s_ = 0;
@@ -146,7 +148,9 @@ class Worker {
     std::uint32_t stray_backend_slot_;  ///< counts for backends that left the state
     observe::StageCycles* stages_;
     std::uint16_t burst_size_;
-    std::array<std::uint64_t, kMaxPorts> stations_{};  ///< by port index: packet::station_of(its MAC address)
+    /// By port index: packet::station_of(its MAC address), and above it whether peers may leave checksums unfinished.
+    std::array<std::uint64_t, kMaxPorts> stations_{};
+    static constexpr std::uint64_t kUnfinishedPossible = 1ULL << 63;
 
     Plumbing plumbing_;
     std::vector<Source> sources_;

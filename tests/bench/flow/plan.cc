@@ -62,13 +62,12 @@ snapshot::RoutingSnapshot routing() {
     };
     const auto neighbour = [&](std::uint16_t port, const IpAddress& who, const packet::MacAddress& mac) {
         result.neighbours[{port, who}] = static_cast<std::uint16_t>(result.next_hops.size());
-        result.next_hops.push_back({mac, kPortMac[port], port, true, 0});
+        result.next_hops.push_back({mac, kPortMac[port], static_cast<std::uint8_t>(port), true, 0});
     };
     route("0.0.0.0/0", kClientPort, "192.0.2.254");
     route("::/0", kClientPort, "fe80::1");
     route("10.0.2.0/24", kNodePort, nullptr);
     route("2001:db8:2::/64", kNodePort, nullptr);
-    result.finish();
     neighbour(kClientPort, IpAddress::parse("192.0.2.254").value(), kRouterMac);
     neighbour(kClientPort, IpAddress::parse("fe80::1").value(), kRouterMac);
     for (std::uint32_t backend = 0; backend < kBackends; ++backend) {
@@ -76,6 +75,7 @@ snapshot::RoutingSnapshot routing() {
             neighbour(kNodePort, address(ip, kNodePrefix, backend_low(backend)), node_mac(backend));
         }
     }
+    result.finish();
     return result;
 }
 

@@ -190,12 +190,12 @@ TEST(FlowTable, AgeingErasesWhatIsIdleAndKeepsTheRest) {
     for (std::uint32_t i = 0; i < 3; ++i) {
         const std::uint32_t index = table->insert(client_v4(i), backend_v4(i));
         table->set_state(index, i == 2 ? ConnectionState::tcp_time_wait : ConnectionState::tcp_established);
-        table->entry(index).idle_timeout = IdleSeconds(i == 1 ? 900 : 0);
+        table->entry(index).service_slot = i == 1 ? 7 : 0;
         table->entry(index).touch(1000);
     }
     constexpr std::uint32_t kLate = kStampSeconds - 1;  // the stamp may be so old
     const auto sweep = [&](std::uint32_t now) {
-        return table->age(16, [&](const FlowEntryV4& entry) { return entry.idle(now, limits); });
+        return table->age(16, [&](const FlowEntryV4& entry) { return entry.idle(now, limits, entry.service_slot == 7 ? 900 : 0); });
     };
     EXPECT_EQ(sweep(1060 + kLate), 0U);
     EXPECT_EQ(sweep(1061 + kLate), 1U);
