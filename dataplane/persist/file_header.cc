@@ -193,6 +193,7 @@ std::optional<Refusal> judge_header(std::span<const std::byte> bytes, std::uint6
     if (found != layout) {
         return Refusal{RefusalKind::layout, "found " + describe(found) + ", wanted " + describe(layout)};
     }
+    if (boot_id.empty()) return Refusal{RefusalKind::boot, "/proc does not say which boot this is"};
     if (fixed_text(header.boot_id) != boot_id) {
         return Refusal{RefusalKind::boot, "the machine has started again since; its connections are gone"};
     }

@@ -68,7 +68,8 @@ struct Found {
 };
 
 /// Opens and locks what has the name. None: nothing has. `error`: it is another dataplane's.
-std::optional<Found> take_found(const std::string& path, std::string& error) {
+std::optional<Found> take_found(const std::string& path, std::uint32_t patience_ms, std::string& error) {
+    const std::uint64_t until_ns = boot_time_ns() + std::uint64_t{patience_ms} * 1'000'000;
     for (;;) {
         Found found;
         found.path = path;
@@ -89,6 +90,10 @@ std::optional<Found> take_found(const std::string& path, std::string& error) {
         if (flock(found.fd.get(), LOCK_EX | LOCK_NB) != 0) {
             if (errno == EINTR) continue;
             if (errno == EWOULDBLOCK) {
+                if (boot_time_ns() < until_ns) {
+                    usleep(10'000);
+                    continue;
+                }
                 error = in_use(path, found.fd.get());
                 return std::nullopt;
             }
@@ -294,7 +299,7 @@ class Opening {
     bool collect() {
         for (std::size_t i = 0; i < request_.places.size(); ++i) {
             const std::string path = path_in(request_.places[i]);
-            auto cut_short = take_found(path + ".new", result_.error);
+            auto cut_short = take_found(path + ".new", request_.patience_ms, result_.error);
             if (!result_.error.empty()) return false;
             if (cut_short) {
                 if (unlink(cut_short->path.c_str()) != 0) {
@@ -304,7 +309,7 @@ class Opening {
                     say("flow file '" + cut_short->path + "' of a start that was cut short: removed");
                 }
             }
-            auto found = take_found(path, result_.error);
+            auto found = take_found(path, request_.patience_ms, result_.error);
             if (!result_.error.empty()) return false;
             if (!found) continue;
             found->place = i;
@@ -480,6 +485,20 @@ class Opening {
 };
 
 }  // namespace
+
+OpenRequest request_for(const std::string& setting, const std::string& control_socket, bool huge, Need need,
+                        std::string& error) {
+    OpenRequest request;
+    Places places = find_places(setting, control_socket, huge);
+    error = std::move(places.error);
+    request.name = file_name_for(control_socket);
+    request.places = std::move(places.list);
+    request.wish = wish_of(setting);
+    request.need = std::move(need);
+    request.there = read_memory_there();
+    request.boot_id = read_boot_id();
+    return request;
+}
 
 OpenedFile open_flow_file(const OpenRequest& request) {
     try {

@@ -16,6 +16,7 @@
 //   was cut short and is removed.
 //
 // Worked example:
+//   OpenRequest request = request_for(config.flows_file, config.control_socket, true, need, error);
 //   OpenedFile opened = open_flow_file(request);                      where, adopt or make: opened.lines say what was decided
 //   if (!opened.file) fail(opened.error);
 //   for each worker w, on its core:  opened.file->populate(w);        pages there, from its NUMA node
@@ -89,7 +90,14 @@ struct OpenRequest {
     Need need;  ///< with layout and shape
     MemoryThere there;
     std::string boot_id;
+    /// How long to wait for a file that is in use: a process killed a moment ago gives it back only when its memory is.
+    std::uint32_t patience_ms = 2000;
 };
+
+/// Everything read from this machine: flows.file and control_socket of the configuration, whether new files may take huge pages
+/// (memory.huge_pages is not "never"). `error` where flows.file cannot be used.
+OpenRequest request_for(const std::string& setting, const std::string& control_socket, bool huge, Need need,
+                        std::string& error);
 
 enum class Origin : std::uint8_t {
     anew,     ///< empty

@@ -40,6 +40,7 @@ class FlowFileTest : public ::testing::Test {
         request_.need.layout = {1, 77, {64, 128}};
         request_.there = {1024 * kMiB};
         request_.boot_id = "this-boot";
+        request_.patience_ms = 0;
     }
     ~FlowFileTest() override { fs::remove_all(base_); }
 
@@ -356,6 +357,42 @@ TEST_F(FlowFileTest, ASecondDataplaneIsToldWhoHasTheFile) {
     EXPECT_TRUE(filled(opened.file->entries(0, kV4), 0, kV4, 1));
 }
 
+TEST_F(FlowFileTest, AFileThatIsGivenBackMeanwhileIsWaitedFor) {
+    leave_a_file();
+    const int fd = open(path().c_str(), O_RDWR | O_CLOEXEC);
+    ASSERT_EQ(flock(fd, LOCK_EX), 0);
+    const pid_t dying = fork();  // has the lock with us, and it is free only when both are gone
+    if (dying == 0) {
+        usleep(50'000);
+        _exit(0);
+    }
+    close(fd);
+    request_.patience_ms = 60'000;
+    const auto opened = open_flow_file(request_);
+    EXPECT_EQ(opened.origin, Origin::adopted) << text_of(opened);
+    EXPECT_EQ(waitpid(dying, nullptr, 0), dying);
+}
+
+TEST_F(FlowFileTest, ARequestIsReadFromTheMachine) {
+    std::string error;
+    auto request = request_for(base_ + "/a", base_ + "/dataplane.sock", false, request_.need, error);
+    ASSERT_EQ(error, "");
+    EXPECT_EQ(request.wish, Wish::required);
+    auto opened = open_flow_file(request);
+    ASSERT_TRUE(opened.file) << opened.error;
+    EXPECT_TRUE(opened.file->path().starts_with(base_ + "/a/guideway-flows-dataplane-")) << opened.file->path();
+    request_for("/proc", base_ + "/dataplane.sock", false, request_.need, error);
+    EXPECT_NE(error, "");
+}
+
+TEST_F(FlowFileTest, WithoutABootIdNothingIsBelieved) {
+    leave_a_file();
+    request_.boot_id = "";
+    const auto opened = open_flow_file(request_);
+    EXPECT_EQ(opened.origin, Origin::anew);
+    EXPECT_NE(text_of(opened).find("another boot: /proc does not say"), std::string::npos);
+}
+
 TEST_F(FlowFileTest, WhereNoFileCanBeMadeAWishGoesOnInMemoryAndSaysSo) {
     request_.places = {place(base_ + "/a", 1 * kMiB)};
     const auto refused = open_flow_file(request_);
@@ -395,6 +432,40 @@ TEST_F(FlowFileTest, AShapeOutOfRangeIsAnError) {
     const auto opened = open_flow_file(request_);
     EXPECT_FALSE(opened.file);
     EXPECT_NE(opened.error, "");
+}
+
+TEST_F(FlowFileTest, HugePagesServeAsWellWhereTheMachineHasThem) {
+    std::optional<Place> huge;
+    for (const auto& each : find_places("auto", base_ + "/x.sock", true).list) {
+        if (each.huge && each.page_bytes == 2 * kMiB && each.free_bytes >= 16 * kMiB && !huge) huge = each;
+    }
+    if (!huge) GTEST_SKIP() << "no hugetlbfs mount with 8 free pages of 2 MiB";
+    request_.name = "guideway-test-" + std::to_string(getpid());
+    request_.places = {*huge};
+    leave_a_file(3);
+    {
+        const auto opened = open_flow_file(request_);
+        EXPECT_EQ(opened.origin, Origin::adopted) << text_of(opened);
+        EXPECT_EQ(opened.file->populate(0), std::nullopt);
+        EXPECT_TRUE(filled(opened.file->entries(0, kV4), 0, kV4, 3));
+        EXPECT_NE(open_flow_file(request_).error.find("in use"), std::string::npos);
+    }
+    request_.need.shape.workers = 2;
+    auto opened = open_flow_file(request_);
+    EXPECT_EQ(opened.origin, Origin::import) << text_of(opened);
+    EXPECT_TRUE(filled(opened.file->old_entries(0, kV6), 0, kV6, 3));
+    EXPECT_EQ(opened.file->ready(), std::nullopt);
+    const std::string path = opened.file->path();
+    opened.file.reset();
+    // Every page is held by the file now or is taken by somebody else: the kernel's refusal is an error, not a signal.
+    request_.name += "-too-large";
+    request_.places.front().free_bytes = std::uint64_t{1} << 50;
+    request_.there.available_bytes = std::uint64_t{1} << 50;
+    request_.need.shape.capacity = {kMostEntries, kMostEntries};
+    opened = open_flow_file(request_);
+    EXPECT_FALSE(opened.file);
+    EXPECT_NE(opened.error, "");
+    fs::remove(path);
 }
 
 // Whatever is done to the file: adopted with every byte as it was, or refused by name and replaced by an empty one.
