@@ -276,6 +276,8 @@ std::uint64_t FlowFile::bytes() const { return parts_->header.file_bytes; }
 
 namespace {
 
+constexpr std::uint64_t kWorthLargePages = std::uint64_t{64} << 20;
+
 /// One opening, step by step.
 class Opening {
   public:
@@ -292,6 +294,15 @@ class Opening {
   private:
     void say(std::string text) { result_.lines.push_back({false, std::move(text)}); }
     void shout(std::string text) { result_.lines.push_back({true, std::move(text)}); }
+
+    /// How to get large pages; for small files it is not worth a word.
+    void advise_large_pages(const Place& place) {
+        const std::uint64_t bytes = result_.file->bytes();
+        if (place.huge || place.large_pages || bytes < kWorthLargePages) return;
+        say("large pages would make packets and restarts faster: sysctl vm.nr_hugepages=" +
+            std::to_string((bytes + request_.need.other_huge_bytes) / kRegionAlignment) +
+            " more than are used, or the tmpfs of " + place.folder + " remounted with huge=advise");
+    }
 
     std::string path_in(const Place& place) const { return place.folder + "/" + request_.name; }
 
@@ -394,6 +405,7 @@ class Opening {
         result_.origin = Origin::adopted;
         say("flow file '" + result_.file->path() + "' of " + mebibytes(result_.file->bytes()) + " adopted, " +
             place.describe());
+        advise_large_pages(place);
         return true;
     }
 
@@ -417,6 +429,7 @@ class Opening {
             result_.file = FlowFileMaker::make(path_in(*choice.place), request_, *choice.place, failed);
             if (result_.file) {
                 made(choice.place->describe());
+                advise_large_pages(*choice.place);
                 return true;
             }
             why_not += (why_not.empty() ? "" : "\n") + failed;
