@@ -299,9 +299,10 @@ class Opening {
     void advise_large_pages(const Place& place) {
         const std::uint64_t bytes = result_.file->bytes();
         if (place.huge || place.large_pages || bytes < kWorthLargePages) return;
-        say("large pages would make packets and restarts faster: sysctl vm.nr_hugepages=" +
+        say("large pages would make packets and restarts faster: " +
             std::to_string((bytes + request_.need.other_huge_bytes) / kRegionAlignment) +
-            " more than are used, or the tmpfs of " + place.folder + " remounted with huge=advise");
+            " more huge pages (sysctl vm.nr_hugepages), or the tmpfs of " + place.folder +
+            " remounted with huge=advise");
     }
 
     std::string path_in(const Place& place) const { return place.folder + "/" + request_.name; }
