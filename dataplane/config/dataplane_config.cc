@@ -77,6 +77,10 @@ const Allowed kSnatAddress = matching(is_snat_address, "a unicast IPv4 or IPv6 a
 const Allowed kPath = matching(is_absolute_path, "an absolute path");
 const Allowed kSocketPath = matching(is_socket_path, "an absolute path of at most 107 characters");
 
+const Allowed kFlowFile =
+    matching([](std::string_view text) { return text == "auto" || text == "none" || is_absolute_path(text); },
+             "\"auto\", \"none\" or the absolute path of a folder on hugetlbfs or tmpfs");
+
 /// Exactly one of the three ways to name the device.
 void read_device(Section& section, PortConfig& port) {
     const std::pair<const char*, PortKind> ways[] = {
@@ -221,6 +225,7 @@ void read_timeouts(Section section, TimeoutsConfig& timeouts) {
     read("tcp_closing", timeouts.tcp_closing);
     read("tcp_time_wait", timeouts.tcp_time_wait);
     read("tcp_reset", timeouts.tcp_reset);
+    read("udp_one_way", timeouts.udp_one_way);
     read("udp", timeouts.udp);
     read("sctp_opening", timeouts.sctp_opening);
     read("sctp_established", timeouts.sctp_established);
@@ -229,6 +234,15 @@ void read_timeouts(Section section, TimeoutsConfig& timeouts) {
 
 std::uint32_t count_or(Section& section, const char* key, std::uint32_t fallback, std::int64_t min, std::int64_t max) {
     return static_cast<std::uint32_t>(section.integer_or(key, fallback, min, max));
+}
+
+void read_flows(Section flows, DataplaneConfig& config) {
+    config.flows_ipv4 = count_or(flows, "ipv4", config.flows_ipv4, 1024, 1 << 27);
+    config.flows_ipv6 = count_or(flows, "ipv6", config.flows_ipv6, 1024, 1 << 27);
+    // One number for both families: no more than the smaller table holds.
+    const std::uint32_t most = std::min(config.flows_ipv4, config.flows_ipv6);
+    config.flows_half_open = count_or(flows, "half_open", config.flows_half_open, 0, most);
+    config.flows_file = flows.string_or("file", config.flows_file, kFlowFile);
 }
 
 LoadedConfig read(Document document) {
@@ -240,9 +254,7 @@ LoadedConfig read(Document document) {
     read_snat_addresses(dataplane, config);
     read_workers(dataplane, config.workers);
     read_memory(dataplane.optional_group("memory"), config.memory);
-    Section flows = dataplane.optional_group("flows");
-    config.flows_ipv4 = count_or(flows, "ipv4", config.flows_ipv4, 1024, 1 << 27);
-    config.flows_ipv6 = count_or(flows, "ipv6", config.flows_ipv6, 1024, 1 << 27);
+    read_flows(dataplane.optional_group("flows"), config);
     Section limits = dataplane.optional_group("limits");
     config.limit_services = count_or(limits, "services", config.limit_services, 1, 65535);
     config.limit_backends = count_or(limits, "backends", config.limit_backends, 1, 65535);

@@ -63,6 +63,7 @@ struct TimeoutsConfig {
     std::uint32_t tcp_closing = 120;
     std::uint32_t tcp_time_wait = 60;
     std::uint32_t tcp_reset = 10;
+    std::uint32_t udp_one_way = 30;  ///< the backend has not answered
     std::uint32_t udp = 300;
     std::uint32_t sctp_opening = 60;
     std::uint32_t sctp_established = 7440;
@@ -80,6 +81,9 @@ struct DataplaneConfig {
     MemoryConfig memory;
     std::uint32_t flows_ipv4 = 65536;  ///< connections a worker
     std::uint32_t flows_ipv6 = 65536;
+    std::uint32_t flows_half_open =
+        0;  ///< whose handshake is not finished, a worker and family; 0: a quarter of the capacity
+    std::string flows_file = "auto";      ///< where connections outlive the process: "auto", "none" or a folder
     std::uint32_t limit_services = 4096;  ///< (VIP, protocol, port) triples
     std::uint32_t limit_backends = 4096;  ///< (address, port) of all backend sets together
     TimeoutsConfig timeouts;
@@ -87,6 +91,11 @@ struct DataplaneConfig {
     std::string control_socket = "/run/guideway/dataplane.sock";
     std::string state_file = "/var/lib/guideway/forwarding-state.json";
     std::string log_level = "info";
+
+    /// At most this many half-open connections where `capacity` fit: at least 1.
+    std::uint32_t half_open_of(std::uint32_t capacity) const {
+        return flows_half_open != 0 ? flows_half_open : capacity < 4 ? 1 : capacity / 4;
+    }
 };
 
 struct LoadedConfig {

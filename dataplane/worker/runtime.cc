@@ -18,6 +18,7 @@
 #include <rte_ring.h>
 
 #include "dataplane/snapshot/builder.h"
+#include "dataplane/worker/coarse_clock.h"
 #include "dataplane/worker/counter_book.h"
 #include "dataplane/worker/explain.h"
 #include "dataplane/worker/idle_rest.h"
@@ -72,6 +73,12 @@ class OnCoreOf {
   private:
     rte_cpuset_t before_{};
 };
+
+std::uint64_t boot_time_ms() {
+    timespec now{};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+}
 
 void sleep_for(std::uint32_t microseconds) {
     const timespec time{0, static_cast<long>(microseconds) * 1000};
@@ -232,10 +239,12 @@ void WorkerPlace::run() {
     publisher->register_worker(index);
     publisher->online(index);
     IdleRest rest(idle);
-    const std::uint64_t cycles_a_ms = rte_get_tsc_hz() / 1000;
+    CoarseClock clock(boot_time_ms(), rte_rdtsc(), rte_get_tsc_hz());  // goes on where another process's stopped
     while (!stop->load(std::memory_order_relaxed)) {
-        const std::uint64_t now_ms = rte_rdtsc() / cycles_a_ms;  // goes on where a stopped worker is started again
-        const IdleRest::Step step = rest.after_poll(worker->poll_once(now_ms));
+        const std::uint64_t cycles = rte_rdtsc();
+        if (clock.wants_anchor(cycles)) [[unlikely]]
+            clock.anchor(boot_time_ms(), cycles);
+        const IdleRest::Step step = rest.after_poll(worker->poll_once(clock.now_ms(cycles)));
         if (step.kind == IdleRest::Step::Kind::pause) {
             rte_pause();
         } else if (step.kind == IdleRest::Step::Kind::sleep) {

@@ -49,14 +49,20 @@ TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
     EXPECT_EQ(loaded.config->timeouts.tcp_established, 7440U);
     EXPECT_EQ(loaded.config->memory.huge_pages, HugePages::automatic);
     EXPECT_EQ(loaded.config->refusals_per_second, 1000U);
+    EXPECT_EQ(loaded.config->timeouts.udp_one_way, 30U);
+    EXPECT_EQ(loaded.config->flows_file, "auto");
+    EXPECT_EQ(loaded.config->half_open_of(65536), 16384U);
+    EXPECT_EQ(loaded.config->half_open_of(1), 1U);
 }
 
 TEST(DataplaneConfig, ReadsEveryField) {
     const auto loaded = parse_dataplane_config(
         file_with("mtu = 9000; driver = \"af_packet\"; routes = ( { to = \"0.0.0.0/0\"; via = \"192.0.2.254\"; } );",
                   "snat_addresses = [ \"10.0.2.100\" ]; workers = 2; cores = [ 0, 1 ]; idle = \"busy\";"
-                  "memory: { huge_pages = \"never\"; megabytes = 512; }; flows: { ipv4 = 2048; ipv6 = 1024; };"
-                  "limits: { services = 10; backends = 20; }; timeouts: { udp = 30; }; refusals_per_second = 0;"
+                  "memory: { huge_pages = \"never\"; megabytes = 512; }; flows: { ipv4 = 2048; ipv6 = 1024; half_open "
+                  "= 1000; file = \"/dev/shm/x\"; };"
+                  "limits: { services = 10; backends = 20; }; timeouts: { udp_one_way = 7; udp = 30; }; "
+                  "refusals_per_second = 0;"
                   "control_socket = \"/tmp/s\"; state_file = \"/tmp/f\"; log: { level = \"debug\"; };"),
         "x.cfg");
     ASSERT_TRUE(loaded.config) << loaded.report;
@@ -72,6 +78,10 @@ TEST(DataplaneConfig, ReadsEveryField) {
     EXPECT_EQ(config.memory.huge_pages, HugePages::never);
     EXPECT_EQ(config.memory.megabytes, 512U);
     EXPECT_EQ(config.flows_ipv4, 2048U);
+    EXPECT_EQ(config.flows_half_open, 1000U);
+    EXPECT_EQ(config.half_open_of(config.flows_ipv4), 1000U);
+    EXPECT_EQ(config.flows_file, "/dev/shm/x");
+    EXPECT_EQ(config.timeouts.udp_one_way, 7U);
     EXPECT_EQ(config.limit_services, 10U);
     EXPECT_EQ(config.limit_backends, 20U);
     EXPECT_EQ(config.timeouts.udp, 30U);
@@ -131,6 +141,14 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"huge", "", "memory: { huge_pages = \"yes\"; };", "x.cfg:8: dataplane.memory.huge_pages: ", "require"},
         Wrong{"megabytes", "", "memory: { megabytes = 1; };", "x.cfg:8: dataplane.memory.megabytes: ", "found 1"},
         Wrong{"flows", "", "flows: { ipv4 = 5; };", "x.cfg:8: dataplane.flows.ipv4: ", "found 5"},
+        Wrong{"half_open", "", "flows: { ipv4 = 4096; ipv6 = 2048; half_open = 2049; };",
+              "x.cfg:8: dataplane.flows.half_open: ", "found 2049, allowed 0..2048"},
+        Wrong{"half_open_negative", "", "flows: { half_open = -1; };",
+              "x.cfg:8: dataplane.flows.half_open: ", "found -1, allowed 0.."},
+        Wrong{"flow_file", "", "flows: { file = \"here\"; };",
+              "x.cfg:8: dataplane.flows.file: ", "found \"here\", allowed \"auto\", \"none\" or the absolute path"},
+        Wrong{"udp_one_way", "", "timeouts: { udp_one_way = 0; };",
+              "x.cfg:8: dataplane.timeouts.udp_one_way: ", "found 0"},
         Wrong{"limits", "", "limits: { services = 70000; };", "x.cfg:8: dataplane.limits.services: ", "1..65535"},
         Wrong{"timeout", "", "timeouts: { udp = 0; };", "x.cfg:8: dataplane.timeouts.udp: ", "found 0"},
         Wrong{"socket", "", "control_socket = \"run/x\";", "x.cfg:8: dataplane.control_socket: ", "absolute path"},
