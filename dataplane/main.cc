@@ -84,9 +84,9 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
         config.workers.idle == config::Idle::busy ? worker::IdleMode::busy : worker::IdleMode::adaptive;
     const auto& timeouts = config.timeouts;
     settings.worker.timeouts = {timeouts.tcp_opening,   timeouts.tcp_established,  timeouts.tcp_closing,
-                                timeouts.tcp_time_wait, timeouts.tcp_reset,        30, timeouts.udp,
+                                timeouts.tcp_time_wait, timeouts.tcp_reset,        timeouts.udp_one_way, timeouts.udp,
                                 timeouts.sctp_opening,  timeouts.sctp_established, timeouts.sctp_closing};
-    settings.worker.capacity = {config.flows_ipv4, config.flows_ipv6, 0, config.limit_services, config.limit_backends};
+    settings.worker.capacity = {config.flows_ipv4, config.flows_ipv6, config.flows_half_open, config.limit_services, config.limit_backends};
     settings.worker.refusals_per_second = config.refusals_per_second;
     settings.snat_addresses = config.snat_addresses;
     settings.lcores = eal.lcores;
