@@ -105,6 +105,11 @@ std::string encode(const ForwardingState& state, bool pretty) {
 
 Decoded<ForwardingState> decode_forwarding_state(std::string_view text) {
     Decoded<ForwardingState> result;
+    if (auto plain = read_plain_state(text)) {
+        result.faults = validate(*plain);
+        if (result.faults.empty()) result.value = std::move(plain);
+        return result;
+    }
     auto tree = json::parse_strict(text, {kMaxStateBytes, 32});
     if (!tree.ok()) {
         result.faults = std::move(tree.faults);

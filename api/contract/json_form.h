@@ -2,6 +2,9 @@
 // A reader of these must be finished by the caller. Thread contract: pure functions.
 #pragma once
 
+#include <optional>
+#include <string_view>
+
 #include <nlohmann/json_fwd.hpp>
 
 #include "api/contract/counters.h"
@@ -20,5 +23,10 @@ ForwardingState read_forwarding_state(json::ObjectReader& reader);
 Counters read_counters(json::ObjectReader& reader);
 ExplainRequest read_explain_request(json::ObjectReader& reader);
 ExplainAnswer read_explain_answer(json::ObjectReader& reader);
+
+/// A state, or the state of an apply request, that keeps to the plain form (json/plain_cursor.h); not validated yet. Nothing:
+/// read it the long way, which knows why.
+std::optional<ForwardingState> read_plain_state(std::string_view text);
+std::optional<ForwardingState> read_plain_apply(std::string_view line);
 
 }  // namespace guideway::contract

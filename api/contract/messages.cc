@@ -74,6 +74,12 @@ struct EncodeRequest {
     void operator()(const StatusRequest&) const { out["type"] = "status"; }
 };
 
+std::vector<Fault> faults_in_line(const ForwardingState& state) {
+    auto faults = validate(state);
+    for (Fault& fault : faults) fault.field.insert(0, "/state");
+    return faults;
+}
+
 Request read_request(json::ObjectReader& reader, std::vector<Fault>& faults) {
     const std::string type =
         reader.required_string("type", {1, 16, is_request_type, "apply, state, counters, explain or status"});
@@ -81,10 +87,7 @@ Request read_request(json::ObjectReader& reader, std::vector<Fault>& faults) {
         json::ObjectReader part = reader.required_object("state");
         ApplyRequest request{read_forwarding_state(part)};
         part.finish();
-        if (faults.empty()) {
-            faults = validate(request.state);
-            for (Fault& fault : faults) fault.field.insert(0, "/state");
-        }
+        if (faults.empty()) faults = faults_in_line(request.state);
         return request;
     }
     if (type == "explain") {
@@ -152,6 +155,11 @@ std::string encode(const Response& response) {
 
 Decoded<Request> decode_request(std::string_view line) {
     Decoded<Request> result;
+    if (auto plain = read_plain_apply(line)) {
+        result.faults = faults_in_line(*plain);
+        if (result.faults.empty()) result.value = ApplyRequest{*std::move(plain)};
+        return result;
+    }
     auto tree = json::parse_strict(line, {kMaxStateBytes, 32});
     if (!tree.ok()) {
         result.faults = std::move(tree.faults);
