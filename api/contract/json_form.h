@@ -1,4 +1,4 @@
-// The contract's documents as JSON trees, for those of them that are parts of another (messages.cc). Inside api/contract only.
+// The contract's documents as JSON, for those of them that are parts of another (messages.cc). Inside api/contract only.
 // A reader of these must be finished by the caller. Thread contract: pure functions.
 #pragma once
 
@@ -11,11 +11,12 @@
 #include "api/contract/explain.h"
 #include "api/contract/forwarding_state.h"
 #include "api/json/object_reader.h"
+#include "api/json/writer.h"
 
 namespace guideway::contract {
 
-nlohmann::ordered_json tree_of(const ForwardingState& state);
-nlohmann::ordered_json tree_of(const Counters& counters);
+void put(json::Writer& out, const ForwardingState& state);
+void put(json::Writer& out, const Counters& counters);
 nlohmann::ordered_json tree_of(const ExplainRequest& request);
 nlohmann::ordered_json tree_of(const ExplainAnswer& answer);
 

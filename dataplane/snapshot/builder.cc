@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
 #include <optional>
 #include <string_view>
 #include <tuple>
@@ -43,7 +42,10 @@ struct IdentityHash {
 template <typename Identity>
 class Slots {
   public:
-    explicit Slots(std::uint32_t limit) : incarnation_(std::min<std::uint32_t>(limit, 65535), 0) {}
+    explicit Slots(std::uint32_t limit)
+        : incarnation_(std::min<std::uint32_t>(limit, 65535), 0), free_(incarnation_.size()) {
+        freed_.reserve(incarnation_.size());
+    }
 
     void begin() {
         ++round_;
@@ -59,45 +61,46 @@ class Slots {
             place.round = round_;
             return place.slot;
         }
-        std::uint16_t slot = 0;
+        if (untouched_ == incarnation_.size() && free_count_ == 0) return std::nullopt;
+        Added& added = added_.emplace_back(Added{identity, 0});  // first, so that what fails below is rolled back
         if (untouched_ < incarnation_.size()) {
-            slot = static_cast<std::uint16_t>(untouched_++);
-        } else if (!free_.empty()) {
-            slot = free_.front();
-            free_.pop_front();
+            added.slot = static_cast<std::uint16_t>(untouched_++);
         } else {
-            return std::nullopt;
+            added.slot = free_[free_first_];
+            free_first_ = (free_first_ + 1) % free_.size();
+            --free_count_;
         }
-        slots_.emplace(identity, Place{slot, round_});
-        added_.push_back({identity, slot});
+        slots_.emplace(identity, Place{added.slot, round_});
         ++kept_;
-        return slot;
+        return added.slot;
     }
     /// What was not taken is gone; its slots become available to the next state only: workers still count in them until
     /// this one is in force.
-    void commit() {
+    void commit() noexcept {
         if (kept_ == slots_.size()) return;
-        std::vector<std::uint16_t> freed;
+        freed_.clear();
         std::erase_if(slots_, [&](const auto& entry) {
             if (entry.second.round == round_) return false;
-            freed.push_back(entry.second.slot);
+            freed_.push_back(entry.second.slot);
             return true;
         });
-        std::sort(freed.begin(), freed.end());
-        for (const std::uint16_t slot : freed) {
+        std::sort(freed_.begin(), freed_.end());
+        for (const std::uint16_t slot : freed_) {
             ++incarnation_[slot];
-            free_.push_back(slot);
+            free_[(free_first_ + free_count_++) % free_.size()] = slot;
         }
     }
     /// The last added first, so that every slot is back in its place.
-    void roll_back() {
+    void roll_back() noexcept {
         for (; !added_.empty(); added_.pop_back()) {
             const Added& last = added_.back();
             slots_.erase(last.identity);
             if (std::size_t{last.slot} + 1 == untouched_) {
                 --untouched_;
             } else {
-                free_.push_front(last.slot);
+                free_first_ = (free_first_ + free_.size() - 1) % free_.size();
+                free_[free_first_] = last.slot;
+                ++free_count_;
             }
         }
     }
@@ -115,7 +118,10 @@ class Slots {
     };
     std::unordered_map<Identity, Place, IdentityHash> slots_;
     std::vector<std::uint8_t> incarnation_;
-    std::deque<std::uint16_t> free_;
+    std::vector<std::uint16_t> free_;  ///< a ring: commit() must not fail for want of memory
+    std::size_t free_first_ = 0;
+    std::size_t free_count_ = 0;
+    std::vector<std::uint16_t> freed_;
     std::vector<Added> added_;  ///< in this round
     std::size_t untouched_ = 0;
     std::size_t kept_ = 0;  ///< different identities of this round
@@ -179,8 +185,8 @@ struct Builder::State {
     Tables next_tables;  ///< of the state that is being built
 
     void begin();
-    void commit();
-    void roll_back();
+    void commit() noexcept;
+    void roll_back() noexcept;
 
     void check(const contract::ForwardingState& state, std::vector<contract::Fault>& faults) const;
     void build_sets(const contract::ForwardingState& state, ForwardingSnapshot& snapshot,
@@ -231,13 +237,14 @@ void Builder::State::begin() {
     next_tables.clear();
 }
 
-void Builder::State::commit() {
+void Builder::State::commit() noexcept {
     services.commit();
     backends.commit();
-    tables = std::exchange(next_tables, {});
+    tables.swap(next_tables);
+    next_tables.clear();
 }
 
-void Builder::State::roll_back() {
+void Builder::State::roll_back() noexcept {
     services.roll_back();
     backends.roll_back();
     next_tables.clear();
@@ -345,6 +352,8 @@ BuildResult Builder::build(const contract::ForwardingState& state) {
         state_->build_snat(*snapshot);
         state_->build_sets(state, *snapshot, result.faults);
         state_->build_services(state, *snapshot, result.faults);
+        snapshot->service_incarnation = state_->services.incarnation();  // room now, the values after commit()
+        snapshot->backend_incarnation = state_->backends.incarnation();
     } catch (...) {  // memory, most likely
         state_->roll_back();
         throw;
@@ -354,8 +363,8 @@ BuildResult Builder::build(const contract::ForwardingState& state) {
         return result;
     }
     state_->commit();
-    snapshot->service_incarnation = state_->services.incarnation();
-    snapshot->backend_incarnation = state_->backends.incarnation();
+    std::ranges::copy(state_->services.incarnation(), snapshot->service_incarnation.begin());
+    std::ranges::copy(state_->backends.incarnation(), snapshot->backend_incarnation.begin());
     result.snapshot = std::move(snapshot);
     return result;
 }
