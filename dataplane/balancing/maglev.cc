@@ -18,6 +18,7 @@ constexpr std::uint64_t kSkipSeed = 0x13198a2e03707344ULL;
 
 /// The end game begins with this many times sqrt(M) slots left; measured with tests/bench/apply_bench.
 constexpr double kEndGame = 1.5;
+/// Walks that run beside each other, see walk().
 constexpr std::size_t kGroup = 16;
 
 constexpr std::uint64_t mix(std::uint64_t value) {  // SplitMix64's finaliser (Stafford's variant 13)
@@ -202,7 +203,7 @@ class Turns {
 template <unsigned kAtOnce>
 void walk(std::vector<std::uint16_t>& entries, FreeSlots& free, Turns& turns, std::uint32_t& left,
           std::uint32_t until) {
-    std::array<Claimant*, kGroup + 1> group{};
+    std::array<Claimant*, kGroup + 1> group{};  // one more: next_group() writes ahead of its count
     while (left > until) {
         const std::size_t count = turns.next_group(group, std::min<std::size_t>(kGroup, left - until));
         for (std::size_t i = 0; i < count; ++i) {

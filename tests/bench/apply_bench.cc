@@ -129,7 +129,7 @@ struct Dataplane {
     worker::CounterBook book{{&block}};
     snapshot::Builder builder{{kSlots, kSlots}, {IpAddress::v4(0x0a0002feU)}};
     snapshot::Publisher publisher{1};
-    double build = 0, publish = 0, in_force_at = 0;
+    double build = 0, publish = 0, in_force_at = 0, in_force_wall = 0;
     std::unique_ptr<control::Control> control;
 
     explicit Dataplane(const std::string& state_file) {
@@ -143,6 +143,7 @@ struct Dataplane {
             book.before_publish(*result.snapshot);
             publisher.publish(std::move(result.snapshot));
             in_force_at = cpu_ms();
+            in_force_wall = wall_ms();
             build = built - start;
             publish = in_force_at - built;
             return std::vector<contract::Fault>{};
@@ -160,7 +161,6 @@ struct Series {
     Samples in_force, before, build, publish, file_cpu, file_wall;
 
     void run(Dataplane& dataplane, const std::string& line) {
-        const double wall = wall_ms();
         const double start = cpu_ms();
         const std::string answer = dataplane.control->handle(line);
         const double end = cpu_ms();
@@ -173,7 +173,7 @@ struct Series {
         publish.push_back(dataplane.publish);
         before.push_back(in_force.back() - dataplane.build - dataplane.publish);
         file_cpu.push_back(end - dataplane.in_force_at);
-        file_wall.push_back(wall_ms() - wall - in_force.back());
+        file_wall.push_back(wall_ms() - dataplane.in_force_wall);
     }
     void tell(Report& report, const std::string& name, const std::string& what) const {
         report.add(name, what + ": in force", in_force);
