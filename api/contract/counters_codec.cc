@@ -13,8 +13,6 @@ namespace guideway::contract {
 
 namespace {
 
-using Tree = nlohmann::ordered_json;
-
 constexpr auto kMax64 = std::numeric_limits<std::uint64_t>::max();
 constexpr auto kMax32 = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t kMaxBytes = 256U << 20;
@@ -22,11 +20,9 @@ constexpr std::size_t kMaxElements = 1U << 22;
 constexpr json::TextRule kText{0, 4096, nullptr, nullptr};
 constexpr auto kAddress = "an IPv4 or IPv6 address";
 
-void put_traffic(Tree& out, const Traffic& traffic) {
-    out["rx_packets"] = traffic.rx_packets;
-    out["rx_bytes"] = traffic.rx_bytes;
-    out["tx_packets"] = traffic.tx_packets;
-    out["tx_bytes"] = traffic.tx_bytes;
+void put(json::Writer& out, const Traffic& traffic) {
+    out.key("rx_packets").number(traffic.rx_packets).key("rx_bytes").number(traffic.rx_bytes);
+    out.key("tx_packets").number(traffic.tx_packets).key("tx_bytes").number(traffic.tx_bytes);
 }
 
 std::uint64_t count(json::ObjectReader& reader, std::string_view key) {
@@ -42,16 +38,12 @@ Traffic read_traffic(json::ObjectReader& reader) {
     return traffic;
 }
 
-Tree tree_of(const ServiceCounters& service) {
-    Tree out = Tree::object();
-    out["name"] = service.name;
-    out["vip"] = service.vip.to_string();
-    out["protocol"] = std::string(to_string(service.protocol));
-    out["port"] = service.port;
-    put_traffic(out, service.traffic);
-    out["new_connections"] = service.new_connections;
-    out["refused_connections"] = service.refused_connections;
-    return out;
+void put(json::Writer& out, const ServiceCounters& service) {
+    out.begin_object().key("name").text(service.name).key("vip").text(service.vip.to_string());
+    out.key("protocol").text(to_string(service.protocol)).key("port").number(service.port);
+    put(out, service.traffic);
+    out.key("new_connections").number(service.new_connections);
+    out.key("refused_connections").number(service.refused_connections).end_object();
 }
 
 ServiceCounters read_service(json::ObjectReader& reader) {
@@ -66,15 +58,11 @@ ServiceCounters read_service(json::ObjectReader& reader) {
     return service;
 }
 
-Tree tree_of(const BackendCounters& backend) {
-    Tree out = Tree::object();
-    out["backend_set"] = backend.backend_set;
-    out["name"] = backend.name;
-    out["address"] = backend.address.to_string();
-    out["port"] = backend.port;
-    put_traffic(out, backend.traffic);
-    out["new_connections"] = backend.new_connections;
-    return out;
+void put(json::Writer& out, const BackendCounters& backend) {
+    out.begin_object().key("backend_set").text(backend.backend_set).key("name").text(backend.name);
+    out.key("address").text(backend.address.to_string()).key("port").number(backend.port);
+    put(out, backend.traffic);
+    out.key("new_connections").number(backend.new_connections).end_object();
 }
 
 BackendCounters read_backend(json::ObjectReader& reader) {
@@ -115,13 +103,11 @@ void each_worker_count(Worker& worker, Visit visit) {
     visit("flow_capacity_ipv6", worker.flow_capacity_ipv6);
 }
 
-Tree tree_of(const PortCounters& port) {
-    Tree out = Tree::object();
-    out["name"] = port.name;
-    out["driver"] = port.driver;
-    out["link_up"] = port.link_up;
-    each_port_count(port, [&](const char* key, std::uint64_t value) { out[key] = value; });
-    return out;
+void put(json::Writer& out, const PortCounters& port) {
+    out.begin_object().key("name").text(port.name).key("driver").text(port.driver);
+    out.key("link_up").boolean(port.link_up);
+    each_port_count(port, [&](const char* key, std::uint64_t value) { out.key(key).number(value); });
+    out.end_object();
 }
 
 PortCounters read_port(json::ObjectReader& reader) {
@@ -133,18 +119,14 @@ PortCounters read_port(json::ObjectReader& reader) {
     return port;
 }
 
-Tree tree_of(const WorkerCounters& worker) {
-    Tree out = Tree::object();
-    out["worker"] = worker.worker;
-    each_worker_count(worker, [&](const char* key, std::uint64_t value) { out[key] = value; });
-    Tree drops = Tree::array();
+void put(json::Writer& out, const WorkerCounters& worker) {
+    out.begin_object().key("worker").number(worker.worker);
+    each_worker_count(worker, [&](const char* key, std::uint64_t value) { out.key(key).number(value); });
+    out.key("drops").begin_array();
     for (const DropCounter& drop : worker.drops) {
-        Tree& one = drops.emplace_back(Tree::object());
-        one["reason"] = drop.reason;
-        one["packets"] = drop.packets;
+        out.begin_object().key("reason").text(drop.reason).key("packets").number(drop.packets).end_object();
     }
-    out["drops"] = std::move(drops);
-    return out;
+    out.end_array().end_object();
 }
 
 WorkerCounters read_worker(json::ObjectReader& reader) {
@@ -161,23 +143,22 @@ WorkerCounters read_worker(json::ObjectReader& reader) {
 }
 
 template <class T>
-Tree list_of(const std::vector<T>& values) {
-    Tree out = Tree::array();
-    for (const T& value : values) out.push_back(tree_of(value));
-    return out;
+void put_list(json::Writer& out, const char* key, const std::vector<T>& values) {
+    out.key(key).begin_array();
+    for (const T& value : values) put(out, value);
+    out.end_array();
 }
 
 }  // namespace
 
-Tree tree_of(const Counters& counters) {
-    Tree out = Tree::object();
-    out["generation"] = counters.generation;
-    out["started_at_unix_seconds"] = counters.started_at_unix_seconds;
-    out["services"] = list_of(counters.services);
-    out["backends"] = list_of(counters.backends);
-    out["ports"] = list_of(counters.ports);
-    out["workers"] = list_of(counters.workers);
-    return out;
+void put(json::Writer& out, const Counters& counters) {
+    out.begin_object().key("generation").number(counters.generation);
+    out.key("started_at_unix_seconds").number(counters.started_at_unix_seconds);
+    put_list(out, "services", counters.services);
+    put_list(out, "backends", counters.backends);
+    put_list(out, "ports", counters.ports);
+    put_list(out, "workers", counters.workers);
+    out.end_object();
 }
 
 Counters read_counters(json::ObjectReader& reader) {
@@ -195,7 +176,10 @@ Counters read_counters(json::ObjectReader& reader) {
 }
 
 std::string encode(const Counters& counters, bool pretty) {
-    return tree_of(counters).dump(pretty ? 2 : -1, ' ', false, Tree::error_handler_t::replace);
+    json::Writer out;
+    put(out, counters);
+    std::string line = out.take();
+    return pretty ? json::indented(line) : line;
 }
 
 Decoded<Counters> decode_counters(std::string_view text) {

@@ -52,40 +52,26 @@ Service read_service(json::ObjectReader& reader) {
 
 }  // namespace
 
-nlohmann::ordered_json tree_of(const ForwardingState& state) {
-    using Tree = nlohmann::ordered_json;
-    Tree sets = Tree::array();
+void put(json::Writer& out, const ForwardingState& state) {
+    out.begin_object().key("format").number(ForwardingState::kFormat).key("generation").number(state.generation);
+    out.key("backend_sets").begin_array();
     for (const BackendSet& set : state.backend_sets) {
-        Tree backends = Tree::array();
+        out.begin_object().key("name").text(set.name).key("family").text(to_string(set.family));
+        out.key("backends").begin_array();
         for (const Backend& backend : set.backends) {
-            Tree& one = backends.emplace_back(Tree::object());
-            one["name"] = backend.name;
-            one["address"] = backend.address.to_string();
-            one["port"] = backend.port;
-            one["weight"] = backend.weight;
+            out.begin_object().key("name").text(backend.name).key("address").text(backend.address.to_string());
+            out.key("port").number(backend.port).key("weight").number(backend.weight).end_object();
         }
-        Tree& one = sets.emplace_back(Tree::object());
-        one["name"] = set.name;
-        one["family"] = std::string(to_string(set.family));
-        one["backends"] = std::move(backends);
+        out.end_array().end_object();
     }
-    Tree services = Tree::array();
+    out.end_array().key("services").begin_array();
     for (const Service& service : state.services) {
-        Tree& one = services.emplace_back(Tree::object());
-        one["name"] = service.name;
-        one["vip"] = service.vip.to_string();
-        one["protocol"] = std::string(to_string(service.protocol));
-        one["port"] = service.port;
-        one["backend_set"] = service.backend_set;
-        one["backend_port"] = service.backend_port;
-        one["idle_timeout_seconds"] = service.idle_timeout_seconds;
+        out.begin_object().key("name").text(service.name).key("vip").text(service.vip.to_string());
+        out.key("protocol").text(to_string(service.protocol)).key("port").number(service.port);
+        out.key("backend_set").text(service.backend_set).key("backend_port").number(service.backend_port);
+        out.key("idle_timeout_seconds").number(service.idle_timeout_seconds).end_object();
     }
-    Tree out = Tree::object();
-    out["format"] = ForwardingState::kFormat;
-    out["generation"] = state.generation;
-    out["backend_sets"] = std::move(sets);
-    out["services"] = std::move(services);
-    return out;
+    out.end_array().end_object();
 }
 
 ForwardingState read_forwarding_state(json::ObjectReader& reader) {
@@ -100,11 +86,19 @@ ForwardingState read_forwarding_state(json::ObjectReader& reader) {
 }
 
 std::string encode(const ForwardingState& state, bool pretty) {
-    return tree_of(state).dump(pretty ? 2 : -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+    json::Writer out(256 + 200 * state.services.size());
+    put(out, state);
+    std::string line = out.take();
+    return pretty ? json::indented(line) : line;
 }
 
 Decoded<ForwardingState> decode_forwarding_state(std::string_view text) {
     Decoded<ForwardingState> result;
+    if (auto plain = read_plain_state(text)) {
+        result.faults = validate(*plain);
+        if (result.faults.empty()) result.value = std::move(plain);
+        return result;
+    }
     auto tree = json::parse_strict(text, {kMaxStateBytes, 32});
     if (!tree.ok()) {
         result.faults = std::move(tree.faults);

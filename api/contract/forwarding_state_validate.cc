@@ -1,5 +1,9 @@
+#include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -22,6 +26,8 @@ class Validator {
             too_many("/backend_sets", state_.backend_sets.size(), kMaxBackendSets);
         if (state_.services.size() > kMaxServices) too_many("/services", state_.services.size(), kMaxServices);
         if (!faults_.empty()) return faults_;
+        sets_.reserve(state_.backend_sets.size());
+        listeners_.assign(std::bit_ceil(2 * state_.services.size() + 1), kNone);
         for (std::size_t i = 0; i < state_.backend_sets.size(); ++i) check_set(i);
         for (std::size_t i = 0; i < state_.services.size(); ++i) check_service(i);
         return std::move(faults_);
@@ -36,57 +42,79 @@ class Validator {
         add(field, "found " + std::to_string(found) + " elements, allowed at most " + std::to_string(allowed));
     }
 
-    void check_name(const std::string& field, const std::string& name) {
+    /// The place of a fault, put into words only where there is one.
+    struct Place {
+        const char* list;
+        std::size_t index;
+        const std::size_t* backend = nullptr;
+
+        std::string operator/(const char* field) const { return text() + "/" + field; }
+        std::string text() const {
+            const std::string own = std::string(list) + std::to_string(index);
+            return backend == nullptr ? own : own + "/backends/" + std::to_string(*backend);
+        }
+    };
+
+    void check_name(const Place& place, const std::string& name) {
         if (name.empty() || name.size() > kMaxNameLength) {
-            add(field, "found a name of " + std::to_string(name.size()) + " bytes, allowed 1.." +
-                           std::to_string(kMaxNameLength));
+            add(place / "name", "found a name of " + std::to_string(name.size()) + " bytes, allowed 1.." +
+                                    std::to_string(kMaxNameLength));
             return;
         }
         for (const char c : name) {
             if (c > 0x20 && c < 0x7f) continue;
-            add(field,
+            add(place / "name",
                 "found a name with a space, a control character or a byte beyond ASCII, allowed printable ASCII");
             return;
         }
     }
 
-    void check_address(const std::string& field, const IpAddress& address) {
+    void check_address(const Place& place, const char* field, const IpAddress& address) {
         if (address.is_usable_unicast()) return;
-        add(field,
+        add(place / field,
             "found " + address.to_string() +
                 ", allowed an address hosts can use (not unspecified, loopback, multicast, broadcast or link-local)");
     }
 
+    /// Strictly ascending, as the control plane writes them, there is nothing to remember.
+    static bool may_repeat(const std::vector<Backend>& backends) {
+        const auto not_after = [](const Backend& a, const Backend& b) {
+            return std::tie(a.address, a.port) >= std::tie(b.address, b.port);
+        };
+        return std::adjacent_find(backends.begin(), backends.end(), not_after) != backends.end();
+    }
+
     void check_set(std::size_t index) {
         const BackendSet& set = state_.backend_sets[index];
-        const std::string place = "/backend_sets/" + std::to_string(index);
-        check_name(place + "/name", set.name);
+        const Place place{"/backend_sets/", index};
+        check_name(place, set.name);
         const auto [other, fresh] = sets_.emplace(set.name, Known{index, true});
         if (!fresh) {
-            add(place + "/name", "found \"" + set.name + "\" again, /backend_sets/" +
-                                     std::to_string(other->second.index) + " has it already");
+            add(place / "name", "found \"" + set.name + "\" again, /backend_sets/" +
+                                    std::to_string(other->second.index) + " has it already");
         }
         if (set.backends.size() > kMaxBackendsPerSet) {
-            too_many(place + "/backends", set.backends.size(), kMaxBackendsPerSet);
+            too_many(place / "backends", set.backends.size(), kMaxBackendsPerSet);
             return;
         }
+        const bool watch = may_repeat(set.backends);
         std::set<std::pair<IpAddress, std::uint16_t>> seen;
         for (std::size_t i = 0; i < set.backends.size(); ++i) {
             const Backend& backend = set.backends[i];
-            const std::string here = place + "/backends/" + std::to_string(i);
-            check_name(here + "/name", backend.name);
-            check_address(here + "/address", backend.address);
+            const Place here{"/backend_sets/", index, &i};
+            check_name(here, backend.name);
+            check_address(here, "address", backend.address);
             if (backend.address.family != set.family) {
-                add(here + "/address", "found " + backend.address.to_string() + " in a set of " +
-                                           std::string(to_string(set.family)) + ", allowed that family only");
+                add(here / "address", "found " + backend.address.to_string() + " in a set of " +
+                                          std::string(to_string(set.family)) + ", allowed that family only");
             }
             if (backend.weight > kMaxWeight) {
-                add(here + "/weight",
+                add(here / "weight",
                     "found " + std::to_string(backend.weight) + ", allowed 0.." + std::to_string(kMaxWeight));
             }
-            if (!seen.emplace(backend.address, backend.port).second) {
-                add(here, "found " + backend.address.to_string() + " port " + std::to_string(backend.port) +
-                              " twice in the set, allowed once");
+            if (watch && !seen.emplace(backend.address, backend.port).second) {
+                add(here.text(), "found " + backend.address.to_string() + " port " + std::to_string(backend.port) +
+                                     " twice in the set, allowed once");
             }
             if (backend.port == 0 && fresh) other->second.all_have_ports = false;
         }
@@ -94,40 +122,54 @@ class Validator {
 
     void check_service(std::size_t index) {
         const Service& service = state_.services[index];
-        const std::string place = "/services/" + std::to_string(index);
-        check_name(place + "/name", service.name);
-        check_address(place + "/vip", service.vip);
+        const Place place{"/services/", index};
+        check_name(place, service.name);
+        check_address(place, "vip", service.vip);
         if (service.protocol != Protocol::tcp && service.protocol != Protocol::udp &&
             service.protocol != Protocol::sctp) {
-            add(place + "/protocol", "found number " + std::to_string(static_cast<unsigned>(service.protocol)) +
-                                         ", allowed TCP, UDP or SCTP");
+            add(place / "protocol", "found number " + std::to_string(static_cast<unsigned>(service.protocol)) +
+                                        ", allowed TCP, UDP or SCTP");
         }
-        if (service.port == 0) add(place + "/port", "found 0, allowed 1..65535");
+        if (service.port == 0) add(place / "port", "found 0, allowed 1..65535");
         if (service.idle_timeout_seconds > kMaxIdleTimeoutSeconds) {
-            add(place + "/idle_timeout_seconds", "found " + std::to_string(service.idle_timeout_seconds) +
-                                                     ", allowed 0.." + std::to_string(kMaxIdleTimeoutSeconds));
+            add(place / "idle_timeout_seconds", "found " + std::to_string(service.idle_timeout_seconds) +
+                                                    ", allowed 0.." + std::to_string(kMaxIdleTimeoutSeconds));
         }
-        const auto [other, fresh] = listeners_.emplace(
-            std::tuple(service.vip, static_cast<std::uint8_t>(service.protocol), service.port), index);
-        if (!fresh) {
-            add(place, "found " + service.vip.to_string() + " " + std::string(to_string(service.protocol)) + " port " +
-                           std::to_string(service.port) + " again, /services/" + std::to_string(other->second) +
-                           " has it already");
+        if (const std::size_t other = first_like(index); other != index) {
+            add(place.text(), "found " + service.vip.to_string() + " " + std::string(to_string(service.protocol)) +
+                                  " port " + std::to_string(service.port) + " again, /services/" +
+                                  std::to_string(other) + " has it already");
         }
         const auto found = sets_.find(service.backend_set);
         if (found == sets_.end()) {
-            add(place + "/backend_set",
+            add(place / "backend_set",
                 "found \"" + service.backend_set + "\", allowed the name of one of /backend_sets");
             return;
         }
         const BackendSet& set = state_.backend_sets[found->second.index];
         if (set.family != service.vip.family) {
-            add(place + "/backend_set", "found a set of " + std::string(to_string(set.family)) +
-                                            ", allowed one of the VIP's family (" +
-                                            std::string(to_string(service.vip.family)) + ")");
+            add(place / "backend_set", "found a set of " + std::string(to_string(set.family)) +
+                                           ", allowed one of the VIP's family (" +
+                                           std::string(to_string(service.vip.family)) + ")");
         }
         if (service.backend_port == 0 && !found->second.all_have_ports) {
-            add(place + "/backend_port", "found 0 while a backend of the set has no port of its own, allowed 1..65535");
+            add(place / "backend_port", "found 0 while a backend of the set has no port of its own, allowed 1..65535");
+        }
+    }
+
+    /// The first service with this one's (VIP, protocol, port): itself, unless there was one before. An open-addressing table,
+    /// at most half full.
+    std::size_t first_like(std::size_t index) {
+        const Service& service = state_.services[index];
+        const std::size_t mask = listeners_.size() - 1;
+        const std::uint64_t rest = std::uint64_t{static_cast<std::uint8_t>(service.protocol)} << 16 | service.port;
+        std::uint64_t hash = (IpAddressHash()(service.vip) ^ rest) * 0x9e3779b97f4a7c15ULL;
+        for (hash ^= hash >> 32;; ++hash) {
+            std::uint32_t& slot = listeners_[hash & mask];
+            if (slot == kNone) slot = static_cast<std::uint32_t>(index);
+            const Service& there = state_.services[slot];
+            if (there.port == service.port && there.protocol == service.protocol && there.vip == service.vip)
+                return slot;
         }
     }
 
@@ -135,17 +177,12 @@ class Validator {
         std::size_t index = 0;
         bool all_have_ports = true;
     };
-    struct ListenerHash {
-        std::size_t operator()(const std::tuple<IpAddress, std::uint8_t, std::uint16_t>& key) const noexcept {
-            return IpAddressHash()(std::get<0>(key)) ^
-                   (std::size_t{std::get<1>(key)} << 16 | std::get<2>(key)) * 0x9e3779b97f4a7c15ULL;
-        }
-    };
+    static constexpr std::uint32_t kNone = 0xffffffff;
 
     const ForwardingState& state_;
     std::vector<Fault> faults_;
-    std::unordered_map<std::string, Known> sets_;
-    std::unordered_map<std::tuple<IpAddress, std::uint8_t, std::uint16_t>, std::size_t, ListenerHash> listeners_;
+    std::unordered_map<std::string_view, Known> sets_;
+    std::vector<std::uint32_t> listeners_;  ///< indices of services
 };
 
 }  // namespace

@@ -1,6 +1,9 @@
-// The contract's documents as JSON trees, for those of them that are parts of another (messages.cc). Inside api/contract only.
+// The contract's documents as JSON, for those of them that are parts of another (messages.cc). Inside api/contract only.
 // A reader of these must be finished by the caller. Thread contract: pure functions.
 #pragma once
+
+#include <optional>
+#include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -8,11 +11,12 @@
 #include "api/contract/explain.h"
 #include "api/contract/forwarding_state.h"
 #include "api/json/object_reader.h"
+#include "api/json/writer.h"
 
 namespace guideway::contract {
 
-nlohmann::ordered_json tree_of(const ForwardingState& state);
-nlohmann::ordered_json tree_of(const Counters& counters);
+void put(json::Writer& out, const ForwardingState& state);
+void put(json::Writer& out, const Counters& counters);
 nlohmann::ordered_json tree_of(const ExplainRequest& request);
 nlohmann::ordered_json tree_of(const ExplainAnswer& answer);
 
@@ -20,5 +24,10 @@ ForwardingState read_forwarding_state(json::ObjectReader& reader);
 Counters read_counters(json::ObjectReader& reader);
 ExplainRequest read_explain_request(json::ObjectReader& reader);
 ExplainAnswer read_explain_answer(json::ObjectReader& reader);
+
+/// A state, or the state of an apply request, that keeps to the plain form (json/plain_cursor.h); not validated yet. Nothing:
+/// read it the long way, which knows why.
+std::optional<ForwardingState> read_plain_state(std::string_view text);
+std::optional<ForwardingState> read_plain_apply(std::string_view line);
 
 }  // namespace guideway::contract

@@ -60,19 +60,24 @@ DataplaneStatus read_status(json::ObjectReader& reader) {
 }
 
 struct EncodeRequest {
-    Tree& out;
+    json::Writer& out;
     void operator()(const ApplyRequest& request) const {
-        out["type"] = "apply";
-        out["state"] = tree_of(request.state);
+        out.key("type").text("apply").key("state");
+        put(out, request.state);
     }
-    void operator()(const StateRequest&) const { out["type"] = "state"; }
-    void operator()(const CountersRequest&) const { out["type"] = "counters"; }
+    void operator()(const StateRequest&) const { out.key("type").text("state"); }
+    void operator()(const CountersRequest&) const { out.key("type").text("counters"); }
     void operator()(const ExplainRequest& request) const {
-        out["type"] = "explain";
-        out["explain"] = tree_of(request);
+        out.key("type").text("explain").key("explain").raw(line_of(tree_of(request)));
     }
-    void operator()(const StatusRequest&) const { out["type"] = "status"; }
+    void operator()(const StatusRequest&) const { out.key("type").text("status"); }
 };
+
+std::vector<Fault> faults_in_line(const ForwardingState& state) {
+    auto faults = validate(state);
+    for (Fault& fault : faults) fault.field.insert(0, "/state");
+    return faults;
+}
 
 Request read_request(json::ObjectReader& reader, std::vector<Fault>& faults) {
     const std::string type =
@@ -81,10 +86,7 @@ Request read_request(json::ObjectReader& reader, std::vector<Fault>& faults) {
         json::ObjectReader part = reader.required_object("state");
         ApplyRequest request{read_forwarding_state(part)};
         part.finish();
-        if (faults.empty()) {
-            faults = validate(request.state);
-            for (Fault& fault : faults) fault.field.insert(0, "/state");
-        }
+        if (faults.empty()) faults = faults_in_line(request.state);
         return request;
     }
     if (type == "explain") {
@@ -128,30 +130,34 @@ Response read_response(json::ObjectReader& reader) {
 }  // namespace
 
 std::string encode(const Request& request) {
-    Tree out = Tree::object();
+    json::Writer out;
+    out.begin_object();
     std::visit(EncodeRequest{out}, request);
-    return line_of(out);
+    return out.end_object().take();
 }
 
 std::string encode(const Response& response) {
-    Tree out = Tree::object();
-    out["ok"] = response.ok;
-    out["generation"] = response.generation;
-    Tree& faults = out["faults"] = Tree::array();
+    json::Writer out;
+    out.begin_object().key("ok").boolean(response.ok).key("generation").number(response.generation);
+    out.key("faults").begin_array();
     for (const Fault& fault : response.faults) {
-        Tree& one = faults.emplace_back(Tree::object());
-        one["field"] = fault.field;
-        one["message"] = fault.message;
+        out.begin_object().key("field").text(fault.field).key("message").text(fault.message).end_object();
     }
-    if (response.state) out["state"] = tree_of(*response.state);
-    if (response.counters) out["counters"] = tree_of(*response.counters);
-    if (response.answer) out["answer"] = tree_of(*response.answer);
-    if (response.status) out["status"] = tree_of_status(*response.status);
-    return line_of(out);
+    out.end_array();
+    if (response.state) put(out.key("state"), *response.state);
+    if (response.counters) put(out.key("counters"), *response.counters);
+    if (response.answer) out.key("answer").raw(line_of(tree_of(*response.answer)));
+    if (response.status) out.key("status").raw(line_of(tree_of_status(*response.status)));
+    return out.end_object().take();
 }
 
 Decoded<Request> decode_request(std::string_view line) {
     Decoded<Request> result;
+    if (auto plain = read_plain_apply(line)) {
+        result.faults = faults_in_line(*plain);
+        if (result.faults.empty()) result.value = ApplyRequest{*std::move(plain)};
+        return result;
+    }
     auto tree = json::parse_strict(line, {kMaxStateBytes, 32});
     if (!tree.ok()) {
         result.faults = std::move(tree.faults);

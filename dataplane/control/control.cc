@@ -78,7 +78,7 @@ contract::Response Control::accepted() const {
     return response;
 }
 
-contract::Response Control::apply(const contract::ForwardingState& state) {
+contract::Response Control::apply(contract::ForwardingState&& state) {
     const bool known = state_ && *state_ == state;
     if (known && on_disk_) return accepted();
     if (!known) {
@@ -97,11 +97,11 @@ contract::Response Control::apply(const contract::ForwardingState& state) {
         }
         spdlog::info("state {} in force: {} services, {} backend sets", state.generation, state.services.size(),
                      state.backend_sets.size());
-        state_ = state;
+        state_ = std::move(state);
         on_disk_ = false;
     }
-    if (const auto error = file_.store(contract::encode(state) + "\n")) {
-        spdlog::error("state {} is in force but not on disk: {}", state.generation, *error);
+    if (const auto error = file_.store(contract::encode(*state_) + "\n")) {
+        spdlog::error("state {} is in force but not on disk: {}", generation(), *error);
         contract::Response response = accepted();
         response.ok = false;
         response.faults.push_back({"/state_file", *error + ": in force, but a restart would not find it"});
@@ -122,8 +122,8 @@ contract::DataplaneStatus Control::status() const {
     return status;
 }
 
-contract::Response Control::answer(const contract::Request& request) {
-    if (const auto* wish = std::get_if<contract::ApplyRequest>(&request)) return apply(wish->state);
+contract::Response Control::answer(contract::Request&& request) {
+    if (auto* wish = std::get_if<contract::ApplyRequest>(&request)) return apply(std::move(wish->state));
     contract::Response response = accepted();
     if (std::holds_alternative<contract::StateRequest>(request)) {
         response.state = state_.value_or(contract::ForwardingState{});
@@ -142,8 +142,8 @@ contract::Response Control::answer(const contract::Request& request) {
 std::string Control::handle(std::string_view line) {
     contract::Response response = accepted();
     try {
-        const auto request = contract::decode_request(line);
-        if (request.ok()) return contract::encode(answer(*request.value));
+        auto request = contract::decode_request(line);
+        if (request.ok()) return contract::encode(answer(*std::move(request.value)));
         response.faults = request.faults;
         spdlog::warn("control socket: request refused: {}", to_text(request.faults));
     } catch (const std::exception& error) {

@@ -59,8 +59,8 @@ class Control {
     std::uint64_t generation() const { return state_ ? state_->generation : 0; }
 
   private:
-    contract::Response answer(const contract::Request& request);
-    contract::Response apply(const contract::ForwardingState& state);
+    contract::Response answer(contract::Request&& request);
+    contract::Response apply(contract::ForwardingState&& state);
     std::vector<contract::Fault> put_in_force(const contract::ForwardingState& state);
     std::vector<contract::Fault> collisions(const contract::ForwardingState& state) const;
     contract::Response accepted() const;

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
-#include <map>
 #include <optional>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 
 namespace guideway::snapshot {
@@ -14,76 +13,159 @@ namespace {
 
 std::uint16_t to_be(std::uint16_t value) { return __builtin_bswap16(value); }
 
-/// Gives each identity a slot for as long as it exists.
+std::uint64_t mixed(std::uint64_t value) { return (value ^ (value >> 32)) * 0x9e3779b97f4a7c15ULL; }
+
+struct ServiceIdentity {
+    IpAddress vip;
+    std::uint8_t protocol = 0;
+    std::uint16_t port = 0;
+    friend bool operator==(const ServiceIdentity&, const ServiceIdentity&) = default;
+};
+
+struct BackendIdentity {
+    IpAddress address;
+    std::uint16_t port = 0;
+    friend bool operator==(const BackendIdentity&, const BackendIdentity&) = default;
+};
+
+struct IdentityHash {
+    std::size_t operator()(const ServiceIdentity& service) const noexcept {
+        return mixed(IpAddressHash{}(service.vip) ^ (std::size_t{service.protocol} << 16 | service.port));
+    }
+    std::size_t operator()(const BackendIdentity& backend) const noexcept {
+        return mixed(IpAddressHash{}(backend.address) ^ backend.port);
+    }
+};
+
+/// Gives each identity a slot for as long as it exists. A state is a round: begin(), take() for all that is in it, then commit(),
+/// or roll_back() to before begin(). Nothing is copied, so a round costs what the state's size is and little more.
 template <typename Identity>
 class Slots {
   public:
-    explicit Slots(std::uint32_t limit) : incarnation_(std::min<std::uint32_t>(limit, 65535), 0) {}
+    explicit Slots(std::uint32_t limit)
+        : incarnation_(std::min<std::uint32_t>(limit, 65535), 0), free_(incarnation_.size()) {
+        freed_.reserve(incarnation_.size());
+    }
 
-    /// Before keep(): everything is taken for gone.
     void begin() {
-        previous_ = std::move(slots_);
-        slots_.clear();
+        ++round_;
+        kept_ = 0;
+        added_.clear();
     }
-    /// The slot of an identity that existed before, or that was asked for already.
-    std::optional<std::uint16_t> keep(const Identity& identity) {
-        if (const auto found = slots_.find(identity); found != slots_.end()) return found->second;
-        const auto node = previous_.extract(identity);
-        if (node.empty()) return std::nullopt;
-        return slots_.emplace(identity, node.mapped()).first->second;
-    }
-    /// A slot for a new identity, untouched ones first; nothing when all are taken.
+    /// The identity's slot, a new one where it has none: untouched ones first, then the one that has been free longest. Nothing
+    /// where all are taken. Slots of what this round leaves out are not free before commit().
     std::optional<std::uint16_t> take(const Identity& identity) {
-        if (const auto found = slots_.find(identity); found != slots_.end()) return found->second;
-        std::uint16_t slot = 0;
+        if (const auto found = slots_.find(identity); found != slots_.end()) {
+            Place& place = found->second;
+            kept_ += place.round == round_ ? 0 : 1;
+            place.round = round_;
+            return place.slot;
+        }
+        if (untouched_ == incarnation_.size() && free_count_ == 0) return std::nullopt;
+        Added& added = added_.emplace_back(Added{identity, 0});  // first, so that what fails below is rolled back
         if (untouched_ < incarnation_.size()) {
-            slot = static_cast<std::uint16_t>(untouched_++);
-        } else if (!free_.empty()) {
-            slot = free_.front();
-            free_.pop_front();
+            added.slot = static_cast<std::uint16_t>(untouched_++);
         } else {
-            return std::nullopt;
+            added.slot = free_[free_first_];
+            free_first_ = (free_first_ + 1) % free_.size();
+            --free_count_;
         }
-        slots_.emplace(identity, slot);
-        return slot;
+        slots_.emplace(identity, Place{added.slot, round_});
+        ++kept_;
+        return added.slot;
     }
-    /// What was not kept is gone; its slots become available to the next state only: workers still count in them until
+    /// What was not taken is gone; its slots become available to the next state only: workers still count in them until
     /// this one is in force.
-    void end() {
-        std::vector<std::uint16_t> freed;
-        for (const auto& [identity, slot] : previous_) freed.push_back(slot);
-        std::sort(freed.begin(), freed.end());
-        for (const std::uint16_t slot : freed) {
+    void commit() noexcept {
+        if (kept_ == slots_.size()) return;
+        freed_.clear();
+        std::erase_if(slots_, [&](const auto& entry) {
+            if (entry.second.round == round_) return false;
+            freed_.push_back(entry.second.slot);
+            return true;
+        });
+        std::sort(freed_.begin(), freed_.end());
+        for (const std::uint16_t slot : freed_) {
             ++incarnation_[slot];
-            free_.push_back(slot);
+            free_[(free_first_ + free_count_++) % free_.size()] = slot;
         }
-        previous_.clear();
+    }
+    /// The last added first, so that every slot is back in its place.
+    void roll_back() noexcept {
+        for (; !added_.empty(); added_.pop_back()) {
+            const Added& last = added_.back();
+            slots_.erase(last.identity);
+            if (std::size_t{last.slot} + 1 == untouched_) {
+                --untouched_;
+            } else {
+                free_first_ = (free_first_ + free_.size() - 1) % free_.size();
+                free_[free_first_] = last.slot;
+                ++free_count_;
+            }
+        }
     }
 
     const std::vector<std::uint8_t>& incarnation() const { return incarnation_; }
 
   private:
-    std::map<Identity, std::uint16_t> slots_;
-    std::map<Identity, std::uint16_t> previous_;
+    struct Place {
+        std::uint16_t slot = 0;
+        std::uint64_t round = 0;  ///< the last one that took it
+    };
+    struct Added {
+        Identity identity;
+        std::uint16_t slot = 0;
+    };
+    std::unordered_map<Identity, Place, IdentityHash> slots_;
     std::vector<std::uint8_t> incarnation_;
-    std::deque<std::uint16_t> free_;
+    std::vector<std::uint16_t> free_;  ///< a ring: commit() must not fail for want of memory
+    std::size_t free_first_ = 0;
+    std::size_t free_count_ = 0;
+    std::vector<std::uint16_t> freed_;
+    std::vector<Added> added_;  ///< in this round
     std::size_t untouched_ = 0;
+    std::size_t kept_ = 0;  ///< different identities of this round
+    std::uint64_t round_ = 0;
 };
 
-using ServiceIdentity = std::tuple<IpAddress, std::uint8_t, std::uint16_t>;
-using BackendIdentity = std::pair<IpAddress, std::uint16_t>;
 /// What a Maglev table is made of, in the canonical order.
-using SetContent = std::vector<std::tuple<IpAddress, std::uint16_t, std::uint32_t>>;
+struct SetContent {
+    std::vector<balancing::MaglevBackend> backends;
+
+    friend bool operator==(const SetContent& a, const SetContent& b) {
+        return std::equal(a.backends.begin(), a.backends.end(), b.backends.begin(), b.backends.end(),
+                          [](const balancing::MaglevBackend& x, const balancing::MaglevBackend& y) {
+                              return x.address == y.address && x.port == y.port && x.weight == y.weight;
+                          });
+    }
+};
+
+struct SetContentHash {
+    std::size_t operator()(const SetContent& content) const noexcept {
+        std::uint64_t hash = content.backends.size();
+        for (const balancing::MaglevBackend& backend : content.backends) {
+            hash = mixed(hash ^ IpAddressHash{}(backend.address));
+            hash = mixed(hash ^ (std::uint64_t{backend.port} << 32 | backend.weight));
+        }
+        return hash;
+    }
+};
+
+/// Of one state: equal sets are one entry.
+using Tables = std::unordered_map<SetContent, std::shared_ptr<const balancing::MaglevTable>, SetContentHash>;
 
 ServiceIdentity identity_of(const contract::Service& service) {
     return {service.vip, static_cast<std::uint8_t>(service.protocol), service.port};
 }
 
-std::vector<contract::Backend> canonical(std::vector<contract::Backend> backends) {
-    std::stable_sort(backends.begin(), backends.end(), [](const contract::Backend& a, const contract::Backend& b) {
-        return std::tie(a.address, a.port) < std::tie(b.address, b.port);
-    });
-    return backends;
+/// Pointers into `backends`, by address and port.
+void canonical(const std::vector<contract::Backend>& backends, std::vector<const contract::Backend*>& order) {
+    const auto before = [](const contract::Backend* a, const contract::Backend* b) {
+        return std::tie(a->address, a->port) < std::tie(b->address, b->port);
+    };
+    order.clear();
+    for (const contract::Backend& backend : backends) order.push_back(&backend);
+    if (!std::is_sorted(order.begin(), order.end(), before)) std::stable_sort(order.begin(), order.end(), before);
 }
 
 std::string pointer(const char* list, std::size_t index, const char* field) {
@@ -94,22 +176,25 @@ std::string pointer(const char* list, std::size_t index, const char* field) {
 
 struct Builder::State {
     State(BuilderLimits given, std::vector<IpAddress> snat)
-        : limits(given), snat_addresses(std::move(snat)), services(given.services), backends(given.backends) {}
+        : snat_addresses(std::move(snat)), services(given.services), backends(given.backends) {}
 
-    BuilderLimits limits;
     std::vector<IpAddress> snat_addresses;
     Slots<ServiceIdentity> services;
     Slots<BackendIdentity> backends;
-    std::map<SetContent, std::shared_ptr<const balancing::MaglevTable>> tables;  ///< of the last good state
+    Tables tables;       ///< of the last good state
+    Tables next_tables;  ///< of the state that is being built
+
+    void begin();
+    void commit() noexcept;
+    void roll_back() noexcept;
 
     void check(const contract::ForwardingState& state, std::vector<contract::Fault>& faults) const;
-    void keep_slots(const contract::ForwardingState& state);
     void build_sets(const contract::ForwardingState& state, ForwardingSnapshot& snapshot,
                     std::vector<contract::Fault>& faults);
     void build_services(const contract::ForwardingState& state, ForwardingSnapshot& snapshot,
                         std::vector<contract::Fault>& faults);
-    std::shared_ptr<const balancing::MaglevTable> table_for(const balancing::BackendSet& set,
-                                                            decltype(tables)& next_tables) const;
+    void build_snat(ForwardingSnapshot& snapshot) const;
+    std::shared_ptr<const balancing::MaglevTable> table_for(const balancing::BackendSet& set);
 };
 
 Builder::Builder(BuilderLimits limits, std::vector<IpAddress> snat_addresses)
@@ -125,7 +210,8 @@ void Builder::State::check(const contract::ForwardingState& state, std::vector<c
         if (count <= balancing::MaglevTable::kMaxBackends) continue;
         faults.push_back({pointer("backend_sets", i, "backends"), std::to_string(count) + " backends, at most 65535"});
     }
-    std::map<std::string_view, IpFamily> sets;
+    std::unordered_map<std::string_view, IpFamily> sets;
+    sets.reserve(state.backend_sets.size());
     for (const contract::BackendSet& set : state.backend_sets) sets.emplace(set.name, set.family);
     for (std::size_t i = 0; i < state.services.size(); ++i) {
         const contract::Service& service = state.services[i];
@@ -145,28 +231,32 @@ void Builder::State::check(const contract::ForwardingState& state, std::vector<c
     }
 }
 
-void Builder::State::keep_slots(const contract::ForwardingState& state) {
+void Builder::State::begin() {
     services.begin();
     backends.begin();
-    for (const contract::Service& service : state.services) services.keep(identity_of(service));
-    for (const contract::BackendSet& set : state.backend_sets) {
-        for (const contract::Backend& backend : set.backends) backends.keep({backend.address, backend.port});
-    }
+    next_tables.clear();
 }
 
-std::shared_ptr<const balancing::MaglevTable> Builder::State::table_for(const balancing::BackendSet& set,
-                                                                        decltype(tables)& next_tables) const {
-    SetContent content;
-    content.reserve(set.backends.size());
-    for (const balancing::BackendEntry& backend : set.backends) {
-        content.emplace_back(backend.address, backend.port_be, backend.weight);
-    }
-    auto [entry, is_new] = next_tables.try_emplace(std::move(content));
+void Builder::State::commit() noexcept {
+    services.commit();
+    backends.commit();
+    tables.swap(next_tables);
+    next_tables.clear();
+}
+
+void Builder::State::roll_back() noexcept {
+    services.roll_back();
+    backends.roll_back();
+    next_tables.clear();
+}
+
+std::shared_ptr<const balancing::MaglevTable> Builder::State::table_for(const balancing::BackendSet& set) {
+    auto [entry, is_new] = next_tables.try_emplace(SetContent{balancing::maglev_backends(set.backends)});
     if (!is_new) return entry->second;
     if (const auto known = tables.find(entry->first); known != tables.end()) {
         entry->second = known->second;
     } else {
-        const auto list = balancing::maglev_backends(set.backends);
+        const auto& list = entry->first.backends;
         entry->second = balancing::MaglevTable::build(list, balancing::MaglevTable::size_for(list.size()));
     }
     return entry->second;
@@ -174,14 +264,19 @@ std::shared_ptr<const balancing::MaglevTable> Builder::State::table_for(const ba
 
 void Builder::State::build_sets(const contract::ForwardingState& state, ForwardingSnapshot& snapshot,
                                 std::vector<contract::Fault>& faults) {
-    decltype(tables) next_tables;
     std::vector<bool> labelled(backends.incarnation().size(), false);
+    std::vector<const contract::Backend*> order;
+    snapshot.sets.reserve(state.backend_sets.size());
+    snapshot.set_labels.reserve(state.backend_sets.size());
     for (const contract::BackendSet& given : state.backend_sets) {
         balancing::BackendSet set;
         BackendSetLabel label{given.name, {}};
         set.family = given.family;
-        for (const contract::Backend& backend : canonical(given.backends)) {
-            const auto slot = backends.take({backend.address, backend.port});
+        set.backends.reserve(given.backends.size());
+        label.backends.reserve(given.backends.size());
+        canonical(given.backends, order);
+        for (const contract::Backend* const backend : order) {
+            const auto slot = backends.take({backend->address, backend->port});
             if (!slot) {
                 faults.push_back({"/backend_sets", "more different backends than the dataplane's limit of " +
                                                        std::to_string(backends.incarnation().size()) +
@@ -189,28 +284,31 @@ void Builder::State::build_sets(const contract::ForwardingState& state, Forwardi
                 return;
             }
             set.backends.push_back(
-                {backend.address, to_be(backend.port), *slot, backends.incarnation()[*slot], backend.weight});
-            label.backends.push_back(backend.name);
+                {backend->address, to_be(backend->port), *slot, backends.incarnation()[*slot], backend->weight});
+            label.backends.push_back(backend->name);
             if (!labelled[*slot]) {
                 labelled[*slot] = true;
-                snapshot.backend_labels.push_back({*slot, given.name, backend.name, backend.address, backend.port});
+                snapshot.backend_labels.push_back({*slot, given.name, backend->name, backend->address, backend->port});
             }
         }
-        set.table = table_for(set, next_tables);
+        set.table = table_for(set);
         snapshot.sets.push_back(std::move(set));
         snapshot.set_labels.push_back(std::move(label));
     }
-    tables = std::move(next_tables);
 }
 
 void Builder::State::build_services(const contract::ForwardingState& state, ForwardingSnapshot& snapshot,
                                     std::vector<contract::Fault>& faults) {
-    std::map<std::string_view, std::uint16_t> set_index;
+    std::unordered_map<std::string_view, std::uint16_t> set_index;
+    set_index.reserve(state.backend_sets.size());
     for (std::size_t i = 0; i < state.backend_sets.size(); ++i) {
         set_index.emplace(state.backend_sets[i].name, static_cast<std::uint16_t>(i));
     }
     std::vector<balancing::ServiceEntry> entries;
     std::vector<IpAddress> vips;
+    entries.reserve(state.services.size());
+    vips.reserve(state.services.size());
+    snapshot.service_labels.reserve(state.services.size());
     for (const contract::Service& service : state.services) {
         const auto slot = services.take(identity_of(service));
         if (!slot) {
@@ -229,38 +327,48 @@ void Builder::State::build_services(const contract::ForwardingState& state, Forw
     snapshot.vips = balancing::AddressSet(vips);
 }
 
+void Builder::State::build_snat(ForwardingSnapshot& snapshot) const {
+    snapshot.snat = balancing::AddressSet(snat_addresses);
+    for (const IpAddress& address : snat_addresses) {
+        if (address.is_v4()) {
+            std::uint32_t value;
+            std::memcpy(&value, address.bytes.data(), sizeof value);
+            snapshot.snat_v4.push_back(value);
+        } else {
+            snapshot.snat_v6.push_back(address.bytes);
+        }
+    }
+}
+
 BuildResult Builder::build(const contract::ForwardingState& state) {
     BuildResult result;
     state_->check(state, result.faults);
     if (!result.faults.empty()) return result;
 
-    auto next = std::make_unique<State>(*state_);  // a refused state leaves no trace
     auto snapshot = std::make_shared<ForwardingSnapshot>();
-    next->keep_slots(state);
-    next->build_sets(state, *snapshot, result.faults);
-    next->build_services(state, *snapshot, result.faults);
-    if (!result.faults.empty()) return result;
-    next->services.end();
-    next->backends.end();
-
     snapshot->generation = state.generation;
-    snapshot->snat = balancing::AddressSet(next->snat_addresses);
-    for (const IpAddress& address : next->snat_addresses) {
-        if (address.is_v4()) {
-            std::uint32_t value;
-            std::memcpy(&value, address.bytes.data(), sizeof value);
-            snapshot->snat_v4.push_back(value);
-        } else {
-            snapshot->snat_v6.push_back(address.bytes);
+    state_->begin();
+    try {
+        state_->build_snat(*snapshot);
+        state_->build_sets(state, *snapshot, result.faults);
+        state_->build_services(state, *snapshot, result.faults);
+        snapshot->service_incarnation = state_->services.incarnation();  // room now, the values after commit()
+        snapshot->backend_incarnation = state_->backends.incarnation();
+        snapshot->service_idle_seconds.resize(snapshot->service_incarnation.size());
+        for (const balancing::ServiceEntry& service : snapshot->services.services()) {
+            snapshot->service_idle_seconds[service.slot] = service.idle_timeout_seconds;
         }
+    } catch (...) {  // memory, most likely
+        state_->roll_back();
+        throw;
     }
-    snapshot->service_incarnation = next->services.incarnation();
-    snapshot->service_idle_seconds.resize(snapshot->service_incarnation.size());
-    for (const balancing::ServiceEntry& service : snapshot->services.services()) {
-        snapshot->service_idle_seconds[service.slot] = service.idle_timeout_seconds;
+    if (!result.faults.empty()) {
+        state_->roll_back();
+        return result;
     }
-    snapshot->backend_incarnation = next->backends.incarnation();
-    state_ = std::move(next);
+    state_->commit();
+    std::ranges::copy(state_->services.incarnation(), snapshot->service_incarnation.begin());
+    std::ranges::copy(state_->backends.incarnation(), snapshot->backend_incarnation.begin());
     result.snapshot = std::move(snapshot);
     return result;
 }
