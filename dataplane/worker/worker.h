@@ -65,9 +65,11 @@ class Worker {
     std::uint32_t take_over(rte_ring* ring) noexcept;
     void process() noexcept;
     void sort_out() noexcept;
+    template <typename Table, typename Slot>
+    static bool take_plain(const Table& flows, const flow::HashKeys& keys, rte_mbuf* mbuf, std::uint64_t station,
+                           std::uint32_t position, Slot& slot) noexcept;
+    void sort_other(unsigned i) noexcept;
     void sort_general(unsigned i) noexcept;
-    template <typename Family>
-    bool sort_plain(unsigned i, rte_mbuf* mbuf, std::uint64_t station, const flow::HashKeys& keys) noexcept;
     void parse(unsigned i) noexcept;
     void complete_checksum(unsigned i) noexcept;
     void hash_flow(unsigned i) noexcept;
@@ -83,6 +85,8 @@ class Worker {
     // plain.cc: plain packets of established connections
     template <typename Family>
     void forward_plain() noexcept;
+    void forward_plain_v4() noexcept;
+    void forward_plain_v6() noexcept;
 
     // connection.cc: packets of connections
     template <typename Family>
