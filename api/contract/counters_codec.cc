@@ -107,6 +107,8 @@ void each_worker_count(Worker& worker, Visit visit) {
     visit("rx_packets", worker.rx_packets);
     visit("tx_packets", worker.tx_packets);
     visit("handed_over", worker.handed_over);
+    visit("rss_agreed", worker.rss_agreed);
+    visit("rss_disagreed", worker.rss_disagreed);
     visit("polls", worker.polls);
     visit("empty_polls", worker.empty_polls);
     visit("flows_ipv4", worker.flows_ipv4);
@@ -160,6 +162,24 @@ WorkerCounters read_worker(json::ObjectReader& reader) {
     return worker;
 }
 
+Tree tree_of(const Steering& steering) {
+    Tree out = Tree::object();
+    out["family"] = std::string(to_string(steering.family));
+    out["protocol"] = std::string(to_string(steering.protocol));
+    out["way"] = steering.way;
+    out["reason"] = steering.reason;
+    return out;
+}
+
+Steering read_steering(json::ObjectReader& reader) {
+    Steering steering;
+    steering.family = reader.required_value<IpFamily>("family", parse_family, "IPv4 or IPv6", IpFamily::ipv4);
+    steering.protocol = reader.required_value<Protocol>("protocol", parse_protocol, "TCP, UDP or SCTP", Protocol::tcp);
+    steering.way = reader.required_string("way", kText);
+    steering.reason = reader.required_string("reason", kText);
+    return steering;
+}
+
 template <class T>
 Tree list_of(const std::vector<T>& values) {
     Tree out = Tree::array();
@@ -177,6 +197,7 @@ Tree tree_of(const Counters& counters) {
     out["backends"] = list_of(counters.backends);
     out["ports"] = list_of(counters.ports);
     out["workers"] = list_of(counters.workers);
+    out["steering"] = list_of(counters.steering);
     return out;
 }
 
@@ -191,6 +212,8 @@ Counters read_counters(json::ObjectReader& reader) {
                        [&](json::ObjectReader& one) { counters.backends.push_back(read_backend(one)); });
     reader.each_object("ports", any, [&](json::ObjectReader& one) { counters.ports.push_back(read_port(one)); });
     reader.each_object("workers", any, [&](json::ObjectReader& one) { counters.workers.push_back(read_worker(one)); });
+    reader.each_object("steering", {0, 16},
+                       [&](json::ObjectReader& one) { counters.steering.push_back(read_steering(one)); });
     return counters;
 }
 

@@ -69,8 +69,11 @@ struct alignas(64) WorkerTotals {
     Count flow_capacity_ipv6;
     Count unfinished_checksums;  ///< completed here
     Count next_hop_lookups;      ///< by routing lookup, not from the flow entry
+    Count rss_agreed;            ///< new connections whose RSS hash of the device was the one computed here
+    Count rss_disagreed;         ///< ... was another one
+    Count rss_disagreed_port;    ///< gauge: index of the port of the last such one
 };
-static_assert(sizeof(WorkerTotals) == 128);
+static_assert(sizeof(WorkerTotals) == 192);
 
 /// The worker's lines: totals and drop reasons inside, slots in memory given from outside.
 class alignas(64) CounterBlock {

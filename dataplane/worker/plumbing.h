@@ -21,8 +21,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "dataplane/flow/ownership.h"
 #include "dataplane/snapshot/routing_snapshot.h"
 #include "dataplane/worker/spsc_ring.h"
 
@@ -111,6 +113,7 @@ struct Plumbing {
     ResolveQueue* resolve = nullptr;
     rte_mempool* pool = nullptr;  ///< for answers
     WorkerSettings settings;
+    std::optional<flow::Ownership> ownership;  ///< none: by rings (flow/ownership.h)
 };
 
 }  // namespace guideway::worker
