@@ -233,15 +233,15 @@ std::optional<std::string> Ports::start(Device& device, unsigned queues, Port& p
     rte_eth_conf settings{};
     RssKeyBuffer key;
     ask_for_offloads(info, device.rx_queues, settings, key);
-    int error = rte_eth_dev_configure(device.ethdev, device.rx_queues, device.tx_queues, &settings);
-    if (error != 0 && settings.rx_adv_conf.rss_conf.rss_key != nullptr) {
+    int refused = rte_eth_dev_configure(device.ethdev, device.rx_queues, device.tx_queues, &settings);
+    if (refused != 0 && settings.rx_adv_conf.rss_conf.rss_key != nullptr) {
         settings.rx_adv_conf.rss_conf.rss_key = nullptr;  // the driver's own key, then
         settings.rx_adv_conf.rss_conf.rss_key_len = 0;
-        error = rte_eth_dev_configure(device.ethdev, device.rx_queues, device.tx_queues, &settings);
+        refused = rte_eth_dev_configure(device.ethdev, device.rx_queues, device.tx_queues, &settings);
     }
-    if (error != 0) {
+    if (refused != 0) {
         return "configuring " + std::to_string(device.rx_queues) + " receive and " + std::to_string(device.tx_queues) +
-               " transmit queues: " + text_of(error);
+               " transmit queues: " + text_of(refused);
     }
     if (const int error = rte_eth_dev_set_mtu(device.ethdev, port.mtu); error != 0 && error != -ENOTSUP) {
         return "MTU " + std::to_string(port.mtu) + ": " + text_of(error);
