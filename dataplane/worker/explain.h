@@ -5,14 +5,13 @@
 // Thread contract: pure; any control thread, allocates.
 #pragma once
 
-#include <cstdint>
-
 #include "api/contract/explain.h"
+#include "dataplane/flow/ownership.h"
 #include "dataplane/snapshot/forwarding_snapshot.h"
 
 namespace guideway::worker {
 
-contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, std::uint32_t workers,
+contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const flow::Ownership& ownership,
                                 const contract::ExplainRequest& request);
 
 }  // namespace guideway::worker

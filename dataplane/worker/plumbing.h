@@ -21,8 +21,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "dataplane/flow/ownership.h"
 #include "dataplane/observe/stage_cycles.h"
 #include "dataplane/snapshot/routing_snapshot.h"
 #include "dataplane/worker/spsc_ring.h"
@@ -116,6 +118,7 @@ struct Plumbing {
     rte_mempool* pool = nullptr;             ///< for answers
     observe::StageCycles* stages = nullptr;  ///< none: not measured
     WorkerSettings settings;
+    std::optional<flow::Ownership> ownership;  ///< none: by rings (flow/ownership.h)
 };
 
 }  // namespace guideway::worker

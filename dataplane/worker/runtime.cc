@@ -107,10 +107,12 @@ struct WorkerPlace {
 struct Runtime::Parts {
     explicit Parts(RuntimeSettings given)
         : settings(std::move(given)),
+          ownership(settings.ownership.value_or(flow::Ownership(static_cast<std::uint32_t>(settings.lcores.size())))),
           publisher(static_cast<std::uint32_t>(settings.lcores.size())),
           builder({settings.worker.capacity.services, settings.worker.capacity.backends}, settings.snat_addresses) {}
 
     RuntimeSettings settings;
+    flow::Ownership ownership;
     snapshot::Publisher publisher;
     std::vector<Ring> to_kernel;
     std::vector<Ring> from_kernel;            // one, or none before create() got there
@@ -162,6 +164,7 @@ Plumbing Runtime::Parts::plumbing(std::uint32_t index) const {
     result.resolve = places[index]->resolve.get();
     result.pool = settings.pool;
     result.settings = settings.worker;
+    result.ownership = ownership;
     return result;
 }
 
@@ -210,6 +213,11 @@ std::unique_ptr<Runtime> Runtime::create(RuntimeSettings settings, std::string& 
     if (settings.lcores.empty() || settings.lcores.size() > kMaxWorkers ||
         settings.ports.size() != settings.lcores.size()) {
         error = "1.." + std::to_string(kMaxWorkers) + " workers, each with its ports; got " +
+                std::to_string(settings.lcores.size());
+        return nullptr;
+    }
+    if (settings.ownership && settings.ownership->workers() != settings.lcores.size()) {
+        error = "an ownership of " + std::to_string(settings.ownership->workers()) + " workers, there are " +
                 std::to_string(settings.lcores.size());
         return nullptr;
     }
@@ -307,8 +315,16 @@ contract::Counters Runtime::counters() const {
     return parts_->book->collect(*parts_->publisher.current_forwarding());
 }
 
+std::optional<std::size_t> Runtime::rss_disagreeing_port() const {
+    for (const auto& place : parts_->places) {
+        const observe::WorkerTotals& totals = place->counters->totals();
+        if (totals.rss_disagreed.read() > 0) return totals.rss_disagreed_port.read();
+    }
+    return std::nullopt;
+}
+
 contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request) const {
-    return worker::explain(*parts_->publisher.current_forwarding(), worker_count(), request);
+    return worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request);
 }
 
 snapshot::Publisher& Runtime::publisher() { return parts_->publisher; }

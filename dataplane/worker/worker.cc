@@ -51,9 +51,8 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
       plumbing_(std::move(plumbing)),
       publisher_(publisher),
       idle_limits_(table_timeouts(plumbing_.settings.timeouts)),
-      port_owner_(plumbing_.worker_count),
-      snat_ports_(plumbing_.settings.snat_port_first, plumbing_.settings.snat_port_last, plumbing_.worker,
-                  plumbing_.worker_count),
+      ownership_(plumbing_.ownership.value_or(flow::Ownership(plumbing_.worker_count))),
+      snat_ports_(plumbing_.settings.snat_port_first, plumbing_.settings.snat_port_last, plumbing_.worker, ownership_),
       refusals_(plumbing_.settings.refusals_per_second, plumbing_.settings.refusal_burst),
       transmitter_(plumbing_.ports, counters) {
     for (std::size_t port = 0; port < plumbing_.ports.size(); ++port) {

@@ -110,6 +110,8 @@ class Worker {
     template <typename Family>
     void open(const balancing::ServiceEntry& service, std::uint64_t selection, unsigned i) noexcept;
     bool hand_over(std::uint32_t owner, rte_mbuf* mbuf) noexcept;
+    template <typename Tuple>
+    void compare_rss_hash(const rte_mbuf* mbuf, const Tuple& client) noexcept;
 
     // local.cc: packets for this machine, and refusals
     void act_on_other(unsigned i) noexcept;
@@ -160,7 +162,7 @@ class Worker {
     std::vector<Source> sources_;
     snapshot::Publisher& publisher_;
     flow::IdleLimits idle_limits_;
-    flow::PortOwner port_owner_;
+    flow::Ownership ownership_;
     flow::SnatPorts snat_ports_;
     guard::TokenBucket refusals_;
     Transmitter transmitter_;
