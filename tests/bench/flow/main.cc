@@ -39,6 +39,10 @@ int main(int count, char** words) {
     }
     Report report;
     if (options.wants("established")) run_established(options, report);
+    for (const char* name : {"setup", "lifecycle"}) {
+        if (options.wants(name)) run_connections(options, report, name);
+    }
+    if (options.wants("maglev")) run_maglev(options, report);
     report.print(machine, pages);
     if (!options.json.empty() && !report.write_json(options.json, machine)) {
         fail("cannot write " + options.json);

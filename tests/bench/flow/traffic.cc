@@ -30,7 +30,7 @@ void ReadSink::send(Port port, rte_mbuf** mbufs, std::uint16_t count) {
         take_(port, seen.data(), part);
         done = static_cast<std::uint16_t>(done + part);
     }
-    free_burst(mbufs, count);
+    rte_pktmbuf_free_bulk(mbufs, count);
 }
 
 void CheckSink::send(Port port, rte_mbuf** mbufs, std::uint16_t count) {

@@ -103,7 +103,7 @@ class RandomSourceOf final : public RandomSource {
         const std::uint64_t bits = random.next();
         const auto at = static_cast<std::uint32_t>(((bits >> 32) * traffic_.connections.size()) >> 32);
         position_[k] = at;
-        direction_[k] = static_cast<std::uint32_t>(bits >> 31 & direction_mask_) | direction_fixed_;
+        direction_[k] = (static_cast<std::uint32_t>(bits >> 31) & direction_mask_) | direction_fixed_;
         __builtin_prefetch(connections + at);
         if constexpr (kIndexed) __builtin_prefetch(traffic_.indices.data() + at);
     }
@@ -124,10 +124,10 @@ class RandomSourceOf final : public RandomSource {
             const std::uint32_t reply = 0U - direction;
             const std::uint32_t source = (client_low(index) & ~reply) | (backend_low_[connection.backend] & reply);
             const std::uint32_t destination = (kVipLow & ~reply) | (snat_low_[connection.snat] & reply);
-            const auto port =
-                static_cast<std::uint16_t>((client_port_be(index) & ~reply) | (connection.snat_port_be & reply));
+            const std::uint32_t ports =
+                (client_port_be(index) & ~reply) | (std::uint32_t{connection.snat_port_be} << 16 & reply);
             // The direction goes into the mark's highest bit.
-            writer_.template write<kMarked>(arrival.into(to[k]), direction, source, destination, port, flag::kAck,
+            writer_.template write<kMarked>(arrival.into(to[k]), direction, source, destination, ports, flag::kAck,
                                             kMarked ? at | direction << 31 : 0);
             pick<kIndexed>(k, random, connections);
         }
@@ -179,9 +179,9 @@ class WireOf final : public Wire {
                 writer_[port].template write<true>(frame, kRequest, step.client_low, kVipLow, step.client_port_be,
                                                    step.flags, step.mark);
             } else {
-                writer_[port].template write<true>(frame, kReply, backend_low(step.connection.backend),
-                                                   snat_low(step.connection.snat), step.connection.snat_port_be,
-                                                   step.flags, step.mark);
+                writer_[port].template write<true>(
+                    frame, kReply, backend_low(step.connection.backend), snat_low(step.connection.snat),
+                    std::uint32_t{step.connection.snat_port_be} << 16, step.flags, step.mark);
             }
         }
         return true;
