@@ -12,6 +12,7 @@ namespace guideway::bench {
 void run_established(const Options& options, Report& report);
 /// `name`: setup or lifecycle.
 void run_connections(const Options& options, Report& report, const std::string& name);
+void run_flood(const Options& options, Report& report);
 void run_maglev(const Options& options, Report& report);
 
 }  // namespace guideway::bench

@@ -42,6 +42,7 @@ int main(int count, char** words) {
     for (const char* name : {"setup", "lifecycle"}) {
         if (options.wants(name)) run_connections(options, report, name);
     }
+    if (options.wants("flood")) run_flood(options, report);
     if (options.wants("maglev")) run_maglev(options, report);
     report.print(machine, pages);
     if (!options.json.empty() && !report.write_json(options.json, machine)) {
