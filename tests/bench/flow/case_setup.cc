@@ -5,7 +5,9 @@
 // established connections in 90 % of its room besides.
 #include <algorithm>
 #include <array>
-#include <functional>
+#include <cmath>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "tests/bench/flow/appliance.h"
@@ -61,6 +63,7 @@ class Lives {
     virtual void take(Port port, const Seen* seen, std::uint16_t count) = 0;
     void deliver() {
         while (!clients_.empty() || !nodes_.empty()) {
+            now_ms_ += ms_a_poll_;  // at each poll: the worker ages only when time has passed
             appliance_.worker().poll_once(static_cast<std::uint64_t>(now_ms_));
         }
     }
@@ -68,6 +71,7 @@ class Lives {
     Appliance& appliance_;
     unsigned burst_;
     double now_ms_;
+    double ms_a_poll_ = 0;
     ScriptSource clients_, nodes_;
     ReadSink sink_;
     Plugged plugged_;
@@ -77,9 +81,9 @@ class Lives {
 class Setups final : public Lives {
   public:
     Setups(Appliance& appliance, const Wire& wire, unsigned burst, double start_ms, std::uint32_t alive)
-        : Lives(appliance, wire, burst, start_ms),
-          known_(std::max<std::size_t>(std::size_t{alive} * 4, 65536)),
-          ms_a_poll_(kOpeningMs * burst / (0.85 * alive)) {}
+        : Lives(appliance, wire, burst, start_ms), known_(std::max<std::size_t>(std::size_t{alive} * 4, 65536)) {
+        ms_a_poll_ = kOpeningMs * burst / (0.85 * alive);
+    }
 
     std::uint64_t batch() override {
         done_ = 0;
@@ -98,7 +102,6 @@ class Setups final : public Lives {
             }
         }
         next_ += burst_;
-        now_ms_ += ms_a_poll_;
         deliver();
         return done_;
     }
@@ -115,7 +118,6 @@ class Setups final : public Lives {
     }
 
     std::vector<Connection> known_;
-    double ms_a_poll_;
     std::uint64_t next_ = 0;
     std::uint64_t done_ = 0;
 };
@@ -127,8 +129,10 @@ class Whole final : public Lives {
     Whole(Appliance& appliance, const Wire& wire, unsigned burst, double start_ms, std::uint32_t alive)
         : Lives(appliance, wire, burst, start_ms),
           lives_(alive),
-          batch_(std::min<std::uint32_t>(burst * 16, std::max(alive / 2, 1U))),
-          ms_a_batch_(kTimeWaitMs * (batch_ / 18.0) / (0.12 * alive)) {
+          batch_(std::min<std::uint32_t>(burst * 16, std::max(alive / 2, 1U))) {
+        // An eighteenth of the packets ends a connection whose entry must time out; of these an eighth of `alive` may wait at once.
+        const double polls = std::ceil(batch_ * 5 / 9.0 / burst);
+        ms_a_poll_ = kTimeWaitMs * (batch_ / 18.0) / (0.12 * alive) / polls;
         for (std::uint32_t i = 0; i < alive; ++i) lives_[i].delay = static_cast<std::uint8_t>(i / 2 % kSteps.size());
     }
 
@@ -156,7 +160,6 @@ class Whole final : public Lives {
             ++done;
             if (i % 2 != 0) life.generation = static_cast<std::uint8_t>((life.generation + 1) % 64);
         }
-        now_ms_ += ms_a_batch_;
         deliver();
         return done;
     }
@@ -189,7 +192,6 @@ class Whole final : public Lives {
 
     std::vector<Life> lives_;
     std::uint32_t batch_;
-    double ms_a_batch_;
     std::uint32_t next_ = 0;
 };
 
@@ -228,6 +230,7 @@ void measure(const Options& options, Report& report, const std::string& name, in
     const auto after = appliance.ledger();
     const double missed = static_cast<double>(lives->refused - refused);
     const std::string dropped = appliance.drops_since(drops);
+    const auto in_table = static_cast<double>(appliance.connections(ip));
     lives.reset();
     if (full) check_packets(appliance, wire, {established, {}, 0, true, false});
     appliance.go_offline();
@@ -241,6 +244,7 @@ void measure(const Options& options, Report& report, const std::string& name, in
     row.set("workers", 1).set("connections_per_second", spread_of(rates));
     row.set("ns_per_connection", 1e9 / spread_of(rates).median).set("refused", missed / std::max(1.0, done + missed));
     row.set("alive", table.alive).set("packets", static_cast<double>(after.received - ledger.received));
+    row.set("in_table", in_table).set("capacity", static_cast<double>(appliance.capacity(ip)));
     if (share < kQuiet) row.set("core_share", share);
     if (!dropped.empty()) row.set("dropped", dropped);
     report.add(std::move(row));

@@ -14,5 +14,7 @@ void run_established(const Options& options, Report& report);
 void run_connections(const Options& options, Report& report, const std::string& name);
 void run_flood(const Options& options, Report& report);
 void run_maglev(const Options& options, Report& report);
+void run_apply(const Options& options, Report& report);
+void run_scaling(const Options& options, Report& report);
 
 }  // namespace guideway::bench

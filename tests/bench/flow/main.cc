@@ -1,10 +1,13 @@
 // flow_bench: see --help and tests/bench/flow/cases.h.
-#include <cstdio>
-#include <sched.h>
+#include <algorithm>
+#include <string>
+#include <vector>
 
 #include "dataplane/worker/memory.h"
 #include "tests/bench/flow/cases.h"
+#include "tests/bench/flow/cores.h"
 #include "tests/bench/flow/ports.h"
+#include "tests/bench/flow/timing.h"
 
 namespace {
 
@@ -13,14 +16,10 @@ using namespace guideway::bench;
 /// The wanted core, and another one for those cases that need two.
 std::vector<unsigned> cores_for(const Options& options) {
     std::vector<unsigned> cores{options.core};
-    cpu_set_t online;
-    CPU_ZERO(&online);
-    sched_getaffinity(1, sizeof online, &online);  // of init: the machine's, whatever we were started with
-    if (!CPU_ISSET(options.core, &online)) fail("there is no core " + std::to_string(options.core));
-    for (unsigned core = 0; core < CPU_SETSIZE; ++core) {
-        if (core == options.core || !CPU_ISSET(core, &online)) continue;
-        cores.push_back(core);
-        break;
+    const std::vector<unsigned> all = all_cores();
+    if (std::ranges::find(all, options.core) == all.end()) fail("there is no core " + std::to_string(options.core));
+    for (const unsigned core : all) {
+        if (cores.size() < 2 && core != options.core) cores.push_back(core);
     }
     return cores;
 }
@@ -29,6 +28,7 @@ std::vector<unsigned> cores_for(const Options& options) {
 
 int main(int count, char** words) {
     const Options options = parse_options(count, words);
+    by_cpu_time = options.cpu_time;
     open_nic(cores_for(options), options.verbose);
     const Machine machine = this_machine();
     progress(machine.host + ": " + machine.cpu);
@@ -44,6 +44,8 @@ int main(int count, char** words) {
     }
     if (options.wants("flood")) run_flood(options, report);
     if (options.wants("maglev")) run_maglev(options, report);
+    if (options.wants("apply")) run_apply(options, report);
+    if (options.wants("scaling")) run_scaling(options, report);
     report.print(machine, pages);
     if (!options.json.empty() && !report.write_json(options.json, machine)) {
         fail("cannot write " + options.json);

@@ -15,6 +15,8 @@
 namespace guideway::bench {
 
 inline constexpr double kQuiet = 0.98;
+/// --cpu-time: time that others had the core is left out. For work on a shared machine; published figures are wall time.
+inline bool by_cpu_time = false;
 
 struct Timing {
     double ns = 0;  ///< each item
@@ -39,17 +41,17 @@ Timing timed_once(double seconds, Once&& once) {
         for (unsigned i = 0; i < 16; ++i) items += once();
         now = rte_rdtsc();
     }
-    const double ns = ns_between(started, now);
-    return {ns / static_cast<double>(items), (thread_ns() - cpu_started) / ns, static_cast<double>(items)};
+    const double wall = ns_between(started, now), cpu = thread_ns() - cpu_started;
+    return {(by_cpu_time ? cpu : wall) / static_cast<double>(items), cpu / wall, static_cast<double>(items)};
 }
 
 template <typename Once>
 Timing timed(double seconds, Once&& once) {
     Timing best{0, 0, 0};
-    for (unsigned attempt = 0; attempt < 4; ++attempt) {
+    for (unsigned attempt = 0; attempt < 3; ++attempt) {
         const Timing now = timed_once(seconds, once);
         if (now.share > best.share) best = now;
-        if (best.share >= kQuiet) break;
+        if (best.share >= kQuiet || by_cpu_time) break;
     }
     return best;
 }
