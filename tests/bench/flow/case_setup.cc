@@ -23,6 +23,8 @@ constexpr double kOpeningMs = 60000;            ///< time-out of a half-open con
 constexpr double kTimeWaitMs = 60000;
 constexpr std::uint32_t kOtherClients = 1U << 28;  ///< first number of connections that are not the established ones
 
+constexpr std::uint32_t kFewest = 2048;  ///< alive at once: fewer would not fill the bursts under way
+
 struct Table {
     std::uint32_t alive = 0;        ///< connections that come and go, at once
     std::uint32_t established = 0;  ///< others that stay
@@ -33,7 +35,7 @@ struct Table {
 
 Table table_of(std::uint32_t flows, bool full) {
     // Half of the tenth that is left: time-outs are noticed by a sweep, so some that are over still stand there.
-    return full ? Table{flows / 18, flows} : Table{flows, 0};
+    return full ? Table{std::max(flows / 18, kFewest), flows} : Table{flows, 0};
 }
 
 struct Outcome {
@@ -256,6 +258,12 @@ void run_connections(const Options& options, Report& report, const std::string& 
     std::vector<std::uint32_t> sizes = options.flows;
     if (sizes.empty())
         sizes = options.quick ? std::vector<std::uint32_t>{10'000} : std::vector<std::uint32_t>{10'000, 1'000'000};
+    for (std::uint32_t& flows : sizes) {
+        if (flows >= kFewest) continue;
+        progress(name + ": " + std::to_string(kFewest) + " connections, the fewest, instead of " +
+                 std::to_string(flows));
+        flows = kFewest;
+    }
     for (const int ip : options.ip) {
         for (const unsigned burst : options.bursts) {
             if (!burst_possible(burst)) continue;

@@ -8,6 +8,7 @@
 #include "tests/bench/flow/cores.h"
 #include "tests/bench/flow/ports.h"
 #include "tests/bench/flow/timing.h"
+#include "tests/bench/flow/traffic.h"
 
 namespace {
 
@@ -29,6 +30,7 @@ std::vector<unsigned> cores_for(const Options& options) {
 int main(int count, char** words) {
     const Options options = parse_options(count, words);
     by_cpu_time = options.cpu_time;
+    spoil_a_packet = options.spoil;
     open_nic(cores_for(options), options.verbose);
     const Machine machine = this_machine();
     progress(machine.host + ": " + machine.cpu);
@@ -47,7 +49,7 @@ int main(int count, char** words) {
     if (options.wants("apply")) run_apply(options, report);
     if (options.wants("scaling")) run_scaling(options, report);
     report.print(machine, pages);
-    if (!options.json.empty() && !report.write_json(options.json, machine)) {
+    if (!options.json.empty() && !report.write_json(options.json, machine, pages)) {
         fail("cannot write " + options.json);
     }
     return 0;

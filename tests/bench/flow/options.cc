@@ -38,6 +38,7 @@ constexpr const char* kHelp =
   --stages             cycles by stage, where the worker counts them
   --cpu-time           leave out the time that others had the core (for a shared machine; else it is wall time)
   --json FILE          all rows as a JSON list
+  --spoil              damage a packet before the check: shows that a wrong one ends the run with an error
   --verbose            DPDK's messages too
 
 Each figure is the median of several turns; the spread is their lowest and highest. In the same turns and on the same core it
@@ -128,6 +129,8 @@ Options parse_options(int count, char** words) {
             options.stages = true;
         } else if (option == "--cpu-time") {
             options.cpu_time = true;
+        } else if (option == "--spoil") {
+            options.spoil = true;
         } else if (option == "--verbose") {
             options.verbose = true;
         } else {

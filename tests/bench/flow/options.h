@@ -21,6 +21,7 @@ struct Options {
     bool split = false;    ///< requests at port 0 and replies at port 1, not mixed
     bool stages = false;
     bool cpu_time = false;  ///< not wall time
+    bool spoil = false;     ///< damages a packet before the check, which must then fail
     bool verbose = false;
     std::string json;
 

@@ -136,14 +136,15 @@ void Report::print(const Machine& machine, const std::string& pages) const {
     }
 }
 
-bool Report::write_json(const std::string& path, const Machine& machine) const {
+bool Report::write_json(const std::string& path, const Machine& machine, const std::string& pages) const {
     std::ofstream file(path);
     file << "[\n";
     for (std::size_t at = 0; at < rows_.size(); ++at) {
         file << "  {";
         for (const auto& [key, value] : rows_[at].values()) file << quoted(key) << ": " << json_of(value) << ", ";
         file << "\"machine\": " << quoted(machine.cpu) << ", \"host\": " << quoted(machine.host)
-             << ", \"tsc_ghz\": " << json_number(machine.tsc_ghz) << "}" << (at + 1 < rows_.size() ? ",\n" : "\n");
+             << ", \"pages\": " << quoted(pages) << ", \"tsc_ghz\": " << json_number(machine.tsc_ghz) << "}"
+             << (at + 1 < rows_.size() ? ",\n" : "\n");
     }
     file << "]\n";
     file.flush();

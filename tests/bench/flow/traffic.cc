@@ -37,6 +37,7 @@ void CheckSink::send(Port port, rte_mbuf** mbufs, std::uint16_t count) {
     for (unsigned k = 0; k < count; ++k) {
         Seen seen{};
         wire_.read(mbufs + k, 1, &seen);
+        if (spoil_a_packet && checked == 1000) *rte_pktmbuf_mtod_offset(mbufs[k], std::uint8_t*, 40) ^= 1;
         const std::uint32_t at = seen.mark & 0x7fffffff;
         const auto direction = static_cast<Direction>(seen.mark >> 31);
         ++checked;

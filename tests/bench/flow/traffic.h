@@ -76,6 +76,9 @@ class Plugged {
 std::size_t establish(Appliance& appliance, const Wire& wire, int protocol, std::span<Connection> connections,
                       std::span<const std::uint32_t> indices = {});
 
+/// For --spoil: check_packets() then damages one packet that came out, so it must fail.
+inline bool spoil_a_packet = false;
+
 /// Sends some thousand marked packets through the worker and compares what comes out. Fails the benchmark where anything is wrong.
 std::uint64_t check_packets(Appliance& appliance, const Wire& wire, const RandomTraffic& traffic);
 
