@@ -13,6 +13,7 @@
 #include "tests/bench/flow/appliance.h"
 #include "tests/bench/flow/cases.h"
 #include "tests/bench/flow/cores.h"
+#include "tests/bench/flow/large_array.h"
 #include "tests/bench/flow/timing.h"
 #include "tests/bench/flow/traffic.h"
 
@@ -71,9 +72,9 @@ void measure(const Options& options, Report& report, int ip, Size size, std::uin
                          .backends = size.nodes + 256});
     appliance.go_online();
     const Wire& wire = wire_of(ip, 6);
-    std::vector<Connection> connections(flows);
+    LargeArray<Connection> connections(flows);
     if (establish(appliance, wire, 6, connections) != flows) fail("cannot open the connections");
-    const RandomTraffic traffic{connections, {}, 0, options.offloads, options.split};
+    const RandomTraffic traffic{connections.span(), {}, 0, options.offloads, options.split};
     const auto clients = wire.random_source(kClientPort, traffic);
     const auto nodes = wire.random_source(kNodePort, traffic);
 

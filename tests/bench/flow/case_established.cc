@@ -7,6 +7,7 @@
 #include "tests/bench/flow/appliance.h"
 #include "tests/bench/flow/cases.h"
 #include "tests/bench/flow/floors.h"
+#include "tests/bench/flow/large_array.h"
 #include "tests/bench/flow/timing.h"
 #include "tests/bench/flow/traffic.h"
 
@@ -28,7 +29,7 @@ auto stages_of(const Worker& worker) {
 /// Measured: what the process grew by when a table was made and filled to its capacity, the benchmark's own list left out.
 double bytes_per_flow(int ip) {
     constexpr std::uint32_t kCapacity = 1'000'000;
-    std::vector<Connection> connections(kCapacity);
+    LargeArray<Connection> connections(kCapacity);
     const std::size_t before = resident_bytes();
     Appliance appliance(
         {.capacity_v4 = ip == 4 ? kCapacity : kLeastCapacity, .capacity_v6 = ip == 6 ? kCapacity : kLeastCapacity});
@@ -44,8 +45,7 @@ double bytes_per_flow(int ip) {
 
 void measure(const Options& options, Report& report, int ip, int protocol, std::uint32_t flows, double memory) {
     const Wire& wire = wire_of(ip, protocol);
-    std::vector<Connection> connections(flows);
-    const std::span<const Connection> known(connections);
+    LargeArray<Connection> connections(flows);
     for (const unsigned burst : options.bursts) {
         if (!burst_possible(burst)) continue;
         Appliance appliance({.capacity_v4 = ip == 4 ? capacity_for(flows) : kLeastCapacity,
@@ -59,7 +59,7 @@ void measure(const Options& options, Report& report, int ip, int protocol, std::
         }
         const double fill_ns = ns_between(fill_started, rte_rdtsc()) / flows;
 
-        const RandomTraffic traffic{known, {}, 0, options.offloads, options.split};
+        const RandomTraffic traffic{connections.span(), {}, 0, options.offloads, options.split};
         check_packets(appliance, wire, traffic);
         const auto clients = wire.random_source(kClientPort, traffic);
         const auto nodes = wire.random_source(kNodePort, traffic);

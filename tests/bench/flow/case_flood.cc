@@ -11,6 +11,7 @@
 
 #include "tests/bench/flow/appliance.h"
 #include "tests/bench/flow/cases.h"
+#include "tests/bench/flow/large_array.h"
 #include "tests/bench/flow/timing.h"
 #include "tests/bench/flow/traffic.h"
 
@@ -186,7 +187,7 @@ void run_flood(const Options& options, Report& report) {
                              .capacity_v6 = ip == 6 ? capacity : kLeastCapacity,
                              .burst = burst});
         appliance.go_online();
-        std::vector<Connection> established(flows);
+        LargeArray<Connection> established(flows);
         if (establish(appliance, wire, 6, established) != flows) fail("cannot open the established connections");
         const auto drops = appliance.drops();
         const auto ledger = appliance.ledger();

@@ -12,6 +12,7 @@
 
 #include "tests/bench/flow/appliance.h"
 #include "tests/bench/flow/cases.h"
+#include "tests/bench/flow/large_array.h"
 #include "tests/bench/flow/timing.h"
 #include "tests/bench/flow/traffic.h"
 
@@ -206,7 +207,7 @@ void measure(const Options& options, Report& report, const std::string& name, in
                          .burst = burst,
                          .tcp_established_seconds = kLongTimeout});
     appliance.go_online();
-    std::vector<Connection> established(table.established);
+    LargeArray<Connection> established(table.established);
     if (full && establish(appliance, wire, 6, established) != established.size()) fail("cannot fill the table");
     const auto start_ms = static_cast<double>(clock_ms());
     std::unique_ptr<Lives> lives;
@@ -234,7 +235,7 @@ void measure(const Options& options, Report& report, const std::string& name, in
     const std::string dropped = appliance.drops_since(drops);
     const auto in_table = static_cast<double>(appliance.connections(ip));
     lives.reset();
-    if (full) check_packets(appliance, wire, {established, {}, 0, true, false});
+    if (full) check_packets(appliance, wire, {established.span(), {}, 0, true, false});
     appliance.go_offline();
 
     Row row(name);

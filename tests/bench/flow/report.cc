@@ -66,6 +66,13 @@ std::string json_of(const Row::Value& value) {
     return text + "]";
 }
 
+/// For who wants to know more than the table shows: in the JSON and in the progress lines only.
+bool in_table(const std::string& key) {
+    static const std::vector<std::string> left_out{"case",     "checked",  "fill_ns",   "packets",
+                                                   "in_table", "capacity", "json_bytes"};
+    return std::ranges::find(left_out, key) == left_out.end();
+}
+
 std::string case_of(const Row& row) { return std::get<std::string>(*row.find("case")); }
 
 }  // namespace
@@ -112,7 +119,7 @@ void Report::print(const Machine& machine, const std::string& pages) const {
         for (const Row& row : rows_) {
             if (case_of(row) != name) continue;
             for (const auto& [key, value] : row.values()) {
-                if (key != "case" && std::ranges::find(keys, key) == keys.end()) keys.push_back(key);
+                if (in_table(key) && std::ranges::find(keys, key) == keys.end()) keys.push_back(key);
             }
         }
         std::vector<std::vector<std::string>> lines{keys};
