@@ -74,7 +74,8 @@ void measure(const Options& options, Report& report, int ip, Size size, std::uin
     const Wire& wire = wire_of(ip, 6);
     LargeArray<Connection> connections(flows);
     if (establish(appliance, wire, 6, connections) != flows) fail("cannot open the connections");
-    const RandomTraffic traffic{connections.span(), {}, 0, options.offloads, options.split};
+    const LargeArray<Record> records = shuffled(connections.span());
+    const RandomTraffic traffic{records.span(), 0, options.offloads, options.split};
     const auto clients = wire.random_source(kClientPort, traffic);
     const auto nodes = wire.random_source(kNodePort, traffic);
 

@@ -59,7 +59,8 @@ void measure(const Options& options, Report& report, int ip, int protocol, std::
         }
         const double fill_ns = ns_between(fill_started, rte_rdtsc()) / flows;
 
-        const RandomTraffic traffic{connections.span(), {}, 0, options.offloads, options.split};
+        const LargeArray<Record> records = shuffled(connections.span());
+        const RandomTraffic traffic{records.span(), 0, options.offloads, options.split};
         check_packets(appliance, wire, traffic);
         const auto clients = wire.random_source(kClientPort, traffic);
         const auto nodes = wire.random_source(kNodePort, traffic);

@@ -117,14 +117,12 @@ void measure(const Options& options, Report& report, int ip, int protocol, std::
     std::array<Owned, kWorkers> owned;
     for (std::uint32_t w = 0; w < kWorkers; ++w) appliance.go_online(w);
     establish_spread(appliance, wire, flows, owned);
-    std::array<LargeArray<Connection>, kWorkers> connections;
-    std::array<LargeArray<std::uint32_t>, kWorkers> indices;
+    std::array<LargeArray<Record>, kWorkers> records;
     std::array<std::array<std::unique_ptr<RandomSource>, kPorts>, kWorkers> sources;
     std::array<RandomTraffic, kWorkers> traffic;
     for (std::uint16_t w = 0; w < kWorkers; ++w) {
-        connections[w] = LargeArray<Connection>(std::span<const Connection>(owned[w].connections));
-        indices[w] = LargeArray<std::uint32_t>(std::span<const std::uint32_t>(owned[w].indices));
-        traffic[w] = {connections[w].span(), indices[w].span(), w, options.offloads, options.split};
+        records[w] = shuffled(owned[w].connections, owned[w].indices);
+        traffic[w] = {records[w].span(), w, options.offloads, options.split};
         check_packets(appliance, wire, traffic[w]);
         for (const Port port : {kClientPort, kNodePort}) sources[w][port] = wire.random_source(port, traffic[w]);
     }

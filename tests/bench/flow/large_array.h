@@ -25,9 +25,6 @@ class LargeArray {
     explicit LargeArray(std::size_t size) : memory_(std::max(size, std::size_t{1}) * sizeof(T)), size_(size) {
         if (!memory_.ok()) fail("no memory for the generator");
     }
-    explicit LargeArray(std::span<const T> values) : LargeArray(values.size()) {
-        std::ranges::copy(values, span().begin());
-    }
 
     std::size_t size() const { return size_; }
     std::span<T> span() { return {reinterpret_cast<T*>(memory_.bytes().data()), size_}; }
