@@ -6,7 +6,6 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/packet/plain.h"
-#include "dataplane/worker/cpu_versions.h"
 #include "dataplane/worker/worker.h"
 
 namespace guideway::worker {
@@ -77,7 +76,7 @@ template <typename Family>
     }
 }
 
-GUIDEWAY_CPU_VERSIONS void Worker::forward_plain_v4() noexcept { forward_plain<V4>(); }
-GUIDEWAY_CPU_VERSIONS void Worker::forward_plain_v6() noexcept { forward_plain<V6>(); }
+void Worker::forward_plain_v4() noexcept { forward_plain<V4>(); }
+void Worker::forward_plain_v6() noexcept { forward_plain<V6>(); }
 
 }  // namespace guideway::worker

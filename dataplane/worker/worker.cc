@@ -10,7 +10,6 @@
 #include <rte_ring.h>
 
 #include "dataplane/packet/unfinished_checksum.h"
-#include "dataplane/worker/cpu_versions.h"
 
 namespace guideway::worker {
 namespace {
@@ -161,7 +160,7 @@ void Worker::lap(observe::Stage stage) noexcept {
         stages_->lap(stage, rte_rdtsc());
 }
 
-GUIDEWAY_CPU_VERSIONS void Worker::sort_out() noexcept {
+void Worker::sort_out() noexcept {
     burst_.plain_v4.count = 0;
     burst_.plain_v6.count = 0;
     burst_.flows.clear();
@@ -266,7 +265,7 @@ void Worker::hash_flow(unsigned i) noexcept {
     }
 }
 
-GUIDEWAY_CPU_VERSIONS void Worker::find_candidates() noexcept {
+void Worker::find_candidates() noexcept {
     for (auto& slot : burst_.plain_v4) {
         slot.candidate = flows_v4_.candidate(slot.place);
         flows_v4_.prefetch_entry(slot.candidate);
