@@ -70,6 +70,7 @@ template <typename Family>
     for (auto& slot : Family::plain(burst_)) {
         if (forward_at_once(around, slot, transmitter_)) [[likely]]
             continue;
+        name_port(slot.position);
         parse(slot.position);
         burst_.hash[slot.position] = table<Family>().hash(slot.packet.tuple());
         act_on_flow<Family>(slot.position);

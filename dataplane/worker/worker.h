@@ -69,6 +69,8 @@ class Worker {
     static bool take_plain(const Table& flows, const flow::HashKeys& keys, rte_mbuf* mbuf, std::uint64_t station,
                            std::uint32_t position, Slot& slot) noexcept;
     void sort_other(unsigned i) noexcept;
+    /// What everything but the plain way goes by.
+    void name_port(unsigned i) noexcept;
     void sort_general(unsigned i) noexcept;
     void parse(unsigned i) noexcept;
     void complete_checksum(unsigned i) noexcept;
