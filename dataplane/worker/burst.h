@@ -14,6 +14,7 @@
 #include <array>
 #include <cstdint>
 
+#include "dataplane/balancing/service_table.h"
 #include "dataplane/flow/flow_table.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/packet/plain.h"
@@ -58,12 +59,19 @@ struct PlainSlots {
     PlainSlot<Tuple>* end() noexcept { return at.data() + count; }
 };
 
+/// What a miss is about to open, found while memory is fetched.
+struct Opening {
+    const balancing::ServiceEntry* service = nullptr;  ///< none: it is not known to open anything
+    std::uint64_t selection = 0;                       ///< flow::selection_hash
+};
+
 struct Burst {
     std::array<rte_mbuf*, kMostBurst> mbuf;
     PlainSlots<packet::FiveTupleV4> plain_v4;
     PlainSlots<packet::FiveTupleV6> plain_v6;
     std::array<packet::ParsedPacket, kMostBurst> parsed;
     std::array<std::uint64_t, kMostBurst> hash;  ///< of the flow table; general flows only
+    std::array<Opening, kMostBurst> opening;     ///< misses only
     BurstList flows;
     BurstList others;
     BurstList misses;

@@ -9,6 +9,16 @@ namespace guideway::worker {
 using observe::DropReason;
 
 Worker::NextHop Worker::look_up_next_hop(const IpAddress& destination) noexcept {
+    KnownHop& known = known_hops_[IpAddressHash{}(destination) % known_hops_.size()];
+    if (known.view_number == view_number_ && known.destination == destination) {
+        return {NextHop::Kind::known, known.index};
+    }
+    const NextHop found = search_next_hop(destination);
+    if (found.kind == NextHop::Kind::known) known = {destination, found.index, view_number_};
+    return found;
+}
+
+Worker::NextHop Worker::search_next_hop(const IpAddress& destination) noexcept {
     counters_.totals().next_hop_lookups.add(1);
     const snapshot::NextHopResult found = routing_->lookup(destination);
     switch (found.kind) {

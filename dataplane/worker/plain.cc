@@ -71,9 +71,12 @@ template <typename Family>
         if (forward_at_once(around, slot, transmitter_)) [[likely]]
             continue;
         name_port(slot.position);
-        parse(slot.position);
-        burst_.hash[slot.position] = table<Family>().hash(slot.packet.tuple());
-        act_on_flow<Family>(slot.position);
+        burst_.parsed[slot.position] = packet::parsed_of(slot.packet, slot.frame);
+        burst_.hash[slot.position] = flow::hash_words(slot.packet.words, table<Family>().keys());
+        const auto tuple = slot.packet.tuple();
+        flow::FlowRef ref = slot.candidate;
+        if (!table<Family>().is(ref, tuple)) ref = table<Family>().find(tuple, burst_.hash[slot.position]);
+        if (!ref || !carry_on<Family>(slot.position, ref)) burst_.misses.add(slot.position);
     }
 }
 

@@ -298,20 +298,18 @@ void Worker::act_on_flows() noexcept {
 }
 
 void Worker::act_on_misses() noexcept {
-    for (const unsigned i : burst_.misses) {
-        if (burst_.parsed[i].kind == packet::PacketKind::ipv4_flow) {
-            prefetch_for_miss<V4>(i);
-        } else {
-            prefetch_for_miss<V6>(i);
+    const auto each = [this](auto&& act) {
+        for (const unsigned i : burst_.misses) {
+            if (burst_.parsed[i].kind == packet::PacketKind::ipv4_flow) {
+                act.template operator()<V4>(i);
+            } else {
+                act.template operator()<V6>(i);
+            }
         }
-    }
-    for (const unsigned i : burst_.misses) {
-        if (burst_.parsed[i].kind == packet::PacketKind::ipv4_flow) {
-            act_on_miss<V4>(i);
-        } else {
-            act_on_miss<V6>(i);
-        }
-    }
+    };
+    each([this]<typename Family>(unsigned i) { foresee_service<Family>(i); });
+    each([this]<typename Family>(unsigned i) { foresee_reply<Family>(i); });
+    each([this]<typename Family>(unsigned i) { act_on_miss<Family>(i); });
 }
 
 void Worker::act_on_others() noexcept {
