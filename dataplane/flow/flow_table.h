@@ -351,11 +351,11 @@ class FlowTable {
         fetch_oldest(list);
         return true;
     }
-    /// Where one went another will soon: its buckets, and the entry after it.
-    void fetch_oldest(FlowList list) const noexcept {
-        const std::uint32_t oldest = lists_.oldest(list);
-        if (oldest == kNoEntry) return;
-        const Entry& entry = entries_[oldest];
+    /// Where one went others will soon: the buckets of one to come, and the entry after it.
+    void fetch_oldest(FlowList list) noexcept {
+        const std::uint32_t scout = lists_.scout_on(entries_, list);
+        if (scout == kNoEntry) return;
+        const Entry& entry = entries_[scout];
         for (const Tuple& half : entry.halves) prefetch_bucket(hash(half));
         if (entry.links.newer != kNoEntry) __builtin_prefetch(&entries_[entry.links.newer], 1);
     }

@@ -182,8 +182,7 @@ inline void rewrite_plain(std::uint8_t* frame, const FiveTupleV4& other, Checksu
     std::uint8_t* ip = frame + ethernet::kHeaderSize;
     --ip[ipv4::kTtl];
     const auto sum = static_cast<std::uint16_t>(~load_raw16(ip + ipv4::kChecksum));
-    store_raw16(ip + ipv4::kChecksum,
-                static_cast<std::uint16_t>(~add_sums(add_sums(sum, delta.addresses), kTtlDelta)));
+    store_raw16(ip + ipv4::kChecksum, static_cast<std::uint16_t>(~add_sums(add_sums(sum, delta.addresses), kTtlDelta)));
     plain_detail::rewrite_l4(frame, other, delta.all);
     const auto* words = reinterpret_cast<const std::uint8_t*>(&other);
     store_raw64(ip + ipv4::kSource, std::rotl(load_raw64(words), 32));

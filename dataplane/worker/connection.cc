@@ -82,12 +82,11 @@ template <typename Family>
 void Worker::foresee_reply(unsigned i) noexcept {
     const Opening& opening = burst_.opening[i];
     if (opening.service == nullptr) return;
-    const auto* backend =
-        forwarding_->sets[opening.service->backend_set].choose(flow::maglev_hash(opening.selection));
+    const auto* backend = forwarding_->sets[opening.service->backend_set].choose(flow::maglev_hash(opening.selection));
     if (backend == nullptr) return;
-    const auto reply = snat_ports_.first_candidate(
-        reply_of<Family>(*opening.service, *backend, burst_.parsed[i].protocol), Family::snat(*forwarding_),
-        burst_.hash[i]);
+    const auto reply =
+        snat_ports_.first_candidate(reply_of<Family>(*opening.service, *backend, burst_.parsed[i].protocol),
+                                    Family::snat(*forwarding_), burst_.hash[i]);
     if (reply) table<Family>().prefetch_bucket(table<Family>().hash(*reply));
 }
 

@@ -3,9 +3,10 @@
 //
 // Why so little is asked here: an entry's `looked_over` says that the general way found its service and backend alive, its state
 // steady and its next hops right under the very snapshots that are in force now (Worker::forward() writes it).
+#include "dataplane/packet/plain.h"
+
 #include <rte_mbuf.h>
 
-#include "dataplane/packet/plain.h"
 #include "dataplane/worker/worker.h"
 
 namespace guideway::worker {
@@ -31,8 +32,8 @@ inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot,
     Entry& entry = around.entries[slot.candidate.index()];
     const unsigned half = slot.candidate.half();
     const std::uint16_t index = entry.next_hop[half];
-    const bool as_before = (entry.looked_over == around.look) & (index != Entry::kNoNextHop) &
-                           ((slot.packet.tcp_flags & kDecisive) == 0);
+    const bool as_before =
+        (entry.looked_over == around.look) & (index != Entry::kNoNextHop) & ((slot.packet.tcp_flags & kDecisive) == 0);
     if (!as_before || !slot.packet.is_tuple(entry.halves[half])) [[unlikely]]
         return false;
     const snapshot::NextHop& hop = around.hops[index];

@@ -173,7 +173,8 @@ void Worker::sort_out() noexcept {
         rte_mbuf* mbuf = burst_.mbuf[i];
         if (burst_.handed_over) station = stations_[mbuf->port];
         // Bit 63 of the station, for a peer that may leave checksums unfinished, is tested with the number of segments.
-        if ((mbuf->nb_segs | station >> 62) != 1 || !take_plain(flows_v4_, keys, mbuf, station, i, *slot)) [[unlikely]] {
+        if ((mbuf->nb_segs | station >> 62) != 1 || !take_plain(flows_v4_, keys, mbuf, station, i, *slot))
+            [[unlikely]] {
             burst_.plain_v4.count = static_cast<std::uint32_t>(slot - burst_.plain_v4.begin());
             sort_other(i);
             slot = burst_.plain_v4.end();
@@ -359,8 +360,7 @@ void Worker::age_flows() noexcept {
         const std::uint64_t share = elapsed * table.capacity() / kSweepMs + 1;
         table.age(static_cast<std::uint32_t>(std::min(share, kMostAgedAPoll)), [&](auto& entry) {
             if (entry.looked_over != look_ && entry.looked_over != 0) entry.looked_over = 0;
-            const bool same_service =
-                forwarding_->service_incarnation[entry.service_slot] == entry.service_incarnation;
+            const bool same_service = forwarding_->service_incarnation[entry.service_slot] == entry.service_incarnation;
             const std::uint32_t own = same_service ? forwarding_->service_idle_seconds[entry.service_slot] : 0;
             return entry.idle(now_s_, idle_limits_, own);
         });
