@@ -37,7 +37,7 @@ struct Device {
     std::uint16_t rx_queues = 0;
     std::uint16_t tx_queues = 0;
     std::string vdev;  ///< the device we made and must remove; empty for PCI
-    DeviceRss rss;
+    DeviceRss rss{};
 };
 
 struct Port {
