@@ -72,6 +72,22 @@ struct WorkerCounters {
     friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;
 };
 
+struct LostConnections {
+    std::string reason;  ///< snake_case: "service_gone", "snat_gone", "idle", ...
+    std::uint64_t connections = 0;
+    friend bool operator==(const LostConnections&, const LostConnections&) = default;
+};
+
+/// Where connections outlive the dataplane, and what it found there at its start.
+struct FlowFileStatus {
+    std::string path;  ///< empty: memory alone, a restart ends every connection
+    std::uint64_t bytes = 0;
+    std::uint64_t kept = 0;             ///< connections of the earlier process
+    std::vector<LostConnections> lost;  ///< every reason, zeros too; empty where there was nothing to take over
+    std::vector<std::string> refused;   ///< files that were not used, "another boot: ..."
+    friend bool operator==(const FlowFileStatus&, const FlowFileStatus&) = default;
+};
+
 struct Counters {
     std::uint64_t generation = 0;  ///< of the ForwardingState in force
     std::uint64_t started_at_unix_seconds = 0;
@@ -79,6 +95,7 @@ struct Counters {
     std::vector<BackendCounters> backends;
     std::vector<PortCounters> ports;
     std::vector<WorkerCounters> workers;
+    FlowFileStatus flow_file;
     friend bool operator==(const Counters&, const Counters&) = default;
 };
 

@@ -214,8 +214,7 @@ void Worker::connect(unsigned i) noexcept {
     if (!Family::contains(forwarding_->vips, tuple.destination)) {
         // Of a VIP that is no more? Only the owner can tell, by a connection that it still knows.
         const bool under_way = parsed.protocol == protocol::kTcp && !opens_connection(parsed);
-        if (under_way && hand_over(flow::owner_worker(flow::selection_hash(tuple), plumbing_.worker_count), mbuf))
-            return;
+        if (under_way && hand_over(owner_of(tuple, flow::selection_hash(tuple)), mbuf)) return;
         to_kernel(mbuf);
         return;
     }
@@ -230,7 +229,7 @@ void Worker::connect(unsigned i) noexcept {
         return;
     }
     const std::uint64_t selection = flow::selection_hash(tuple);
-    if (hand_over(flow::owner_worker(selection, plumbing_.worker_count), mbuf)) return;
+    if (hand_over(owner_of(tuple, selection), mbuf)) return;
     if (parsed.ttl <= 1) {
         drop(mbuf, DropReason::ttl_exceeded);
     } else if (!opens_connection(parsed)) {
@@ -298,6 +297,13 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
     counts.new_connections.add(1);
     counters_.backend(backend->slot).new_connections.add(1);
     forward<Family>(flows.entry(index), flow::kClientHalf, i);
+}
+
+/// Of a client's packet: whom its tuple names, or who took it over from an earlier process.
+template <typename Tuple>
+std::uint32_t Worker::owner_of(const Tuple&, std::uint64_t selection) const noexcept {
+    const std::uint32_t owner = flow::owner_worker(selection, plumbing_.worker_count);
+    return plumbing_.relocations == nullptr ? owner : plumbing_.relocations->of(selection, owner);
 }
 
 /// True where the packet was another worker's, whatever became of it.

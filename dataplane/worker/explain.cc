@@ -81,7 +81,7 @@ void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::E
 }  // namespace
 
 contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, std::uint32_t workers,
-                                const contract::ExplainRequest& request) {
+                                const contract::ExplainRequest& request, const Relocations& relocations) {
     contract::ExplainAnswer answer;
     answer.generation = state.generation;
     const std::string destination = with_port(request.destination, request.destination_port);
@@ -127,7 +127,7 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, std::
     const auto index = static_cast<std::size_t>(service - state.services.services().data());
     const std::uint64_t selection = selection_of(request);
     answer.service = state.service_labels[index].name;
-    answer.worker = flow::owner_worker(selection, workers);
+    answer.worker = relocations.of(selection, flow::owner_worker(selection, workers));
     answer.steps.push_back(protocol_name(request.protocol) + " " + destination + " is the service " + answer.service +
                            ".");
     answer.steps.push_back("Worker " + std::to_string(answer.worker) + " of " + std::to_string(workers) +

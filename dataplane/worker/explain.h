@@ -9,10 +9,11 @@
 
 #include "api/contract/explain.h"
 #include "dataplane/snapshot/forwarding_snapshot.h"
+#include "dataplane/worker/relocations.h"
 
 namespace guideway::worker {
 
 contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, std::uint32_t workers,
-                                const contract::ExplainRequest& request);
+                                const contract::ExplainRequest& request, const Relocations& relocations = {});
 
 }  // namespace guideway::worker

@@ -16,21 +16,6 @@ namespace {
 
 using observe::DropReason;
 
-flow::Timeouts table_timeouts(const TimeoutSettings& settings) {
-    flow::Timeouts timeouts;
-    timeouts.tcp_opening = settings.tcp_opening;
-    timeouts.tcp_established = settings.tcp_established;
-    timeouts.tcp_closing = settings.tcp_closing;
-    timeouts.tcp_time_wait = settings.tcp_time_wait;
-    timeouts.tcp_reset = settings.tcp_reset;
-    timeouts.udp_one_way = std::min(settings.udp_one_way, settings.udp);
-    timeouts.udp = settings.udp;
-    timeouts.sctp_opening = settings.sctp_opening;
-    timeouts.sctp_established = settings.sctp_established;
-    timeouts.sctp_closing = settings.sctp_closing;
-    return timeouts;
-}
-
 const std::uint8_t* frame_of(const rte_mbuf* mbuf) { return rte_pktmbuf_mtod(mbuf, const std::uint8_t*); }
 
 constexpr std::uint64_t kReviewIntervalMs = 50;  // asks again where the resolve queue was full
@@ -337,8 +322,7 @@ void Worker::age_flows() noexcept {
         const std::uint64_t share = elapsed * table.capacity() / kSweepMs + 1;
         table.age(static_cast<std::uint32_t>(std::min(share, kMostAgedAPoll)), [&](auto& entry) {
             if (entry.looked_over != look_ && entry.looked_over != 0) entry.looked_over = 0;
-            const bool same_service =
-                forwarding_->service_incarnation[entry.service_slot] == entry.service_incarnation;
+            const bool same_service = forwarding_->service_incarnation[entry.service_slot] == entry.service_incarnation;
             const std::uint32_t own = same_service ? forwarding_->service_idle_seconds[entry.service_slot] : 0;
             return entry.idle(now_s_, idle_limits_, own);
         });

@@ -105,6 +105,8 @@ class Worker {
     void connect(unsigned i) noexcept;
     template <typename Family>
     void open(const balancing::ServiceEntry& service, std::uint64_t selection, unsigned i) noexcept;
+    template <typename Tuple>
+    std::uint32_t owner_of(const Tuple& client, std::uint64_t selection) const noexcept;
     bool hand_over(std::uint32_t owner, rte_mbuf* mbuf) noexcept;
 
     // local.cc: packets for this machine, and refusals
