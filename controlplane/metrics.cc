@@ -147,6 +147,8 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
                    "Packets received (rx) and sent (tx) by the worker.");
     Filled handed(MetricType::Counter, "guideway_dataplane_handed_over_packets_total",
                   "Packets the worker gave to the one that owns their connection.");
+    Filled hashes(MetricType::Counter, "guideway_dataplane_rss_hashes_total",
+                  "New connections by whether the port's RSS hash was the one the worker computed.");
     Filled polls(MetricType::Counter, "guideway_dataplane_polls_total",
                  "Polls of the worker, by whether they found a packet.");
     Filled flows(MetricType::Gauge, "guideway_dataplane_flows", "Connections in the worker's table now.");
@@ -157,6 +159,8 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
         packets.add(with(number, "direction", "rx"), worker.rx_packets);
         packets.add(with(number, "direction", "tx"), worker.tx_packets);
         handed.add(number, worker.handed_over);
+        hashes.add(with(number, "result", "agreed"), worker.rss_agreed);
+        hashes.add(with(number, "result", "disagreed"), worker.rss_disagreed);
         polls.add(with(number, "result", "empty"), worker.empty_polls);
         polls.add(with(number, "result", "busy"), worker.polls - std::min(worker.polls, worker.empty_polls));
         flows.add(with(number, "family", "ipv4"), worker.flows_ipv4);
@@ -167,7 +171,17 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
             drops.add(with(number, "reason", drop.reason), drop.packets);
         }
     }
-    for (Filled* family : {&packets, &handed, &polls, &flows, &capacity, &drops}) family->into(families);
+    for (Filled* family : {&packets, &handed, &hashes, &polls, &flows, &capacity, &drops}) family->into(families);
+    Filled steering(MetricType::Gauge, "guideway_dataplane_steering",
+                    "How packets find their connection's worker: way rss, the port brings them, or rings, handed over; "
+                    "always 1.");
+    for (const contract::Steering& one : counters.steering) {
+        steering.add({{"family", one.family == IpFamily::ipv4 ? "ipv4" : "ipv6"},
+                      {"protocol", std::string(contract::to_string(one.protocol))},
+                      {"way", one.way}},
+                     std::uint64_t{1});
+    }
+    steering.into(families);
     Filled taken(MetricType::Gauge, "guideway_dataplane_connections_at_start",
                  "Connections of the earlier process found at the dataplane's start, by what became of them.");
     if (!counters.flow_file.lost.empty()) taken.add({{"result", "kept"}}, counters.flow_file.kept);

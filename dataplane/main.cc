@@ -78,8 +78,9 @@ sigset_t block_signals() {
 }
 
 worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, const net::EalPlan& eal,
-                                         const net::Ports& ports, rte_mempool* pool) {
+                                         const net::Ports& ports, const net::Steering& steering, rte_mempool* pool) {
     worker::RuntimeSettings settings;
+    settings.ownership = steering.ownership;
     settings.worker.idle.mode =
         config.workers.idle == config::Idle::busy ? worker::IdleMode::busy : worker::IdleMode::adaptive;
     const auto& timeouts = config.timeouts;
@@ -169,9 +170,13 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     if (pool == nullptr) return fail(error);
     net::Ports ports;
     if (const auto refused = ports.open(config, pool)) return fail(*refused);
+    const worker::WorkerSettings defaults;
+    const net::Steering steering =
+        net::decide_steering(ports.rss(), config.workers.count, defaults.snat_port_first, defaults.snat_port_last);
+    spdlog::info("steering of packets to the worker of their connection: {}", steering.summary);
 
     // Workers: tables and rings; they run later
-    const auto runtime = worker::Runtime::create(runtime_settings(config, eal, ports, pool), error);
+    const auto runtime = worker::Runtime::create(runtime_settings(config, eal, ports, steering, pool), error);
     if (!runtime) return fail(error);
     log(runtime->flow_file_lines());
 
@@ -208,7 +213,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     settings.started_at_unix_seconds = static_cast<std::uint64_t>(started_at.count());
     control::Engine engine;
     engine.apply = [&](const contract::ForwardingState& state) { return runtime->apply(state); };
-    engine.counters = [&] { return net::all_counters(runtime->counters(), ports, kernel_path); };
+    engine.counters = [&] { return net::all_counters(runtime->counters(), ports, kernel_path, steering); };
     engine.explain = [&](const contract::ExplainRequest& question) { return runtime->explain(question); };
     engine.flow_file = [&] { return runtime->counters().flow_file; };
     engine.ports = [&] {
@@ -233,8 +238,13 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     if (const auto refused = server.start(config.control_socket)) return fail(*refused);
     spdlog::info("forwarding with {} worker(s); control socket {}", config.workers.count, config.control_socket);
 
-    net::OffloadWatch watch(ports);
-    wait_for_stop(signals, [&] { watch.look(runtime->counters()); });
+    net::OffloadWatch offloads(ports);
+    net::SteeringWatch hashes;
+    wait_for_stop(signals, [&] {
+        const contract::Counters counters = runtime->counters();
+        offloads.look(counters);
+        hashes.look(counters, ports, runtime->rss_disagreeing_port());
+    });
     server.stop();
     runtime->stop();
     netlink.stop();

@@ -69,6 +69,8 @@ struct WorkerCounters {
     std::uint64_t flows_ipv4 = 0, flows_ipv6 = 0;  ///< connections in the table now
     std::uint64_t flow_capacity_ipv4 = 0, flow_capacity_ipv6 = 0;
     std::vector<DropCounter> drops;  ///< every reason, zeros too
+    /// New connections whose RSS hash the device told: the one computed here, or another (steering then misses).
+    std::uint64_t rss_agreed = 0, rss_disagreed = 0;
     friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;
 };
 
@@ -88,6 +90,15 @@ struct FlowFileStatus {
     friend bool operator==(const FlowFileStatus&, const FlowFileStatus&) = default;
 };
 
+/// How packets of one IP family and protocol find the worker that owns their connection.
+struct Steering {
+    IpFamily family = IpFamily::ipv4;
+    Protocol protocol = Protocol::tcp;
+    std::string way;     ///< "rss": the NIC brings them there; "rings": they are handed over
+    std::string reason;  ///< why not rss; empty where it is
+    friend bool operator==(const Steering&, const Steering&) = default;
+};
+
 struct Counters {
     std::uint64_t generation = 0;  ///< of the ForwardingState in force
     std::uint64_t started_at_unix_seconds = 0;
@@ -95,6 +106,7 @@ struct Counters {
     std::vector<BackendCounters> backends;
     std::vector<PortCounters> ports;
     std::vector<WorkerCounters> workers;
+    std::vector<Steering> steering;  ///< each family and protocol once
     FlowFileStatus flow_file;
     friend bool operator==(const Counters&, const Counters&) = default;
 };

@@ -95,6 +95,8 @@ void each_worker_count(Worker& worker, Visit visit) {
     visit("rx_packets", worker.rx_packets);
     visit("tx_packets", worker.tx_packets);
     visit("handed_over", worker.handed_over);
+    visit("rss_agreed", worker.rss_agreed);
+    visit("rss_disagreed", worker.rss_disagreed);
     visit("polls", worker.polls);
     visit("empty_polls", worker.empty_polls);
     visit("flows_ipv4", worker.flows_ipv4);
@@ -146,6 +148,23 @@ void put(json::Writer& out, const LostConnections& lost) {
     out.begin_object().key("reason").text(lost.reason).key("connections").number(lost.connections).end_object();
 }
 
+void put(json::Writer& out, const Steering& steering) {
+    out.begin_object().key("family").text(to_string(steering.family));
+    out.key("protocol").text(to_string(steering.protocol));
+    out.key("way").text(steering.way);
+    out.key("reason").text(steering.reason);
+    out.end_object();
+}
+
+Steering read_steering(json::ObjectReader& reader) {
+    Steering steering;
+    steering.family = reader.required_value<IpFamily>("family", parse_family, "IPv4 or IPv6", IpFamily::ipv4);
+    steering.protocol = reader.required_value<Protocol>("protocol", parse_protocol, "TCP, UDP or SCTP", Protocol::tcp);
+    steering.way = reader.required_string("way", kText);
+    steering.reason = reader.required_string("reason", kText);
+    return steering;
+}
+
 template <class T>
 void put_list(json::Writer& out, const char* key, const std::vector<T>& values) {
     out.key(key).begin_array();
@@ -186,6 +205,7 @@ void put(json::Writer& out, const Counters& counters) {
     put_list(out, "backends", counters.backends);
     put_list(out, "ports", counters.ports);
     put_list(out, "workers", counters.workers);
+    put_list(out, "steering", counters.steering);
     put(out.key("flow_file"), counters.flow_file);
     out.end_object();
 }
@@ -201,6 +221,8 @@ Counters read_counters(json::ObjectReader& reader) {
                        [&](json::ObjectReader& one) { counters.backends.push_back(read_backend(one)); });
     reader.each_object("ports", any, [&](json::ObjectReader& one) { counters.ports.push_back(read_port(one)); });
     reader.each_object("workers", any, [&](json::ObjectReader& one) { counters.workers.push_back(read_worker(one)); });
+    reader.each_object("steering", {0, 16},
+                       [&](json::ObjectReader& one) { counters.steering.push_back(read_steering(one)); });
     json::ObjectReader file = reader.optional_object("flow_file");
     if (file.present()) {
         counters.flow_file = read_flow_file(file);

@@ -13,12 +13,6 @@ namespace guideway::contract {
 
 namespace {
 
-std::optional<IpFamily> parse_family(std::string_view text) {
-    if (text == "IPv4") return IpFamily::ipv4;
-    if (text == "IPv6") return IpFamily::ipv6;
-    return std::nullopt;
-}
-
 Backend read_backend(json::ObjectReader& reader) {
     Backend backend;
     backend.name = reader.required_string("name", json::length(0, 4096));

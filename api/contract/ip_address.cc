@@ -8,6 +8,12 @@ namespace guideway {
 
 std::string_view to_string(IpFamily family) { return family == IpFamily::ipv4 ? "IPv4" : "IPv6"; }
 
+std::optional<IpFamily> parse_family(std::string_view text) {
+    if (text == "IPv4") return IpFamily::ipv4;
+    if (text == "IPv6") return IpFamily::ipv6;
+    return std::nullopt;
+}
+
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
     // inet_pton wants a terminated string and would stop at an embedded NUL: bound and check both.
     std::array<char, INET6_ADDRSTRLEN> buffer{};

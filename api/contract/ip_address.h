@@ -18,6 +18,8 @@ enum class IpFamily : std::uint8_t { ipv4 = 4, ipv6 = 6 };
 
 /// "IPv4" or "IPv6", as Kubernetes spells them.
 std::string_view to_string(IpFamily family);
+/// The reverse; nothing for any other text.
+std::optional<IpFamily> parse_family(std::string_view text);
 
 struct IpAddress {
     std::array<std::uint8_t, 16> bytes{};

@@ -96,6 +96,12 @@ struct RestoreResult {
     std::uint32_t no_room = 0;  ///< in the index
 };
 
+/// Where a hash's tuple is looked for first.
+struct FlowTablePlace {
+    std::uint32_t bucket;
+    std::uint16_t tag;
+};
+
 /// What a table does at each cache line it reads: nothing. Tests count.
 struct UntracedLines {
     static void touch(const void* /*line*/) noexcept {}
@@ -151,10 +157,15 @@ class FlowTable {
 
     void prefetch_bucket(std::uint64_t hash) const noexcept { __builtin_prefetch(&buckets_[first_bucket(hash)]); }
 
+    using Place = FlowTablePlace;
+    Place place_of(std::uint64_t hash) const noexcept { return {first_bucket(hash), tag_of(hash)}; }
+    void prefetch_bucket(Place place) const noexcept { __builtin_prefetch(&buckets_[place.bucket]); }
+
     /// The entry that find() would most likely yield, judged by the first bucket's tags alone.
-    FlowRef candidate(std::uint64_t hash) const noexcept {
-        const TagBucket& bucket = bucket_at(first_bucket(hash));
-        const unsigned matches = match_tags(bucket, tag_of(hash));
+    FlowRef candidate(std::uint64_t hash) const noexcept { return candidate(place_of(hash)); }
+    FlowRef candidate(Place place) const noexcept {
+        const TagBucket& bucket = bucket_at(place.bucket);
+        const unsigned matches = match_tags(bucket, place.tag);
         // A conditional move: whether a packet is the first of its connection is not to be guessed.
         const std::uint32_t reference = bucket.references[static_cast<unsigned>(std::countr_zero(matches | 1U << 9))];
         return FlowRef::from_value(matches == 0 ? FlowRef{}.value() : reference & ~kDisplaced);

@@ -57,16 +57,20 @@ inline std::array<std::uint64_t, kWords> words_of(const void* from) {
 
 }  // namespace detail
 
-inline std::uint64_t hash_tuple(const packet::FiveTupleV4& tuple, const HashKeys& keys) {
-    const auto w = detail::words_of<2>(&tuple);
+/// A tuple's bytes as words: 2 for IPv4, 5 for IPv6. Whoever has them in registers need not load them again.
+inline std::uint64_t hash_words(const std::array<std::uint64_t, 2>& w, const HashKeys& keys) {
     return detail::fold(detail::fold(w[0] ^ keys.key[0], w[1] ^ keys.key[1]) ^ keys.key[2], keys.key[3] | 1);
 }
 
-inline std::uint64_t hash_tuple(const packet::FiveTupleV6& tuple, const HashKeys& keys) {
-    const auto w = detail::words_of<5>(&tuple);
+inline std::uint64_t hash_words(const std::array<std::uint64_t, 5>& w, const HashKeys& keys) {
     const std::uint64_t addresses =
         detail::fold(w[0] ^ keys.key[0], w[1] ^ keys.key[1]) ^ detail::fold(w[2] ^ keys.key[2], w[3] ^ keys.key[3]);
     return detail::fold(detail::fold(addresses ^ keys.key[1], w[4] ^ keys.key[0]) ^ keys.key[2], keys.key[3] | 1);
+}
+
+template <typename Tuple>
+std::uint64_t hash_tuple(const Tuple& tuple, const HashKeys& keys) {
+    return hash_words(detail::words_of<sizeof(Tuple) / 8>(&tuple), keys);
 }
 
 /// Fixed for ever: changing it moves connections between appliances of different versions (a test holds values).

@@ -14,9 +14,11 @@ using observe::to_string;
 
 }  // namespace
 
-contract::Counters all_counters(contract::Counters of_workers, const Ports& ports, const KernelPath& kernel_path) {
+contract::Counters all_counters(contract::Counters of_workers, const Ports& ports, const KernelPath& kernel_path,
+                                const Steering& steering) {
     contract::Counters counters = std::move(of_workers);
     counters.ports = ports.counters();
+    counters.steering = steering.ways;
     std::uint64_t refused = 0;
     std::uint64_t full = 0;
     const auto paths = kernel_path.counts();
@@ -56,6 +58,22 @@ void OffloadWatch::look(const contract::Counters& counters) {
     }
     warned_ = now > seen_;
     seen_ = now;
+}
+
+void SteeringWatch::look(const contract::Counters& counters, const Ports& ports, std::optional<std::size_t> port) {
+    std::uint64_t agreed = 0;
+    std::uint64_t disagreed = 0;
+    for (const auto& worker : counters.workers) {
+        agreed += worker.rss_agreed;
+        disagreed += worker.rss_disagreed;
+    }
+    const auto percent = agreement_.look(agreed, disagreed);
+    if (!percent) return;
+    spdlog::warn(
+        "port '{}': its RSS hash differs from what its key gives, for {} % of the new connections: packets arrive at "
+        "other "
+        "workers and are handed over by ring, which is right but slower",
+        port && *port < ports.all().size() ? ports.all()[*port].name : "?", *percent);
 }
 
 }  // namespace guideway::net

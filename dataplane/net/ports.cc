@@ -11,6 +11,7 @@
 #include <rte_mempool.h>
 #include <spdlog/spdlog.h>
 
+#include "dataplane/net/device_rss.h"
 #include "dataplane/net/linux_interface.h"
 
 namespace guideway::net {
@@ -90,6 +91,25 @@ worker::WorkerPort share_of(const Port& port, std::uint32_t worker, std::uint32_
         }
     }
     return share;
+}
+
+PortRss rss_of(const Port& port, std::uint32_t workers) {
+    PortRss result{port.name, {}, {}};
+    if (port.devices.size() != 1) {
+        result.rss.why_not = port.driver + " has one device a queue and does not tell how they are chosen";
+        return result;
+    }
+    const Device& device = port.devices.front();
+    result.rss = device.rss;
+    result.worker_of_queue.resize(device.rx_queues);
+    for (std::uint32_t worker = 0; worker < workers; ++worker) {
+        const worker::WorkerPort share = share_of(port, worker, workers);
+        if (share.rx_queue != worker::kNoQueue)
+            result.worker_of_queue[share.rx_queue] = static_cast<std::uint16_t>(worker);
+        for (const worker::RxQueue& further : share.further_rx)
+            result.worker_of_queue[further.queue] = static_cast<std::uint16_t>(worker);
+    }
+    return result;
 }
 
 Ports::Ports() = default;
@@ -211,15 +231,17 @@ std::optional<std::string> Ports::start(Device& device, unsigned queues, Port& p
     device.tx_queues = static_cast<std::uint16_t>(queues);
     device.rx_queues = static_cast<std::uint16_t>(std::min<unsigned>(queues, info.max_rx_queues));
     rte_eth_conf settings{};
-    if (device.rx_queues > 1 && info.flow_type_rss_offloads != 0) {
-        settings.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-        settings.rx_adv_conf.rss_conf.rss_hf =
-            info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP);
+    RssKeyBuffer key;
+    ask_for_offloads(info, device.rx_queues, settings, key);
+    int refused = rte_eth_dev_configure(device.ethdev, device.rx_queues, device.tx_queues, &settings);
+    if (refused != 0 && settings.rx_adv_conf.rss_conf.rss_key != nullptr) {
+        settings.rx_adv_conf.rss_conf.rss_key = nullptr;  // the driver's own key, then
+        settings.rx_adv_conf.rss_conf.rss_key_len = 0;
+        refused = rte_eth_dev_configure(device.ethdev, device.rx_queues, device.tx_queues, &settings);
     }
-    if (const int error = rte_eth_dev_configure(device.ethdev, device.rx_queues, device.tx_queues, &settings);
-        error != 0) {
+    if (refused != 0) {
         return "configuring " + std::to_string(device.rx_queues) + " receive and " + std::to_string(device.tx_queues) +
-               " transmit queues: " + text_of(error);
+               " transmit queues: " + text_of(refused);
     }
     if (const int error = rte_eth_dev_set_mtu(device.ethdev, port.mtu); error != 0 && error != -ENOTSUP) {
         return "MTU " + std::to_string(port.mtu) + ": " + text_of(error);
@@ -244,6 +266,7 @@ std::optional<std::string> Ports::start(Device& device, unsigned queues, Port& p
         spdlog::warn("port '{}': not promiscuous ({}); frames to other MAC addresses are not seen", port.name,
                      text_of(error));
     }
+    device.rss = settle_rss(device.ethdev, info, device.rx_queues);
     rte_ether_addr mac{};
     if (const int error = rte_eth_macaddr_get(device.ethdev, &mac); error != 0) return "MAC address: " + text_of(error);
     std::copy_n(mac.addr_bytes, port.mac.size(), port.mac.begin());
@@ -270,6 +293,12 @@ void Ports::close() {
 std::vector<worker::WorkerPort> Ports::for_worker(std::uint32_t worker) const {
     std::vector<worker::WorkerPort> list;
     for (const Port& port : ports_) list.push_back(share_of(port, worker, workers_));
+    return list;
+}
+
+std::vector<PortRss> Ports::rss() const {
+    std::vector<PortRss> list;
+    for (const Port& port : ports_) list.push_back(rss_of(port, workers_));
     return list;
 }
 

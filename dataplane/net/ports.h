@@ -22,6 +22,7 @@
 
 #include "api/contract/counters.h"
 #include "dataplane/config/dataplane_config.h"
+#include "dataplane/net/steering.h"
 #include "dataplane/worker/plumbing.h"
 
 struct rte_mempool;
@@ -36,6 +37,7 @@ struct Device {
     std::uint16_t rx_queues = 0;
     std::uint16_t tx_queues = 0;
     std::string vdev;  ///< the device we made and must remove; empty for PCI
+    DeviceRss rss;
 };
 
 struct Port {
@@ -60,6 +62,9 @@ std::string af_xdp_arguments(const std::string& interface, unsigned queue);
 /// One port as `worker` of `workers` uses it: receive queues in contiguous shares, the first workers first; pure.
 worker::WorkerPort share_of(const Port& port, std::uint32_t worker, std::uint32_t workers);
 
+/// What decide_steering() wants to know of the port; pure.
+PortRss rss_of(const Port& port, std::uint32_t workers);
+
 class Ports {
   public:
     Ports();
@@ -75,6 +80,8 @@ class Ports {
     const std::vector<Port>& all() const { return ports_; }
     /// By port index, for one worker.
     std::vector<worker::WorkerPort> for_worker(std::uint32_t worker) const;
+    /// By port index.
+    std::vector<PortRss> rss() const;
     /// By port index; the kernel path's counts are filled elsewhere.
     std::vector<contract::PortCounters> counters() const;
 

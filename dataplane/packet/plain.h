@@ -8,11 +8,12 @@
 // apply they do the same (tests/property/plain_property_test.cc holds them together, byte for byte).
 //
 //   PlainV4 plain;
-//   if (read_plain(frame, length, verified, station, plain)) { ...look plain.tuple up...; rewrite_plain(frame, plain, other, delta); }
+//   if (read_plain(frame, length, verified, station, plain)) { ...look plain.tuple() up...; rewrite_plain(frame, plain, other, delta); }
 //
 // Thread contract: pure.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -41,10 +42,21 @@ inline std::uint64_t station_of(const MacAddress& mac) noexcept {
 template <typename TupleType>
 struct Plain {
     using Tuple = TupleType;
-    Tuple tuple;
+    using Words = std::array<std::uint64_t, sizeof(TupleType) / 8>;
+    Words words;  ///< the tuple's bytes
     std::uint16_t l3_length;
     std::uint16_t payload;   ///< bytes behind the TCP or UDP header
     std::uint8_t tcp_flags;  ///< 0 for UDP
+
+    Tuple tuple() const noexcept { return std::bit_cast<Tuple>(words); }
+    std::uint8_t protocol() const noexcept { return static_cast<std::uint8_t>(words.back() >> 32); }
+    bool is_tuple(const Tuple& other) const noexcept {
+        Words theirs;
+        std::memcpy(theirs.data(), &other, sizeof theirs);
+        std::uint64_t differences = 0;
+        for (std::size_t i = 0; i < theirs.size(); ++i) differences |= words[i] ^ theirs[i];
+        return differences == 0;
+    }
 };
 using PlainV4 = Plain<FiveTupleV4>;
 using PlainV6 = Plain<FiveTupleV6>;
@@ -116,10 +128,8 @@ inline bool read_plain(const std::uint8_t* frame, std::uint32_t length, bool ver
     if ((middle & kFragmented) != 0 || (middle & 0xfe0000U) == 0) return false;
     if (!verified && !plain_detail::header_sum_right(ip)) return false;
     const auto number = static_cast<std::uint8_t>(middle >> 24);
-    const std::uint64_t addresses = load_raw64(ip + ipv4::kSource);
-    const std::uint64_t rest = load_raw32(frame + kPlainL4<FiveTupleV4>) | std::uint64_t{number} << 32;
-    std::memcpy(&out.tuple, &addresses, sizeof addresses);
-    std::memcpy(reinterpret_cast<std::uint8_t*>(&out.tuple) + sizeof addresses, &rest, sizeof rest);
+    out.words[0] = load_raw64(ip + ipv4::kSource);
+    out.words[1] = load_raw32(frame + kPlainL4<FiveTupleV4>) | std::uint64_t{number} << 32;
     out.l3_length = static_cast<std::uint16_t>(total);
     return plain_detail::read_l4(frame + kPlainL4<FiveTupleV4>, total - ipv4::kHeaderSize, number, out);
 }
@@ -134,9 +144,8 @@ inline bool read_plain(const std::uint8_t* frame, std::uint32_t length, bool /*v
     if (payload > length - kPlainL4<FiveTupleV6> || payload > 0xffffU - ipv6::kHeaderSize) return false;
     if (ip[ipv6::kHopLimit] <= 1) return false;
     const std::uint8_t number = ip[ipv6::kNextHeader];
-    std::memcpy(&out.tuple, ip + ipv6::kSource, 36);  // addresses and, right behind them, ports
-    const std::uint32_t last = number;
-    std::memcpy(reinterpret_cast<std::uint8_t*>(&out.tuple) + 36, &last, sizeof last);
+    for (std::size_t i = 0; i < 4; ++i) out.words[i] = load_raw64(ip + ipv6::kSource + 8 * i);
+    out.words[4] = load_raw32(frame + kPlainL4<FiveTupleV6>) | std::uint64_t{number} << 32;
     out.l3_length = static_cast<std::uint16_t>(payload + ipv6::kHeaderSize);
     return plain_detail::read_l4(frame + kPlainL4<FiveTupleV6>, payload, number, out);
 }

@@ -39,7 +39,7 @@ template <typename Tuple>
 struct PlainSlot {
     packet::Plain<Tuple> packet;
     flow::FlowRef candidate;
-    std::uint64_t hash;
+    flow::FlowTablePlace place;
     rte_mbuf* mbuf;
     std::uint8_t* frame;
     std::uint32_t length;    ///< of the frame

@@ -207,8 +207,7 @@ void Worker::connect(unsigned i) noexcept {
     const typename Family::Tuple& tuple = Family::tuple(parsed);
 
     if (Family::contains(forwarding_->snat, tuple.destination)) {
-        const std::uint32_t owner = port_owner_.of(packet::swap_if_little(tuple.destination_port));
-        if (!hand_over(owner, mbuf)) drop(mbuf, DropReason::reply_unknown);
+        if (!hand_over(ownership_.of_reply(tuple), mbuf)) drop(mbuf, DropReason::reply_unknown);
         return;
     }
     if (!Family::contains(forwarding_->vips, tuple.destination)) {
@@ -294,6 +293,7 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
         drop(burst_.mbuf[i], DropReason::flow_table_full);
         return;
     }
+    compare_rss_hash(burst_.mbuf[i], client);
     counts.new_connections.add(1);
     counters_.backend(backend->slot).new_connections.add(1);
     forward<Family>(flows.entry(index), flow::kClientHalf, i);
@@ -301,8 +301,8 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
 
 /// Of a client's packet: whom its tuple names, or who took it over from an earlier process.
 template <typename Tuple>
-std::uint32_t Worker::owner_of(const Tuple&, std::uint64_t selection) const noexcept {
-    const std::uint32_t owner = flow::owner_worker(selection, plumbing_.worker_count);
+std::uint32_t Worker::owner_of(const Tuple& client, std::uint64_t selection) const noexcept {
+    const std::uint32_t owner = ownership_.of_client(client, selection);
     return plumbing_.relocations == nullptr ? owner : plumbing_.relocations->of(selection, owner);
 }
 
@@ -315,6 +315,21 @@ bool Worker::hand_over(std::uint32_t owner, rte_mbuf* mbuf) noexcept {
         counters_.totals().handed_over.add(1);
     }
     return true;
+}
+
+/// Does the device compute the hash by which owners and SNAT ports are chosen? Once a connection, where it tells.
+template <typename Tuple>
+void Worker::compare_rss_hash(const rte_mbuf* mbuf, const Tuple& client) noexcept {
+    if ((mbuf->ol_flags & RTE_MBUF_F_RX_RSS_HASH) == 0) return;
+    const flow::RssMap<Tuple>* rss = ownership_.rss(client);
+    if (rss == nullptr) return;
+    observe::WorkerTotals& totals = counters_.totals();
+    if (mbuf->hash.rss == rss->hash(client)) {
+        totals.rss_agreed.add(1);
+    } else {
+        totals.rss_disagreed.add(1);
+        totals.rss_disagreed_port.set(mbuf->port);
+    }
 }
 
 template void Worker::act_on_flow<V4>(unsigned i) noexcept;

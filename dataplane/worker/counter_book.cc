@@ -79,6 +79,8 @@ contract::Counters CounterBook::collect(const snapshot::ForwardingSnapshot& in_f
         worker.rx_packets = totals.rx_packets.read();
         worker.tx_packets = totals.tx_packets.read();
         worker.handed_over = totals.handed_over.read();
+        worker.rss_agreed = totals.rss_agreed.read();
+        worker.rss_disagreed = totals.rss_disagreed.read();
         worker.polls = totals.polls.read();
         worker.empty_polls = totals.empty_polls.read();
         worker.flows_ipv4 = totals.flows_ipv4.read();

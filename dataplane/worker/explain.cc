@@ -4,7 +4,6 @@
 #include <string>
 
 #include "dataplane/flow/hash.h"
-#include "dataplane/flow/snat_ports.h"
 #include "dataplane/packet/five_tuple.h"
 
 namespace guideway::worker {
@@ -12,22 +11,22 @@ namespace {
 
 std::uint16_t be(std::uint16_t value) { return __builtin_bswap16(value); }
 
-std::uint64_t selection_of(const contract::ExplainRequest& request) {
+/// What `visit` says of the packet's five-tuple.
+template <typename Visit>
+auto of_tuple(const contract::ExplainRequest& request, Visit visit) {
     const auto protocol = static_cast<std::uint8_t>(request.protocol);
+    const std::uint16_t source_port = be(request.source_port);
+    const std::uint16_t destination_port = be(request.destination_port);
     if (request.destination.is_v4()) {
-        return flow::selection_hash(packet::FiveTupleV4{packet::to_network(request.source),
-                                                        packet::to_network(request.destination),
-                                                        be(request.source_port),
-                                                        be(request.destination_port),
-                                                        protocol,
-                                                        {}});
+        return visit(packet::FiveTupleV4{packet::to_network(request.source),
+                                         packet::to_network(request.destination),
+                                         source_port,
+                                         destination_port,
+                                         protocol,
+                                         {}});
     }
-    return flow::selection_hash(packet::FiveTupleV6{request.source.bytes,
-                                                    request.destination.bytes,
-                                                    be(request.source_port),
-                                                    be(request.destination_port),
-                                                    protocol,
-                                                    {}});
+    return visit(packet::FiveTupleV6{
+        request.source.bytes, request.destination.bytes, source_port, destination_port, protocol, {}});
 }
 
 std::string with_port(const IpAddress& address, std::uint16_t port) {
@@ -80,7 +79,7 @@ void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::E
 
 }  // namespace
 
-contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, std::uint32_t workers,
+contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const flow::Ownership& ownership,
                                 const contract::ExplainRequest& request, const Relocations& relocations) {
     contract::ExplainAnswer answer;
     answer.generation = state.generation;
@@ -92,12 +91,14 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, std::
     }
     if (state.snat.contains(request.destination)) {
         answer.verdict = "reply";
-        answer.worker = flow::PortOwner(workers).of(request.destination_port);
+        answer.worker = of_tuple(request, [&](const auto& tuple) { return ownership.of_reply(tuple); });
         answer.steps.push_back(request.destination.to_string() +
                                " is a SNAT address: only replies of known connections pass, anything else is dropped "
                                "as reply_unknown.");
-        answer.steps.push_back("Port " + std::to_string(request.destination_port) + " belongs to worker " +
-                               std::to_string(answer.worker) + ".");
+        const bool by_hash = of_tuple(request, [&](const auto& tuple) { return ownership.rss(tuple) != nullptr; });
+        answer.steps.push_back((by_hash ? "Its receive hash (RSS) leads"
+                                        : "Port " + std::to_string(request.destination_port) + " belongs") +
+                               std::string(" to worker ") + std::to_string(answer.worker) + ".");
         return answer;
     }
     if (!state.vips.contains(request.destination)) {
@@ -125,12 +126,13 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, std::
         return answer;
     }
     const auto index = static_cast<std::size_t>(service - state.services.services().data());
-    const std::uint64_t selection = selection_of(request);
+    const std::uint64_t selection = of_tuple(request, [](const auto& tuple) { return flow::selection_hash(tuple); });
     answer.service = state.service_labels[index].name;
-    answer.worker = relocations.of(selection, flow::owner_worker(selection, workers));
+    answer.worker = relocations.of(
+        selection, of_tuple(request, [&](const auto& tuple) { return ownership.of_client(tuple, selection); }));
     answer.steps.push_back(protocol_name(request.protocol) + " " + destination + " is the service " + answer.service +
                            ".");
-    answer.steps.push_back("Worker " + std::to_string(answer.worker) + " of " + std::to_string(workers) +
+    answer.steps.push_back("Worker " + std::to_string(answer.worker) + " of " + std::to_string(ownership.workers()) +
                            " owns the connection.");
     choose_backend(state, request, *service, selection, answer);
     return answer;

@@ -6,6 +6,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/packet/plain.h"
+#include "dataplane/worker/cpu_versions.h"
 #include "dataplane/worker/worker.h"
 
 namespace guideway::worker {
@@ -33,7 +34,7 @@ inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot,
     const std::uint16_t index = entry.next_hop[half];
     const bool as_before = (entry.looked_over == around.look) & (index != Entry::kNoNextHop) &
                            ((slot.packet.tcp_flags & kDecisive) == 0);
-    if (!as_before || !(entry.halves[half] == slot.packet.tuple)) [[unlikely]]
+    if (!as_before || !slot.packet.is_tuple(entry.halves[half])) [[unlikely]]
         return false;
     const snapshot::NextHop& hop = around.hops[index];
     if (slot.packet.l3_length > hop.mtu) [[unlikely]]
@@ -41,7 +42,7 @@ inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot,
 
     std::uint8_t* frame = slot.frame;
     entry.touch(around.now_s);
-    if (slot.packet.tuple.protocol == packet::protocol::kTcp) [[likely]] {
+    if (slot.packet.protocol() == packet::protocol::kTcp) [[likely]] {
         const std::uint32_t sequence =
             packet::load_be32(frame + packet::kPlainL4<typename Entry::Tuple> + packet::tcp::kSequence);
         entry.track_sequence(half, sequence + slot.packet.payload);
@@ -60,7 +61,7 @@ static_assert(offsetof(snapshot::NextHop, destination_mac) == 0 && offsetof(snap
 }  // namespace
 
 template <typename Family>
-void Worker::forward_plain() noexcept {
+[[gnu::always_inline]] inline void Worker::forward_plain() noexcept {
     const Surroundings<typename Family::Entry> around{table<Family>().entries(),
                                                       routing_->next_hops.data(),
                                                       &counters_.service(0),
@@ -71,12 +72,12 @@ void Worker::forward_plain() noexcept {
         if (forward_at_once(around, slot, transmitter_)) [[likely]]
             continue;
         parse(slot.position);
-        burst_.hash[slot.position] = slot.hash;
+        burst_.hash[slot.position] = table<Family>().hash(slot.packet.tuple());
         act_on_flow<Family>(slot.position);
     }
 }
 
-template void Worker::forward_plain<V4>() noexcept;
-template void Worker::forward_plain<V6>() noexcept;
+GUIDEWAY_CPU_VERSIONS void Worker::forward_plain_v4() noexcept { forward_plain<V4>(); }
+GUIDEWAY_CPU_VERSIONS void Worker::forward_plain_v6() noexcept { forward_plain<V6>(); }
 
 }  // namespace guideway::worker

@@ -22,9 +22,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "dataplane/flow/connection_state.h"
+#include "dataplane/flow/ownership.h"
 #include "dataplane/observe/stage_cycles.h"
 #include "dataplane/snapshot/routing_snapshot.h"
 #include "dataplane/worker/relocations.h"
@@ -136,6 +138,7 @@ struct Plumbing {
     const Relocations* relocations = nullptr;  ///< none: no connection is elsewhere than its tuple says
     observe::StageCycles* stages = nullptr;    ///< none: not measured
     WorkerSettings settings;
+    std::optional<flow::Ownership> ownership;  ///< none: by rings (flow/ownership.h)
 };
 
 }  // namespace guideway::worker

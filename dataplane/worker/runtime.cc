@@ -110,10 +110,12 @@ struct WorkerPlace {
 struct Runtime::Parts {
     explicit Parts(RuntimeSettings given)
         : settings(std::move(given)),
+          ownership(settings.ownership.value_or(flow::Ownership(static_cast<std::uint32_t>(settings.lcores.size())))),
           publisher(static_cast<std::uint32_t>(settings.lcores.size())),
           builder({settings.worker.capacity.services, settings.worker.capacity.backends}, settings.snat_addresses) {}
 
     RuntimeSettings settings;
+    flow::Ownership ownership;
     snapshot::Publisher publisher;
     std::vector<Ring> to_kernel;
     std::vector<Ring> from_kernel;            // one, or none before create() got there
@@ -180,6 +182,7 @@ Plumbing Runtime::Parts::plumbing(std::uint32_t index) const {
     result.pool = settings.pool;
     result.settings = settings.worker;
     result.relocations = &relocations;
+    result.ownership = ownership;
     return result;
 }
 
@@ -261,9 +264,14 @@ std::unique_ptr<Runtime> Runtime::create(RuntimeSettings settings, std::string& 
                 std::to_string(settings.lcores.size());
         return nullptr;
     }
+    if (settings.ownership && settings.ownership->workers() != settings.lcores.size()) {
+        error = "an ownership of " + std::to_string(settings.ownership->workers()) + " workers, there are " +
+                std::to_string(settings.lcores.size());
+        return nullptr;
+    }
     try {
         auto parts = std::make_unique<Parts>(std::move(settings));
-        if (!parts->create_rings(error) || !parts->open_flow_file(error)) return nullptr;
+        if (!parts->open_flow_file(error) || !parts->create_rings(error)) return nullptr;
         std::vector<const observe::CounterBlock*> blocks;
         for (std::uint32_t index = 0; index < parts->settings.lcores.size(); ++index) {
             const OnCoreOf there(parts->settings.lcores[index]);
@@ -334,7 +342,10 @@ void Runtime::Parts::errand_on_each_core(const std::function<void(std::uint32_t)
         place->errand = [&errand, index = place->index] { errand(index); };
         if (!launch(*place, entry).empty()) place->errand();
     }
-    for (const auto& place : places) join(*place);
+    for (const auto& place : places) {
+        join(*place);
+        place->errand = nullptr;
+    }
 }
 
 void Runtime::Parts::take_over() {
@@ -350,8 +361,7 @@ void Runtime::Parts::take_over() {
             old.push_back({flow_file->old_entries(w, persist::kV4), flow_file->old_entries(w, persist::kV6)});
         const auto state = publisher.current_forwarding();
         const Conditions conditions(*state, state_known, flow::IdleLimits(table_timeouts(settings.worker.timeouts)),
-                                    static_cast<std::uint32_t>(begin_ms / 1000),
-                                    Homes(static_cast<std::uint32_t>(places.size())));
+                                    static_cast<std::uint32_t>(begin_ms / 1000), ownership);
         result.outcomes.resize(places.size());
         errand_on_each_core([&](std::uint32_t w) {
             result.outcomes[w] = adopted ? adopt(w, tables[w], conditions) : import(w, tables[w], old, conditions);
@@ -446,8 +456,16 @@ contract::Counters Runtime::counters() const {
     return counters;
 }
 
+std::optional<std::size_t> Runtime::rss_disagreeing_port() const {
+    for (const auto& place : parts_->places) {
+        const observe::WorkerTotals& totals = place->counters->totals();
+        if (totals.rss_disagreed.read() > 0) return totals.rss_disagreed_port.read();
+    }
+    return std::nullopt;
+}
+
 contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request) const {
-    return worker::explain(*parts_->publisher.current_forwarding(), worker_count(), request, parts_->relocations);
+    return worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations);
 }
 
 snapshot::Publisher& Runtime::publisher() { return parts_->publisher; }

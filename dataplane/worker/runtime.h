@@ -51,6 +51,7 @@ struct RuntimeSettings {
     std::vector<unsigned> lcores;                ///< EAL lcore ids, one a worker; not the main lcore
     std::vector<std::vector<WorkerPort>> ports;  ///< [worker][port index]
     rte_mempool* pool = nullptr;
+    std::optional<flow::Ownership> ownership;  ///< of as many workers; none: by rings
     FlowFileSettings flow_file;
     std::uint32_t kernel_ring_size = 1024;    ///< a power of two
     std::uint32_t handover_ring_size = 2048;  ///< a power of two
@@ -79,6 +80,8 @@ class Runtime {
     std::vector<contract::Fault> apply(const contract::ForwardingState& state);
     /// Everything but `ports` and `started_at_unix_seconds`, which net/ and control/ know.
     contract::Counters counters() const;
+    /// Index of a port whose RSS hash was not the one computed here; nothing while all were.
+    std::optional<std::size_t> rss_disagreeing_port() const;
     contract::ExplainAnswer explain(const contract::ExplainRequest& request) const;
     snapshot::Publisher& publisher();
 

@@ -253,7 +253,7 @@ const char* name_of(Verdict verdict) {
 }
 
 Conditions::Conditions(const snapshot::ForwardingSnapshot& state_in_force, bool is_known,
-                       const flow::IdleLimits& idle_limits, std::uint32_t now, Homes owners)
+                       const flow::IdleLimits& idle_limits, std::uint32_t now, const flow::Ownership& owners)
     : state(state_in_force),
       state_known(is_known),
       limits(idle_limits),

@@ -4,7 +4,7 @@
 //   adopt    the entries lie where this worker's table wants them: the table's index is made over them (FlowTable::restore).
 //   import   there were other workers, capacities or SNAT addresses: each new worker goes through all old entries and copies
 //            those whose home it is.
-//   home     the worker that an entry's replies arrive at (Homes::of_reply). What an adopted table holds that belongs to
+//   home     the worker that an entry's replies arrive at (Ownership::of_reply). What an adopted table holds that belongs to
 //            another worker is moved there (move_home): when the NIC shares packets out differently than before.
 //   stray    an entry whose backend left the state: kept, as if the backend had gone while the dataplane ran.
 //
@@ -12,7 +12,7 @@
 // the service by (VIP, protocol, port), the backend by (address, port).
 //
 // Worked example, two workers that adopt:
-//   const Conditions conditions(*publisher.current_forwarding(), true, limits, now_s, Homes(2));
+//   const Conditions conditions(*publisher.current_forwarding(), true, limits, now_s, flow::Ownership(2));
 //   on each worker's core:  outcomes[w] = adopt(w, tables[w], conditions);
 //   then, on one:           move_home(tables, conditions, outcomes);
 //   Relocations relocations(...outcomes' relocations);   KeptReport report = report_of(outcomes);
@@ -30,33 +30,12 @@
 
 #include "dataplane/balancing/service_table.h"
 #include "dataplane/flow/flow_table.h"
-#include "dataplane/flow/hash.h"
-#include "dataplane/flow/snat_ports.h"
+#include "dataplane/flow/ownership.h"
 #include "dataplane/persist/kept_report.h"
 #include "dataplane/snapshot/forwarding_snapshot.h"
 #include "dataplane/worker/relocations.h"
 
 namespace guideway::worker {
-
-/// Which worker gets a connection's packets, told from a packet of either direction.
-class Homes {
-  public:
-    explicit Homes(std::uint32_t workers) : workers_(workers), port_owner_(workers) {}
-    /// `tuple` as the client's packet carries it.
-    template <typename Tuple>
-    std::uint32_t of_client(const Tuple&, std::uint64_t selection_hash) const noexcept {
-        return flow::owner_worker(selection_hash, workers_);
-    }
-    /// (backend, SNAT address, backend port, SNAT port).
-    template <typename Tuple>
-    std::uint32_t of_reply(const Tuple& tuple) const noexcept {
-        return port_owner_.of(static_cast<std::uint16_t>(tuple.destination_port << 8 | tuple.destination_port >> 8));
-    }
-
-  private:
-    std::uint32_t workers_;
-    flow::PortOwner port_owner_;
-};
 
 /// What becomes of an entry.
 enum class Verdict : std::uint8_t {
@@ -78,13 +57,13 @@ class Conditions {
   public:
     /// `state` must outlive this. `state_known`: it was put in force, not merely assumed to be empty.
     Conditions(const snapshot::ForwardingSnapshot& state, bool state_known, const flow::IdleLimits& limits,
-               std::uint32_t now_s, Homes homes);
+               std::uint32_t now_s, const flow::Ownership& homes);
 
     const snapshot::ForwardingSnapshot& state;
     bool state_known;
     flow::IdleLimits limits;
     std::uint32_t now_s;
-    Homes homes;
+    flow::Ownership homes;
     /// The state's backends, each once, as if they were services of protocol 0: the same kind of question.
     balancing::ServiceTable backends;
 };

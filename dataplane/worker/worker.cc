@@ -10,6 +10,7 @@
 #include <rte_ring.h>
 
 #include "dataplane/packet/unfinished_checksum.h"
+#include "dataplane/worker/cpu_versions.h"
 
 namespace guideway::worker {
 namespace {
@@ -35,9 +36,8 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
       plumbing_(std::move(plumbing)),
       publisher_(publisher),
       idle_limits_(table_timeouts(plumbing_.settings.timeouts)),
-      port_owner_(plumbing_.worker_count),
-      snat_ports_(plumbing_.settings.snat_port_first, plumbing_.settings.snat_port_last, plumbing_.worker,
-                  plumbing_.worker_count),
+      ownership_(plumbing_.ownership.value_or(flow::Ownership(plumbing_.worker_count))),
+      snat_ports_(plumbing_.settings.snat_port_first, plumbing_.settings.snat_port_last, plumbing_.worker, ownership_),
       refusals_(plumbing_.settings.refusals_per_second, plumbing_.settings.refusal_burst),
       transmitter_(plumbing_.ports, counters) {
     for (std::size_t port = 0; port < plumbing_.ports.size(); ++port) {
@@ -131,8 +131,8 @@ void Worker::process() noexcept {
     lap(observe::Stage::parse);
     find_candidates();
     lap(observe::Stage::find);
-    if (burst_.plain_v4.count != 0) forward_plain<V4>();
-    if (burst_.plain_v6.count != 0) forward_plain<V6>();
+    if (burst_.plain_v4.count != 0) forward_plain_v4();
+    if (burst_.plain_v6.count != 0) forward_plain_v6();
     lap(observe::Stage::forward);
     act_on_flows();
     act_on_others();
@@ -146,57 +146,78 @@ void Worker::lap(observe::Stage stage) noexcept {
         stages_->lap(stage, rte_rdtsc());
 }
 
-void Worker::sort_out() noexcept {
+GUIDEWAY_CPU_VERSIONS void Worker::sort_out() noexcept {
     burst_.plain_v4.count = 0;
     burst_.plain_v6.count = 0;
     burst_.flows.clear();
     burst_.others.clear();
     burst_.misses.clear();
     // In registers: everything below writes bytes, which might be anything's for all the compiler knows.
-    const flow::HashKeys keys_v4 = flows_v4_.keys();
-    const flow::HashKeys keys_v6 = flows_v6_.keys();
+    const flow::HashKeys keys = flows_v4_.keys();
+    auto* slot = burst_.plain_v4.begin();
     const unsigned count = burst_.count;
     for (unsigned i = 0; i < count; ++i) {
         rte_mbuf* mbuf = burst_.mbuf[i];
-        if (mbuf->nb_segs != 1) [[unlikely]] {
-            if (rte_pktmbuf_linearize(mbuf) != 0) {
-                drop(mbuf, DropReason::frame_too_long);
-                continue;
-            }
-        }
         const std::uint64_t station = stations_[mbuf->port];
-        if (sort_plain<V4>(i, mbuf, station, keys_v4)) [[likely]]
+        // Bit 63 of the station, for a peer that may leave checksums unfinished, is tested with the number of segments.
+        if ((mbuf->nb_segs | station >> 62) != 1 || !take_plain(flows_v4_, keys, mbuf, station, i, *slot)) [[unlikely]] {
+            burst_.plain_v4.count = static_cast<std::uint32_t>(slot - burst_.plain_v4.begin());
+            sort_other(i);
+            slot = burst_.plain_v4.end();
             continue;
-        if (!sort_plain<V6>(i, mbuf, station, keys_v6)) sort_general(i);
+        }
+        ++slot;
     }
+    burst_.plain_v4.count = static_cast<std::uint32_t>(slot - burst_.plain_v4.begin());
 }
 
-template <typename Family>
-inline bool Worker::sort_plain(unsigned i, rte_mbuf* mbuf, std::uint64_t station, const flow::HashKeys& keys) noexcept {
-    auto& slots = Family::plain(burst_);
-    auto& slot = slots.at[slots.count];
+/// False where the packet is not plain. Else its slot is filled and its bucket asked for.
+template <typename Table, typename Slot>
+inline bool Worker::take_plain(const Table& flows, const flow::HashKeys& keys, rte_mbuf* mbuf, std::uint64_t station,
+                               std::uint32_t position, Slot& slot) noexcept {
     auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
     const bool verified = (mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
     const std::uint32_t length = rte_pktmbuf_data_len(mbuf);
-    if (!packet::read_plain(frame, length, verified, station, slot.packet)) return false;
-    if ((station & kUnfinishedPossible) != 0) [[unlikely]] {
-        parse(i);
-        complete_checksum(i);
-    }
-    slot.hash = flow::hash_tuple(slot.packet.tuple, keys);
-    table<Family>().prefetch_bucket(slot.hash);
+    decltype(slot.packet) packet;
+    if (!packet::read_plain(frame, length, verified, station, packet)) return false;
+    const auto place = flows.place_of(flow::hash_words(packet.words, keys));
+    flows.prefetch_bucket(place);
+    slot.packet = packet;
+    slot.place.bucket = place.bucket;
+    slot.place.tag = place.tag;
     slot.mbuf = mbuf;
     slot.frame = frame;
     slot.length = length;
-    slot.position = i;
-    ++slots.count;
+    slot.position = position;
     return true;
+}
+
+/// Whatever is not a plain IPv4 packet in one buffer with its checksums complete.
+[[gnu::noinline]] void Worker::sort_other(unsigned i) noexcept {
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    if (mbuf->nb_segs != 1 && rte_pktmbuf_linearize(mbuf) != 0) {
+        drop(mbuf, DropReason::frame_too_long);
+        return;
+    }
+    const std::uint64_t station = stations_[mbuf->port];
+    if ((station & kUnfinishedPossible) != 0) {
+        parse(i);
+        if (burst_.parsed[i].is_flow()) complete_checksum(i);
+    }
+    auto& v4 = burst_.plain_v4;
+    auto& v6 = burst_.plain_v6;
+    if (take_plain(flows_v6_, flows_v6_.keys(), mbuf, station, i, v6.at[v6.count])) {
+        ++v6.count;
+    } else if (take_plain(flows_v4_, flows_v4_.keys(), mbuf, station, i, v4.at[v4.count])) {
+        ++v4.count;
+    } else {
+        sort_general(i);
+    }
 }
 
 void Worker::sort_general(unsigned i) noexcept {
     parse(i);
     if (burst_.parsed[i].is_flow()) {
-        complete_checksum(i);
         hash_flow(i);
         burst_.flows.add(i);
     } else {
@@ -230,13 +251,13 @@ void Worker::hash_flow(unsigned i) noexcept {
     }
 }
 
-void Worker::find_candidates() noexcept {
+GUIDEWAY_CPU_VERSIONS void Worker::find_candidates() noexcept {
     for (auto& slot : burst_.plain_v4) {
-        slot.candidate = flows_v4_.candidate(slot.hash);
+        slot.candidate = flows_v4_.candidate(slot.place);
         flows_v4_.prefetch_entry(slot.candidate);
     }
     for (auto& slot : burst_.plain_v6) {
-        slot.candidate = flows_v6_.candidate(slot.hash);
+        slot.candidate = flows_v6_.candidate(slot.place);
         flows_v6_.prefetch_entry(slot.candidate);
     }
     for (const unsigned i : burst_.flows) {

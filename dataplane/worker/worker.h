@@ -65,9 +65,11 @@ class Worker {
     std::uint32_t take_over(rte_ring* ring) noexcept;
     void process() noexcept;
     void sort_out() noexcept;
+    template <typename Table, typename Slot>
+    static bool take_plain(const Table& flows, const flow::HashKeys& keys, rte_mbuf* mbuf, std::uint64_t station,
+                           std::uint32_t position, Slot& slot) noexcept;
+    void sort_other(unsigned i) noexcept;
     void sort_general(unsigned i) noexcept;
-    template <typename Family>
-    bool sort_plain(unsigned i, rte_mbuf* mbuf, std::uint64_t station, const flow::HashKeys& keys) noexcept;
     void parse(unsigned i) noexcept;
     void complete_checksum(unsigned i) noexcept;
     void hash_flow(unsigned i) noexcept;
@@ -83,6 +85,8 @@ class Worker {
     // plain.cc: plain packets of established connections
     template <typename Family>
     void forward_plain() noexcept;
+    void forward_plain_v4() noexcept;
+    void forward_plain_v6() noexcept;
 
     // connection.cc: packets of connections
     template <typename Family>
@@ -108,6 +112,8 @@ class Worker {
     template <typename Tuple>
     std::uint32_t owner_of(const Tuple& client, std::uint64_t selection) const noexcept;
     bool hand_over(std::uint32_t owner, rte_mbuf* mbuf) noexcept;
+    template <typename Tuple>
+    void compare_rss_hash(const rte_mbuf* mbuf, const Tuple& client) noexcept;
 
     // local.cc: packets for this machine, and refusals
     void act_on_other(unsigned i) noexcept;
@@ -158,7 +164,7 @@ class Worker {
     std::vector<Source> sources_;
     snapshot::Publisher& publisher_;
     flow::IdleLimits idle_limits_;
-    flow::PortOwner port_owner_;
+    flow::Ownership ownership_;
     flow::SnatPorts snat_ports_;
     guard::TokenBucket refusals_;
     Transmitter transmitter_;

@@ -107,7 +107,7 @@ Row measure(bool import_it, std::uint32_t flows) {
     fill<Family>(entries.bytes(), capacity, flows);
     if (import_it) target = Memory(Table::entry_bytes(capacity));
     Table table(import_it ? target.bytes() : entries.bytes(), index.bytes(), {capacity, 0}, 7);
-    const Conditions conditions(*built.snapshot, true, flow::IdleLimits(flow::Timeouts{}), kNow, Homes(1));
+    const Conditions conditions(*built.snapshot, true, flow::IdleLimits(flow::Timeouts{}), kNow, flow::Ownership(1));
     Outcome outcome;
     const auto run = [&](Tables tables) {
         const auto begin = std::chrono::steady_clock::now();

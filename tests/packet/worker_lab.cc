@@ -169,7 +169,18 @@ struct Lab::Place {
     std::unique_ptr<Worker> worker;
 };
 
-Lab::Lab(LabSettings settings) : settings_(settings) {
+Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.workers) {
+    if (settings_.rss) {
+        std::string error;
+        const auto& ports = settings_.worker;
+        const auto v4 =
+            flow::RssMapV4::make(*settings_.rss, settings_.workers, ports.snat_port_first, ports.snat_port_last, error);
+        const auto v6 =
+            flow::RssMapV6::make(*settings_.rss, settings_.workers, ports.snat_port_first, ports.snat_port_last, error);
+        if (v4 == nullptr || v6 == nullptr) fail(error);
+        ownership_.use_rss(v4, {6, 17});
+        ownership_.use_rss(v6, {6, 17});
+    }
     Fabric& f = fabric();
     ++f.labs;
     const CapacitySettings& capacity = settings_.worker.capacity;
@@ -222,6 +233,7 @@ Lab::Lab(LabSettings settings) : settings_(settings) {
             entry.mac = port == kClientPort ? kPortMac0 : kPortMac1;
             plumbing.ports.push_back(entry);
         }
+        if (settings_.rss) plumbing.ownership = ownership_;
         plumbing.to_kernel = place.to_kernel;
         plumbing.from_kernel = place.from_kernel;
         plumbing.handover_out = place.handover_out;
@@ -333,7 +345,7 @@ std::vector<Outcome> Lab::take_over(Take&& take) {
     std::vector<Tables> tables;
     for (const auto& place : places_) tables.push_back({place->flows_v4.get(), place->flows_v6.get()});
     const Conditions conditions(state(), true, flow::IdleLimits(table_timeouts(settings_.worker.timeouts)),
-                                static_cast<std::uint32_t>(now_ms / 1000), Homes(settings_.workers));
+                                static_cast<std::uint32_t>(now_ms / 1000), ownership_);
     std::vector<Outcome> outcomes;
     for (std::uint32_t worker = 0; worker < settings_.workers; ++worker)
         outcomes.push_back(take(worker, tables[worker], conditions));
@@ -377,7 +389,35 @@ void Lab::learn_neighbour(std::uint16_t port, std::string_view address, const Ma
 }
 
 void Lab::inject(std::uint16_t port, const Frame& frame, std::uint32_t worker) {
-    if (rte_ring_sp_enqueue(fabric().wire_in[port][worker], to_mbuf(frame)) != 0) fail("wire full");
+    if (settings_.rss && settings_.rss_hash_told) {
+        inject_with_hash(port, frame, worker, rss_hash(frame));
+    } else if (rte_ring_sp_enqueue(fabric().wire_in[port][worker], to_mbuf(frame)) != 0) {
+        fail("wire full");
+    }
+}
+
+void Lab::inject_with_hash(std::uint16_t port, const Frame& frame, std::uint32_t worker, std::uint32_t hash) {
+    rte_mbuf* mbuf = to_mbuf(frame);
+    mbuf->hash.rss = hash;
+    mbuf->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
+    if (rte_ring_sp_enqueue(fabric().wire_in[port][worker], mbuf) != 0) fail("wire full");
+}
+
+/// The slow way, and from the frame alone: independent of what the workers compute.
+std::uint32_t Lab::rss_hash(const Frame& frame) const {
+    const packet::ParsedPacket p = parsed(frame);
+    return p.has_v4 ? flow::toeplitz(p.v4, settings_.rss->key) : flow::toeplitz(p.v6, settings_.rss->key);
+}
+
+std::uint32_t Lab::rss_worker(const Frame& frame) const {
+    const flow::RssLayout& nic = settings_.rss.value();
+    return nic.worker_of_queue[nic.reta[rss_hash(frame) & (nic.reta.size() - 1)]];
+}
+
+std::uint32_t Lab::inject_by_rss(std::uint16_t port, const Frame& frame) {
+    const std::uint32_t worker = rss_worker(frame);
+    inject(port, frame, worker);
+    return worker;
 }
 
 void Lab::inject_from_kernel(std::uint16_t port, const Frame& frame) {

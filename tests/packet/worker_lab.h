@@ -17,12 +17,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "api/contract/counters.h"
+#include "dataplane/flow/ownership.h"
 #include "dataplane/snapshot/builder.h"
 #include "dataplane/worker/counter_book.h"
 #include "dataplane/worker/takeover.h"
@@ -68,6 +70,9 @@ struct LabSettings {
     std::uint32_t handover_ring = 64;
     std::uint32_t kernel_ring = 64;
     std::vector<EntryMemory> entries;  ///< by worker; none: the lab's own
+    /// The ports' NICs hash with this and lead to workers so; TCP and UDP then go by rss, SCTP by rings. None: all by rings.
+    std::optional<flow::RssLayout> rss;
+    bool rss_hash_told = true;  ///< NICs write the hash into the packet's buffer
 };
 
 class Lab {
@@ -97,6 +102,14 @@ class Lab {
     // Packets.
 
     void inject(std::uint16_t port, const Frame& frame, std::uint32_t worker = 0);
+    /// As the NIC of `settings.rss` does: at the worker its hash leads to, which is returned.
+    std::uint32_t inject_by_rss(std::uint16_t port, const Frame& frame);
+    /// The worker it would lead the frame to, and by which hash.
+    std::uint32_t rss_worker(const Frame& frame) const;
+    std::uint32_t rss_hash(const Frame& frame) const;
+    /// The NIC tells a hash of its own.
+    void inject_with_hash(std::uint16_t port, const Frame& frame, std::uint32_t worker, std::uint32_t hash);
+    const flow::Ownership& ownership() const { return ownership_; }
     void inject_from_kernel(std::uint16_t port, const Frame& frame);
     void inject_handed_over(const Frame& frame, std::uint16_t port, std::uint32_t from, std::uint32_t to);
     void poll(std::uint32_t worker = 0);
@@ -129,6 +142,7 @@ class Lab {
   private:
     struct Place;
     LabSettings settings_;
+    flow::Ownership ownership_;
     std::unique_ptr<snapshot::Publisher> publisher_;
     std::unique_ptr<snapshot::Builder> builder_;
     std::unique_ptr<CounterBook> book_;

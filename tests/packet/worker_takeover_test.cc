@@ -243,5 +243,33 @@ TEST(WorkerTakeover, WhatIsNotKeptIsRefusedAsUnknown) {
     EXPECT_EQ(lab.dropped(DropReason::port_closed), 1U);
 }
 
+TEST(WorkerTakeover, ConnectionsGoOnWhereTheNicSharesPacketsOutDifferentlyThanBefore) {
+    const Shared shared(2);
+    const auto behind_nic = [&](std::uint8_t seed) {
+        flow::RssLayout nic;
+        for (std::size_t i = 0; i < nic.key.size(); ++i)
+            nic.key[i] = static_cast<std::uint8_t>(i * 151 + seed + i * i * 7);
+        for (std::uint16_t i = 0; i < 128; ++i) nic.reta.push_back(i % 2);
+        nic.worker_of_queue = {0, 1};
+        LabSettings settings = shared.settings();
+        settings.rss = nic;
+        return settings;
+    };
+    std::vector<Connection> connections;
+    {
+        Lab lab(shared.settings());  // by rings
+        lab.apply(lab.web());
+        connections = establish(lab, 60);
+    }
+    for (const std::uint8_t seed : {std::uint8_t{0x6d}, std::uint8_t{0x11}}) {
+        Lab lab(behind_nic(seed));
+        lab.apply(lab.web());
+        const std::vector<Outcome> outcomes = lab.adopt_connections();
+        EXPECT_EQ(kept(outcomes), 60U);
+        EXPECT_GT(outcomes[0].away_v4.size() + outcomes[1].away_v4.size(), 0U) << "the NIC should differ";
+        expect_alive(lab, connections, 2);
+    }
+}
+
 }  // namespace
 }  // namespace guideway::worker::testing

@@ -1,32 +1,51 @@
 // established: packets of known connections, each and its direction at random, beside the floors in the same turns.
 #include <algorithm>
+#include <string>
+#include <utility>
 #include <vector>
-
-#include <rte_cycles.h>
 
 #include "tests/bench/flow/appliance.h"
 #include "tests/bench/flow/cases.h"
 #include "tests/bench/flow/floors.h"
+#include "tests/bench/flow/large_array.h"
+#include "tests/bench/flow/timing.h"
 #include "tests/bench/flow/traffic.h"
 
 namespace guideway::bench {
 namespace {
 
-double worker_turn(worker::Worker& worker, double seconds) {
-    const std::uint64_t started = rte_rdtsc();
-    const std::uint64_t until = started + static_cast<std::uint64_t>(seconds * 1e9 / ns_per_cycle());
-    std::uint64_t packets = 0, now = started;
-    while (now < until) {
-        for (unsigned i = 0; i < 16; ++i) packets += worker.poll_once(clock_ms());
-        now = rte_rdtsc();
+/// Cycles by stage, where the worker counts them: stage_cycles() yields pairs of a name and cycles so far.
+template <typename Worker>
+auto stages_of(const Worker& worker) {
+    std::vector<std::pair<std::string, double>> stages;
+    if constexpr (requires { worker.stage_cycles(); }) {
+        for (const auto& [name, cycles] : worker.stage_cycles()) {
+            stages.emplace_back(std::string(name), static_cast<double>(cycles));
+        }
     }
-    return ns_between(started, now) / static_cast<double>(packets);
+    return stages;
 }
 
-void measure(const Options& options, Report& report, int ip, int protocol, std::uint32_t flows) {
+/// Measured: what the process grew by when a table was made and filled to its capacity, the benchmark's own list left out.
+double bytes_per_flow(int ip) {
+    constexpr std::uint32_t kCapacity = 1'000'000;
+    LargeArray<Connection> connections(kCapacity);
+    const std::size_t before = resident_bytes();
+    Appliance appliance(
+        {.capacity_v4 = ip == 4 ? kCapacity : kLeastCapacity, .capacity_v6 = ip == 6 ? kCapacity : kLeastCapacity});
+    appliance.go_online();
+    const std::size_t opened = establish(appliance, wire_of(ip, 6), 6, connections);
+    const std::size_t grown = resident_bytes() - before;
+    appliance.go_offline();
+    if (opened < kCapacity / 100 * 98) {
+        progress("only " + std::to_string(opened) + " of " + std::to_string(kCapacity) + " connections fit");
+    }
+    return static_cast<double>(grown) / static_cast<double>(opened);
+}
+
+void measure(const Options& options, Report& report, int ip, int protocol, std::uint32_t flows, double memory) {
     const Wire& wire = wire_of(ip, protocol);
-    std::vector<Connection> connections(flows);
-    const std::span<const Connection> known(connections);
+    LargeArray<Connection> connections(flows);
     for (const unsigned burst : options.bursts) {
         if (!burst_possible(burst)) continue;
         Appliance appliance({.capacity_v4 = ip == 4 ? capacity_for(flows) : kLeastCapacity,
@@ -40,22 +59,29 @@ void measure(const Options& options, Report& report, int ip, int protocol, std::
         }
         const double fill_ns = ns_between(fill_started, rte_rdtsc()) / flows;
 
-        const RandomTraffic traffic{known, {}, 0, options.offloads, options.split};
+        const LargeArray<Record> records = shuffled(connections.span());
+        const RandomTraffic traffic{records.span(), 0, options.offloads, options.split};
         check_packets(appliance, wire, traffic);
         const auto clients = wire.random_source(kClientPort, traffic);
         const auto nodes = wire.random_source(kNodePort, traffic);
         const auto before = appliance.ledger();
         std::vector<double> worker, generator, swap, one, two;
+        double share = 1;
+        std::vector<std::pair<std::string, double>> stages;
         {
             const Plugged plugged(0, clients.get(), nodes.get(), nullptr);
-            worker_turn(appliance.worker(), options.turn_seconds() / 2);  // warms up
+            const auto poll = [&] { return appliance.worker().poll_once(clock_ms()); };
+            timed(options.turn_seconds() / 2, poll);  // warms up
+            stages = stages_of(appliance.worker());
             for (unsigned turn = 0; turn < options.turns(); ++turn) {
-                worker.push_back(worker_turn(appliance.worker(), options.turn_seconds()));
+                const Timing timing = timed(options.turn_seconds(), poll);
+                worker.push_back(timing.ns);
+                share = std::min(share, timing.share);
                 generator.push_back(generator_floor(0, burst, options.floor_seconds()));
                 swap.push_back(swap_floor(wire, 0, burst, options.floor_seconds()));
-                const auto memory = appliance.table_memory(ip);
-                one.push_back(miss_floor(memory, 1, burst, options.floor_seconds() / 2));
-                two.push_back(miss_floor(memory, 2, burst, options.floor_seconds() / 2));
+                const auto table = appliance.table_memory(ip);
+                one.push_back(miss_floor(table, 1, burst, options.floor_seconds() / 2));
+                two.push_back(miss_floor(table, 2, burst, options.floor_seconds() / 2));
             }
         }
         const auto after = appliance.ledger();
@@ -73,6 +99,16 @@ void measure(const Options& options, Report& report, int ip, int protocol, std::
         row.set("miss_ns", spread_of(one).median).set("miss2_ns", spread_of(two).median);
         row.set("above_generator_ns", ns.median - floor).set("ratio_to_swap", ns.median / swapped);
         row.set("mpps", 1000 / ns.median).set("fill_ns", fill_ns).set("checked", static_cast<double>(checked));
+        if (share < kQuiet) row.set("core_share", share);
+        if (options.stages) {
+            const auto stages_after = stages_of(appliance.worker());
+            const auto packets = static_cast<double>(after.received - before.received);
+            for (std::size_t at = 0; at < stages_after.size(); ++at) {
+                const double cycles = stages_after[at].second - stages[at].second;
+                row.set("stage_" + stages_after[at].first + "_ns", cycles * ns_per_cycle() / packets);
+            }
+        }
+        if (memory > 0) row.set("bytes_per_flow", memory);
         report.add(std::move(row));
     }
 }
@@ -87,7 +123,8 @@ void run_established(const Options& options, Report& report) {
     }
     for (const std::uint32_t flows : sizes) {
         for (const int ip : options.ip) {
-            for (const int protocol : options.protocols) measure(options, report, ip, protocol, flows);
+            const double memory = flows == 1'000'000 ? bytes_per_flow(ip) : 0;
+            for (const int protocol : options.protocols) measure(options, report, ip, protocol, flows, memory);
         }
     }
 }

@@ -4,38 +4,27 @@
 
 #include <rte_ethdev.h>
 
-#include "tests/bench/flow/machine.h"
+#include "tests/bench/flow/timing.h"
 
 namespace guideway::bench {
 namespace {
 
-/// Runs `once`, which returns how many packets it did, for the time.
-template <typename Once>
-double ns_a_packet(double seconds, Once&& once) {
-    const std::uint64_t started = rte_rdtsc();
-    const std::uint64_t until = started + static_cast<std::uint64_t>(seconds * 1e9 / ns_per_cycle());
-    std::uint64_t packets = 0, now = started;
-    while (now < until) {
-        for (unsigned i = 0; i < 16; ++i) packets += once();
-        now = rte_rdtsc();
-    }
-    return ns_between(started, now) / static_cast<double>(packets);
-}
-
 template <typename Work>
 double between_ports(std::uint16_t queue, unsigned burst, double seconds, Work&& work) {
     std::array<rte_mbuf*, kMostBurst> mbufs;
-    return ns_a_packet(seconds, [&] {
-        std::uint64_t packets = 0;
-        for (const Port port : {kClientPort, kNodePort}) {
-            const std::uint16_t count =
-                rte_eth_rx_burst(ethdev_of(port), queue, mbufs.data(), static_cast<std::uint16_t>(burst));
-            work(mbufs.data(), count);
-            packets +=
-                rte_eth_tx_burst(ethdev_of(port == kClientPort ? kNodePort : kClientPort), queue, mbufs.data(), count);
-        }
-        return packets;
-    });
+    return timed(seconds,
+                 [&] {
+                     std::uint64_t packets = 0;
+                     for (const Port port : {kClientPort, kNodePort}) {
+                         const std::uint16_t count =
+                             rte_eth_rx_burst(ethdev_of(port), queue, mbufs.data(), static_cast<std::uint16_t>(burst));
+                         work(mbufs.data(), count);
+                         packets += rte_eth_tx_burst(ethdev_of(port == kClientPort ? kNodePort : kClientPort), queue,
+                                                     mbufs.data(), count);
+                     }
+                     return packets;
+                 })
+        .ns;
 }
 
 }  // namespace
@@ -54,7 +43,7 @@ double miss_floor(std::span<const std::byte> memory, unsigned lines, unsigned bu
     std::array<const std::byte*, std::size_t{2} * kMostBurst> at;
     std::uint64_t state = rte_rdtsc();
     std::uint64_t sum = 0;
-    const double ns = ns_a_packet(seconds, [&] {
+    const Timing timing = timed(seconds, [&] {
         const unsigned wanted = burst * lines;
         for (unsigned k = 0; k < wanted; ++k) {
             state = state * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -66,7 +55,7 @@ double miss_floor(std::span<const std::byte> memory, unsigned lines, unsigned bu
     });
     volatile std::uint64_t kept = sum;
     static_cast<void>(kept);
-    return ns;
+    return timing.ns;
 }
 
 }  // namespace guideway::bench

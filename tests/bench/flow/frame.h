@@ -60,22 +60,24 @@ class FrameWriter {
         for (const Direction direction : {kRequest, kReply}) prepare(pattern_[direction], port, direction);
     }
 
-    /// kMarked: `flags` (TCP) and `mark` are written; else an ACK of TCP without mark. Writes At::kCopied bytes.
+    /// kMarked: `flags` (TCP) and `mark` are written; else an ACK of TCP without mark. `patched_ports`: as they stand in the packet, the
+    /// one that is the pattern's own 0. Writes At::kCopied bytes.
     template <bool kMarked>
     [[gnu::always_inline]] void write(std::uint8_t* frame, unsigned direction, std::uint32_t source_low,
-                                      std::uint32_t destination_low, std::uint16_t patched_port_be, std::uint8_t flags,
+                                      std::uint32_t destination_low, std::uint32_t patched_ports, std::uint8_t flags,
                                       std::uint32_t mark) const {
         const Pattern& pattern = pattern_[direction];
+        const std::uint32_t ports = pattern.ports | patched_ports;
         std::memcpy(frame, pattern.bytes.data(), At::kCopied);
         std::memcpy(frame + At::kSource, &source_low, 4);
         std::memcpy(frame + At::kDestination, &destination_low, 4);
-        std::memcpy(frame + At::kL4 + pattern.port_at, &patched_port_be, 2);
+        std::memcpy(frame + At::kL4, &ports, 4);
         const std::uint64_t addresses = std::uint64_t{source_low} + destination_low;
         if constexpr (At::kV4) {
             const auto field = static_cast<std::uint16_t>(~fold(pattern.ip_sum + addresses));
             std::memcpy(frame + At::kIpChecksum, &field, 2);
         }
-        std::uint64_t sum = pattern.l4_sum + addresses + patched_port_be;
+        std::uint64_t sum = pattern.l4_sum + addresses + patched_ports;
         if constexpr (kMarked) {
             std::memcpy(frame + At::kMark, &mark, 4);
             sum += mark;
@@ -96,8 +98,7 @@ class FrameWriter {
         std::array<std::uint8_t, 128> bytes{};
         std::uint64_t ip_sum = 0;
         std::uint64_t l4_sum = 0;
-        std::uint32_t port_at =
-            0;  ///< of the port that differs: the source's in requests, the destination's in replies
+        std::uint32_t ports = 0;  ///< the VIP's in requests, the node port in replies
     };
 
     static void prepare(Pattern& pattern, Port port, Direction direction) {
@@ -124,12 +125,12 @@ class FrameWriter {
             pattern.l4_sum = sum16(ip + 8, 32);
         }
         std::uint8_t* l4 = at + At::kL4;
-        pattern.port_at = direction == kRequest ? 0 : 2;
         if (direction == kRequest) {
             packet::store_be16(l4 + 2, vip_port(kProtocol));
         } else {
             packet::store_be16(l4, node_port(kProtocol));
         }
+        pattern.ports = packet::load_raw32(l4);
         if constexpr (At::kTcp) {
             l4[12] = 0x50;
             packet::store_be16(l4 + 14, 0xffff);

@@ -1,10 +1,14 @@
 // flow_bench: see --help and tests/bench/flow/cases.h.
-#include <cstdio>
-#include <sched.h>
+#include <algorithm>
+#include <string>
+#include <vector>
 
 #include "dataplane/worker/memory.h"
 #include "tests/bench/flow/cases.h"
+#include "tests/bench/flow/cores.h"
 #include "tests/bench/flow/ports.h"
+#include "tests/bench/flow/timing.h"
+#include "tests/bench/flow/traffic.h"
 
 namespace {
 
@@ -13,14 +17,10 @@ using namespace guideway::bench;
 /// The wanted core, and another one for those cases that need two.
 std::vector<unsigned> cores_for(const Options& options) {
     std::vector<unsigned> cores{options.core};
-    cpu_set_t online;
-    CPU_ZERO(&online);
-    sched_getaffinity(1, sizeof online, &online);  // of init: the machine's, whatever we were started with
-    if (!CPU_ISSET(options.core, &online)) fail("there is no core " + std::to_string(options.core));
-    for (unsigned core = 0; core < CPU_SETSIZE; ++core) {
-        if (core == options.core || !CPU_ISSET(core, &online)) continue;
-        cores.push_back(core);
-        break;
+    const std::vector<unsigned> all = all_cores();
+    if (std::ranges::find(all, options.core) == all.end()) fail("there is no core " + std::to_string(options.core));
+    for (const unsigned core : all) {
+        if (cores.size() < 2 && core != options.core) cores.push_back(core);
     }
     return cores;
 }
@@ -29,6 +29,8 @@ std::vector<unsigned> cores_for(const Options& options) {
 
 int main(int count, char** words) {
     const Options options = parse_options(count, words);
+    by_cpu_time = options.cpu_time;
+    spoil_a_packet = options.spoil;
     open_nic(cores_for(options), options.verbose);
     const Machine machine = this_machine();
     progress(machine.host + ": " + machine.cpu);
@@ -39,8 +41,15 @@ int main(int count, char** words) {
     }
     Report report;
     if (options.wants("established")) run_established(options, report);
+    for (const char* name : {"setup", "lifecycle"}) {
+        if (options.wants(name)) run_connections(options, report, name);
+    }
+    if (options.wants("flood")) run_flood(options, report);
+    if (options.wants("maglev")) run_maglev(options, report);
+    if (options.wants("apply")) run_apply(options, report);
+    if (options.wants("scaling")) run_scaling(options, report);
     report.print(machine, pages);
-    if (!options.json.empty() && !report.write_json(options.json, machine)) {
+    if (!options.json.empty() && !report.write_json(options.json, machine, pages)) {
         fail("cannot write " + options.json);
     }
     return 0;

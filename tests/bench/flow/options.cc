@@ -29,13 +29,16 @@ constexpr const char* kHelp =
   --flows N[,N]        connections: 1, 10k, 1M, ...
   --ip 4|6             one family             --proto tcp|udp   one protocol
   --burst N[,N]        packets a poll and port
+  --turns N            of which the median is taken (5; quick: 3)
   --quick              shorter turns, fewer sizes
   --core N             core of the worker (default 0; apply and scaling take one more)
   --split              requests at port 0 and replies at port 1 (default: both mixed at both, so that no branch can
                        learn the direction)
   --no-offloads        packets without the flags of a NIC that has checked the checksums
   --stages             cycles by stage, where the worker counts them
+  --cpu-time           leave out the time that others had the core (for a shared machine; else it is wall time)
   --json FILE          all rows as a JSON list
+  --spoil              damage a packet before the check: shows that a wrong one ends the run with an error
   --verbose            DPDK's messages too
 
 Each figure is the median of several turns; the spread is their lowest and highest. In the same turns and on the same core it
@@ -112,6 +115,8 @@ Options parse_options(int count, char** words) {
             for (const std::string& text : list_of(value())) options.bursts.push_back(number(option, text, 1, 64));
         } else if (option == "--core") {
             options.core = number(option, value(), 0, 1023);
+        } else if (option == "--turns") {
+            options.turns_wanted = number(option, value(), 1, 1000);
         } else if (option == "--json") {
             options.json = value();
         } else if (option == "--quick") {
@@ -122,6 +127,10 @@ Options parse_options(int count, char** words) {
             options.offloads = false;
         } else if (option == "--stages") {
             options.stages = true;
+        } else if (option == "--cpu-time") {
+            options.cpu_time = true;
+        } else if (option == "--spoil") {
+            options.spoil = true;
         } else if (option == "--verbose") {
             options.verbose = true;
         } else {

@@ -15,14 +15,17 @@ struct Options {
     std::vector<int> protocols;        ///< --proto, by number
     std::vector<unsigned> bursts;      ///< --burst
     unsigned core = 0;
+    unsigned turns_wanted = 0;  ///< --turns; 0: by default
     bool quick = false;
     bool offloads = true;  ///< the generator sets the flags of a NIC that checked the checksums
     bool split = false;    ///< requests at port 0 and replies at port 1, not mixed
     bool stages = false;
+    bool cpu_time = false;  ///< not wall time
+    bool spoil = false;     ///< damages a packet before the check, which must then fail
     bool verbose = false;
     std::string json;
 
-    unsigned turns() const { return quick ? 3 : 5; }
+    unsigned turns() const { return turns_wanted != 0 ? turns_wanted : quick ? 3 : 5; }
     double turn_seconds() const { return quick ? 0.05 : 0.2; }
     double floor_seconds() const { return quick ? 0.02 : 0.05; }
     bool wants(const std::string& name) const;

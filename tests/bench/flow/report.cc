@@ -66,6 +66,13 @@ std::string json_of(const Row::Value& value) {
     return text + "]";
 }
 
+/// For who wants to know more than the table shows: in the JSON and in the progress lines only.
+bool in_table(const std::string& key) {
+    static const std::vector<std::string> left_out{"case",     "checked",  "fill_ns",   "packets",
+                                                   "in_table", "capacity", "json_bytes"};
+    return std::ranges::find(left_out, key) == left_out.end();
+}
+
 std::string case_of(const Row& row) { return std::get<std::string>(*row.find("case")); }
 
 }  // namespace
@@ -112,7 +119,7 @@ void Report::print(const Machine& machine, const std::string& pages) const {
         for (const Row& row : rows_) {
             if (case_of(row) != name) continue;
             for (const auto& [key, value] : row.values()) {
-                if (key != "case" && std::ranges::find(keys, key) == keys.end()) keys.push_back(key);
+                if (in_table(key) && std::ranges::find(keys, key) == keys.end()) keys.push_back(key);
             }
         }
         std::vector<std::vector<std::string>> lines{keys};
@@ -136,14 +143,15 @@ void Report::print(const Machine& machine, const std::string& pages) const {
     }
 }
 
-bool Report::write_json(const std::string& path, const Machine& machine) const {
+bool Report::write_json(const std::string& path, const Machine& machine, const std::string& pages) const {
     std::ofstream file(path);
     file << "[\n";
     for (std::size_t at = 0; at < rows_.size(); ++at) {
         file << "  {";
         for (const auto& [key, value] : rows_[at].values()) file << quoted(key) << ": " << json_of(value) << ", ";
         file << "\"machine\": " << quoted(machine.cpu) << ", \"host\": " << quoted(machine.host)
-             << ", \"tsc_ghz\": " << json_number(machine.tsc_ghz) << "}" << (at + 1 < rows_.size() ? ",\n" : "\n");
+             << ", \"pages\": " << quoted(pages) << ", \"tsc_ghz\": " << json_number(machine.tsc_ghz) << "}"
+             << (at + 1 < rows_.size() ? ",\n" : "\n");
     }
     file << "]\n";
     file.flush();

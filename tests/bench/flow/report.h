@@ -45,7 +45,7 @@ class Report {
     void add(Row row);
     void print(const Machine& machine, const std::string& pages) const;
     /// False where the file cannot be written.
-    bool write_json(const std::string& path, const Machine& machine) const;
+    bool write_json(const std::string& path, const Machine& machine, const std::string& pages) const;
 
   private:
     std::vector<Row> rows_;

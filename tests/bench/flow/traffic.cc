@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
@@ -30,23 +31,24 @@ void ReadSink::send(Port port, rte_mbuf** mbufs, std::uint16_t count) {
         take_(port, seen.data(), part);
         done = static_cast<std::uint16_t>(done + part);
     }
-    free_burst(mbufs, count);
+    rte_pktmbuf_free_bulk(mbufs, count);
 }
 
 void CheckSink::send(Port port, rte_mbuf** mbufs, std::uint16_t count) {
     for (unsigned k = 0; k < count; ++k) {
         Seen seen{};
         wire_.read(mbufs + k, 1, &seen);
+        if (spoil_a_packet && checked == 1000) *rte_pktmbuf_mtod_offset(mbufs[k], std::uint8_t*, 40) ^= 1;
         const std::uint32_t at = seen.mark & 0x7fffffff;
         const auto direction = static_cast<Direction>(seen.mark >> 31);
         ++checked;
         std::string fault;
-        if (at >= traffic_.connections.size()) {
+        if (at >= traffic_.records.size()) {
             fault = "mark of no connection";
         } else {
-            const std::uint32_t index = traffic_.indices.empty() ? at : traffic_.indices[at];
+            const auto [index, connection] = traffic_.records[at];
             fault = wire_.check(port, {rte_pktmbuf_mtod(mbufs[k], const std::uint8_t*), rte_pktmbuf_data_len(mbufs[k])},
-                                index, traffic_.connections[at], direction);
+                                index, connection, direction);
         }
         if (!fault.empty() && wrong.empty()) {
             wrong = std::string(direction == kRequest ? "request" : "reply") + " of connection " + std::to_string(at) +
@@ -118,6 +120,23 @@ std::size_t establish(Appliance& appliance, const Wire& wire, int protocol, std:
         deliver();
     }
     return opened;
+}
+
+LargeArray<Record> shuffled(std::span<const Connection> connections, std::span<const std::uint32_t> indices) {
+    const std::size_t size = connections.size();
+    LargeArray<Record> list((size + kBlock - 1) / kBlock * kBlock);
+    const std::span<Record> records = list.span();
+    std::uint64_t random = 0x9e3779b97f4a7c15ULL;
+    const auto below = [&random](std::uint64_t limit) {
+        random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+        return static_cast<std::size_t>(((random >> 32) * limit) >> 32);
+    };
+    for (std::size_t at = 0; at < records.size(); ++at) {
+        const std::size_t from = at < size ? at : below(size);  // the last block is filled up with any
+        records[at] = {indices.empty() ? static_cast<std::uint32_t>(from) : indices[from], connections[from]};
+    }
+    for (std::size_t at = records.size(); at > 1; --at) std::swap(records[at - 1], records[below(at)]);  // Fisher-Yates
+    return list;
 }
 
 std::uint64_t check_packets(Appliance& appliance, const Wire& wire, const RandomTraffic& traffic) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/bench/flow/appliance.h"
+#include "tests/bench/flow/large_array.h"
 #include "tests/bench/flow/wire.h"
 
 namespace guideway::bench {
@@ -75,6 +76,12 @@ class Plugged {
 /// became of them. Returns how many it could open; those after the first refusals may be missing.
 std::size_t establish(Appliance& appliance, const Wire& wire, int protocol, std::span<Connection> connections,
                       std::span<const std::uint32_t> indices = {});
+
+/// All connections (of clients `indices`, or 0, 1, 2, ...) in random order, for random sources.
+LargeArray<Record> shuffled(std::span<const Connection> connections, std::span<const std::uint32_t> indices = {});
+
+/// For --spoil: check_packets() then damages one packet that came out, so it must fail.
+inline bool spoil_a_packet = false;
 
 /// Sends some thousand marked packets through the worker and compares what comes out. Fails the benchmark where anything is wrong.
 std::uint64_t check_packets(Appliance& appliance, const Wire& wire, const RandomTraffic& traffic);

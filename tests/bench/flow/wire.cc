@@ -1,5 +1,6 @@
 #include "tests/bench/flow/wire.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -79,59 +80,53 @@ class RandomSourceOf final : public RandomSource {
           random_(port + 2U * traffic.queue + 1),
           traffic_(traffic),
           pool_(buffers(traffic.queue)),
-          direction_mask_(traffic.split ? 0 : 1),
-          direction_fixed_(traffic.split && port == kNodePort ? 1 : 0) {
-        for (unsigned k = 0; k < kMostBurst; ++k) pick<true>(k, random_, traffic_.connections.data());
+          direction_mask_(traffic.split ? 0 : 0xffffffff),
+          direction_fixed_(traffic.split && port == kNodePort ? 0xffffffff : 0) {
+        for (std::uint32_t& block : blocks_) block = pick();
     }
 
     std::uint16_t receive(rte_mbuf** to, std::uint16_t most) override {
         const std::uint16_t count = most < kMostBurst ? most : kMostBurst;
         if (rte_mempool_get_bulk(pool_, reinterpret_cast<void**>(to), count) != 0) return 0;
         given += count;
-        if (traffic_.indices.empty()) {
-            marked ? fill<true, false>(to, count) : fill<false, false>(to, count);
-        } else {
-            marked ? fill<true, true>(to, count) : fill<false, true>(to, count);
+        for (unsigned done = 0, block = 0; done < count; done += kBlock, ++block) {
+            const unsigned part = std::min<unsigned>(count - done, kBlock);
+            marked ? fill<true>(blocks_[block], to + done, part) : fill<false>(blocks_[block], to + done, part);
+            blocks_[block] = pick();
         }
         return count;
     }
 
   private:
-    /// Chooses the packet that will stand at place k of the next burst, and fetches what is needed to write it.
-    template <bool kIndexed>
-    [[gnu::always_inline]] void pick(unsigned k, Random& random, const Connection* connections) {
-        const std::uint64_t bits = random.next();
-        const auto at = static_cast<std::uint32_t>(((bits >> 32) * traffic_.connections.size()) >> 32);
-        position_[k] = at;
-        direction_[k] = static_cast<std::uint32_t>(bits >> 31 & direction_mask_) | direction_fixed_;
-        __builtin_prefetch(connections + at);
-        if constexpr (kIndexed) __builtin_prefetch(traffic_.indices.data() + at);
+    /// Chooses the block for the next burst and fetches it.
+    std::uint32_t pick() {
+        const std::uint64_t blocks = traffic_.records.size() / kBlock;
+        const auto block = static_cast<std::uint32_t>(((random_.next() >> 32) * blocks) >> 32);
+        const auto* line = reinterpret_cast<const std::byte*>(traffic_.records.data() + std::size_t{block} * kBlock);
+        for (std::size_t at = 0; at < kBlock * sizeof(Record); at += 64) __builtin_prefetch(line + at);
+        return block;
     }
 
-    template <bool kMarked, bool kIndexed>
-    void fill(rte_mbuf** to, unsigned count) {
+    template <bool kMarked>
+    void fill(std::uint32_t block, rte_mbuf** to, unsigned count) {
         // Copies: the compiler must think that a byte written into a frame could be one of the members.
-        const Connection* const connections = traffic_.connections.data();
-        const std::uint32_t* const indices = traffic_.indices.data();
+        const std::uint32_t first = block * kBlock;
+        const Record* const records = traffic_.records.data() + first;
         const Arrival arrival = arrival_;
-        Random random = random_;
-        for (unsigned k = 0; k < count; ++k) {
-            const std::uint32_t at = position_[k];
-            const std::uint32_t index = kIndexed ? indices[at] : at;
-            const Connection connection = connections[at];
-            const std::uint32_t direction = direction_[k];
+        auto directions = (static_cast<std::uint32_t>(random_.next() >> 32) & direction_mask_) | direction_fixed_;
+        for (unsigned k = 0; k < count; ++k, directions >>= 1) {
+            const auto [index, connection] = records[k];
+            const std::uint32_t direction = directions & 1;
             // By arithmetic, not by a branch that would be wrong every other time.
             const std::uint32_t reply = 0U - direction;
             const std::uint32_t source = (client_low(index) & ~reply) | (backend_low_[connection.backend] & reply);
             const std::uint32_t destination = (kVipLow & ~reply) | (snat_low_[connection.snat] & reply);
-            const auto port =
-                static_cast<std::uint16_t>((client_port_be(index) & ~reply) | (connection.snat_port_be & reply));
+            const std::uint32_t ports =
+                (client_port_be(index) & ~reply) | (std::uint32_t{connection.snat_port_be} << 16 & reply);
             // The direction goes into the mark's highest bit.
-            writer_.template write<kMarked>(arrival.into(to[k]), direction, source, destination, port, flag::kAck,
-                                            kMarked ? at | direction << 31 : 0);
-            pick<kIndexed>(k, random, connections);
+            writer_.template write<kMarked>(arrival.into(to[k]), direction, source, destination, ports, flag::kAck,
+                                            kMarked ? (first + k) | direction << 31 : 0);
         }
-        random_ = random;
     }
 
     FrameWriter<kIp, kProtocol> writer_;
@@ -141,8 +136,7 @@ class RandomSourceOf final : public RandomSource {
     rte_mempool* pool_;
     std::uint32_t direction_mask_;
     std::uint32_t direction_fixed_;
-    std::array<std::uint32_t, kMostBurst> position_{};
-    std::array<std::uint32_t, kMostBurst> direction_{};
+    std::array<std::uint32_t, kMostBurst / kBlock> blocks_{};
     std::array<std::uint32_t, 256> backend_low_ = low_table(backend_low);
     std::array<std::uint32_t, 256> snat_low_ = low_table(snat_low);
 };
@@ -179,9 +173,9 @@ class WireOf final : public Wire {
                 writer_[port].template write<true>(frame, kRequest, step.client_low, kVipLow, step.client_port_be,
                                                    step.flags, step.mark);
             } else {
-                writer_[port].template write<true>(frame, kReply, backend_low(step.connection.backend),
-                                                   snat_low(step.connection.snat), step.connection.snat_port_be,
-                                                   step.flags, step.mark);
+                writer_[port].template write<true>(
+                    frame, kReply, backend_low(step.connection.backend), snat_low(step.connection.snat),
+                    std::uint32_t{step.connection.snat_port_be} << 16, step.flags, step.mark);
             }
         }
         return true;

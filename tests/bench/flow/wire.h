@@ -41,13 +41,23 @@ struct Seen {
 /// Packets of connections chosen uniformly at random, in either direction.
 class RandomSource : public Source {
   public:
-    bool marked = false;  ///< with the connection's position as mark: for the check
+    bool marked = false;  ///< with the record's position as mark: for the check
     std::uint64_t given = 0;
 };
 
+/// A connection as the generator picks it.
+struct Record {
+    std::uint32_t index = 0;  ///< of the client, see plan.h
+    Connection connection;
+};
+static_assert(sizeof(Record) == 8);
+
+/// Records read together. They lie in shuffled order (traffic.h), so a block at random is that many connections at random, and the
+/// generator misses the cache four times a block, not 32 times: those misses would be charged to the worker.
+inline constexpr std::uint32_t kBlock = 32;
+
 struct RandomTraffic {
-    std::span<const Connection> connections;
-    std::span<const std::uint32_t> indices;  ///< of the clients, where they are not 0, 1, 2, ...
+    std::span<const Record> records;  ///< shuffled; a multiple of kBlock
     std::uint16_t queue = 0;
     bool offloads = true;
     bool split = false;

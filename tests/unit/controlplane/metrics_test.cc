@@ -35,7 +35,9 @@ MetricsSnapshot full_snapshot() {
     counters.ports = {port};
     contract::WorkerCounters worker;
     worker.drops = {{"no_route", 1}};
+    worker.rss_disagreed = 7;
     counters.workers = {worker};
+    counters.steering = {{IpFamily::ipv6, contract::Protocol::udp, "rss", ""}};
     counters.flow_file = {"/dev/shm/flows", 4096, 12, {{"idle", 3}, {"damaged", 0}}, {}};
     snapshot.counters = counters;
     return snapshot;
@@ -50,6 +52,16 @@ TEST(Metrics, PromtoolFindsNoFault) {
     ASSERT_NE(promtool, nullptr);
     std::fwrite(text.data(), 1, text.size(), promtool);
     EXPECT_EQ(pclose(promtool), 0) << text;
+}
+
+TEST(Metrics, SteeringIsShown) {
+    Metrics metrics;
+    const std::string text = metrics.text(full_snapshot());
+    EXPECT_NE(text.find("guideway_dataplane_steering{family=\"ipv6\",protocol=\"UDP\",way=\"rss\"} 1"),
+              std::string::npos)
+        << text;
+    EXPECT_NE(text.find("guideway_dataplane_rss_hashes_total{worker=\"0\",result=\"disagreed\"} 7"), std::string::npos)
+        << text;
 }
 
 TEST(Metrics, EveryCounterEndsInTotalAndNothingElseDoes) {

@@ -1,16 +1,16 @@
-// Microsoft's verification suite ("Verifying the RSS Hash Calculation"), with ports.
+// Microsoft's verification suite ("Verifying the RSS Hash Calculation"), all of it, and the table against the bits.
 #include "dataplane/flow/toeplitz.h"
 
 #include <arpa/inet.h>
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/dataplane/flow/rss_testing.h"
+
 namespace guideway::flow {
 namespace {
 
-constexpr ToeplitzKey kMicrosoftKey{0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
-                                    0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
-                                    0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa};
+using testing::kMicrosoftKey;
 
 struct Vector {
     const char* destination;
@@ -50,9 +50,49 @@ TEST(Toeplitz, Ipv6VectorsWithPorts) {
     }
 }
 
-TEST(Toeplitz, Ipv4VectorWithoutPorts) {
-    constexpr std::array<std::uint8_t, 8> kAddresses{66, 9, 149, 187, 161, 142, 100, 80};
-    EXPECT_EQ(toeplitz(kAddresses, kMicrosoftKey), 0x323e8fc2U);
+TEST(Toeplitz, VectorsWithoutPorts) {
+    for (const Vector& vector : {Vector{"161.142.100.80", 0, "66.9.149.187", 0, 0x323e8fc2},
+                                 Vector{"65.69.140.83", 0, "199.92.111.2", 0, 0xd718262a},
+                                 Vector{"12.22.207.184", 0, "24.19.198.95", 0, 0xd2d0a5de},
+                                 Vector{"209.142.163.6", 0, "38.27.205.30", 0, 0x82989176},
+                                 Vector{"202.188.127.2", 0, "153.39.163.191", 0, 0x5d1809c5}}) {
+        const packet::FiveTupleV4 tuple{inet_addr(vector.source), inet_addr(vector.destination), 0, 0, 6, {}};
+        EXPECT_EQ(toeplitz(tuple, kMicrosoftKey), vector.hash) << vector.source;  // ports of 0 add nothing
+    }
+    for (const Vector& vector :
+         {Vector{"3ffe:2501:200:3::1", 0, "3ffe:2501:200:1fff::7", 0, 0x2cc18cd5},
+          Vector{"ff02::1", 0, "3ffe:501:8::260:97ff:fe40:efab", 0, 0x0f0c461c},
+          Vector{"fe80::200:f8ff:fe21:67cf", 0, "3ffe:1900:4545:3:200:f8ff:fe21:67cf", 0, 0x4b61e985}}) {
+        packet::FiveTupleV6 tuple{};
+        ASSERT_EQ(inet_pton(AF_INET6, vector.source, tuple.source.data()), 1);
+        ASSERT_EQ(inet_pton(AF_INET6, vector.destination, tuple.destination.data()), 1);
+        EXPECT_EQ(toeplitz(tuple, kMicrosoftKey), vector.hash) << vector.source;
+    }
+}
+
+template <typename Tuple>
+void expect_table_equals_bits() {
+    std::mt19937_64 random(11);
+    std::vector<ToeplitzKey> keys{kMicrosoftKey, testing::kMellanoxKey, ToeplitzKey{}};
+    for (int i = 0; i < 5; ++i) keys.push_back(testing::random_key(random));
+    for (const ToeplitzKey& key : keys) {
+        const ToeplitzTable<kToeplitzBytes<Tuple>> table(key);
+        for (int i = 0; i < 2000; ++i) {
+            const auto tuple = testing::random_tuple<Tuple>(random);
+            ASSERT_EQ(table.of(reinterpret_cast<const std::uint8_t*>(&tuple)), toeplitz(tuple, key));
+        }
+    }
+}
+
+TEST(ToeplitzTable, EqualsTheBitwiseForm) {
+    expect_table_equals_bits<packet::FiveTupleV4>();
+    expect_table_equals_bits<packet::FiveTupleV6>();
+}
+
+TEST(ToeplitzTable, GivesWhatOneByteContributes) {
+    const ToeplitzTable<12> table(kMicrosoftKey);
+    const packet::FiveTupleV4 port{0, 0, 0, htons(0xabcd), 6, {}};
+    EXPECT_EQ(table.of_byte(10, 0xab) ^ table.of_byte(11, 0xcd), toeplitz(port, kMicrosoftKey));
 }
 
 TEST(Toeplitz, IsLinear) {

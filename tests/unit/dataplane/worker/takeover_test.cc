@@ -49,7 +49,7 @@ struct Engine {
         snapshot = builder.build(state).snapshot;
     }
     Conditions conditions(std::uint32_t workers = 1, bool known = true) const {
-        return {*snapshot, known, flow::IdleLimits(flow::Timeouts{}), kNow, Homes(workers)};
+        return {*snapshot, known, flow::IdleLimits(flow::Timeouts{}), kNow, flow::Ownership(workers)};
     }
     snapshot::Builder builder;
     std::shared_ptr<const snapshot::ForwardingSnapshot> snapshot;
