@@ -392,8 +392,11 @@ void Runtime::Parts::say_what_was_kept(TakeoverResult& result) {
     for (std::size_t i = 1; i < kVerdictCount; ++i)
         flow_file_status.lost.push_back({name_of(static_cast<Verdict>(i)), counts[i]});
     const std::string& path = flow_file->path();
-    result.lines.push_back({report.lost_count() != 0, report.text(path.empty() ? "found" : path) + " (" +
-                                                          std::to_string(result.milliseconds) + " ms)"});
+    // Those would have ended without a restart too.
+    const std::uint64_t ended =
+        counts[static_cast<std::size_t>(Verdict::idle)] + counts[static_cast<std::size_t>(Verdict::service_gone)];
+    result.lines.push_back({report.lost_count() != ended, report.text(path.empty() ? "found" : path) + " (" +
+                                                              std::to_string(result.milliseconds) + " ms)"});
     if (strays != 0)
         result.lines.push_back({false, std::to_string(strays) + " of them go to backends that left the state"});
     if (result.relocated != 0)
