@@ -102,6 +102,8 @@ void add_backends(const contract::Counters& counters, std::vector<MetricFamily>&
     TrafficFamilies traffic("backend", "exchanged with the backend");
     Filled connections(MetricType::Counter, "guideway_backend_connections_total",
                        "New connections given to the backend.");
+    Filled refused(MetricType::Counter, "guideway_backend_refused_connections_total",
+                   "Connections refused because no SNAT port was free towards the backend.");
     for (const contract::BackendCounters& backend : counters.backends) {
         const Labels labels{{"backend_set", backend.backend_set},
                             {"backend", backend.name},
@@ -109,9 +111,11 @@ void add_backends(const contract::Counters& counters, std::vector<MetricFamily>&
                             {"port", std::to_string(backend.port)}};
         traffic.add(labels, backend.traffic);
         connections.add(labels, backend.new_connections);
+        refused.add(labels, backend.refused_connections);
     }
     traffic.into(families);
     connections.into(families);
+    refused.into(families);
 }
 
 void add_ports(const contract::Counters& counters, std::vector<MetricFamily>& families) {
@@ -153,6 +157,16 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
                  "Polls of the worker, by whether they found a packet.");
     Filled flows(MetricType::Gauge, "guideway_dataplane_flows", "Connections in the worker's table now.");
     Filled capacity(MetricType::Gauge, "guideway_dataplane_flow_capacity", "Connections that fit the worker's table.");
+    Filled free(MetricType::Gauge, "guideway_dataplane_flows_free",
+                "Places for connections left; with guideway_dataplane_flows always the capacity.");
+    Filled waiting(
+        MetricType::Gauge, "guideway_dataplane_flows_waiting",
+        "Connections that may have to give way: opening (handshake under way), one_way (UDP without an answer), "
+        "closed (over).");
+    Filled evicted(MetricType::Counter, "guideway_dataplane_flows_evicted_total",
+                   "Such connections that gave way to newer ones, oldest first.");
+    Filled doubtful(MetricType::Counter, "guideway_dataplane_doubtful_ends_total",
+                    "FIN and RST that were passed on but not believed: their sequence number is far off.");
     Filled drops(MetricType::Counter, "guideway_dataplane_dropped_packets_total", "Packets dropped, by reason.");
     for (const contract::WorkerCounters& worker : counters.workers) {
         const Labels number{{"worker", std::to_string(worker.worker)}};
@@ -167,11 +181,23 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
         flows.add(with(number, "family", "ipv6"), worker.flows_ipv6);
         capacity.add(with(number, "family", "ipv4"), worker.flow_capacity_ipv4);
         capacity.add(with(number, "family", "ipv6"), worker.flow_capacity_ipv6);
+        free.add(with(number, "family", "ipv4"), worker.flows_free_ipv4);
+        free.add(with(number, "family", "ipv6"), worker.flows_free_ipv6);
+        waiting.add(with(number, "kind", "opening"), worker.flows_opening);
+        waiting.add(with(number, "kind", "one_way"), worker.flows_one_way);
+        waiting.add(with(number, "kind", "closed"), worker.flows_closed);
+        evicted.add(with(number, "kind", "opening"), worker.evicted_opening);
+        evicted.add(with(number, "kind", "one_way"), worker.evicted_one_way);
+        evicted.add(with(number, "kind", "closed"), worker.evicted_closed);
+        doubtful.add(number, worker.doubtful_ends);
         for (const contract::DropCounter& drop : worker.drops) {
             drops.add(with(number, "reason", drop.reason), drop.packets);
         }
     }
-    for (Filled* family : {&packets, &handed, &hashes, &polls, &flows, &capacity, &drops}) family->into(families);
+    for (Filled* family :
+         {&packets, &handed, &hashes, &polls, &flows, &capacity, &free, &waiting, &evicted, &doubtful, &drops}) {
+        family->into(families);
+    }
     Filled steering(MetricType::Gauge, "guideway_dataplane_steering",
                     "How packets find their connection's worker: way rss, the port brings them, or rings, handed over; "
                     "always 1.");

@@ -40,6 +40,7 @@ struct BackendCounters {
     std::uint16_t port = 0;  ///< 0: the services' node ports
     Traffic traffic;
     std::uint64_t new_connections = 0;
+    std::uint64_t refused_connections = 0;  ///< no SNAT port was free towards it
     friend bool operator==(const BackendCounters&, const BackendCounters&) = default;
 };
 
@@ -68,7 +69,13 @@ struct WorkerCounters {
     std::uint64_t polls = 0, empty_polls = 0;
     std::uint64_t flows_ipv4 = 0, flows_ipv6 = 0;  ///< connections in the table now
     std::uint64_t flow_capacity_ipv4 = 0, flow_capacity_ipv6 = 0;
-    std::vector<DropCounter> drops;  ///< every reason, zeros too
+    std::uint64_t flows_free_ipv4 = 0, flows_free_ipv6 = 0;  ///< with flows_* the capacity, always
+    /// Of both families' connections now: handshakes under way, UDP without an answer, over and kept for late packets.
+    std::uint64_t flows_opening = 0, flows_one_way = 0, flows_closed = 0;
+    /// Those of these that gave way to newer connections, oldest first.
+    std::uint64_t evicted_opening = 0, evicted_one_way = 0, evicted_closed = 0;
+    std::uint64_t doubtful_ends = 0;  ///< FIN and RST passed on but not believed: sequence number far off
+    std::vector<DropCounter> drops;   ///< every reason, zeros too
     /// New connections whose RSS hash the device told: the one computed here, or another (steering then misses).
     std::uint64_t rss_agreed = 0, rss_disagreed = 0;
     friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;

@@ -62,7 +62,8 @@ void put(json::Writer& out, const BackendCounters& backend) {
     out.begin_object().key("backend_set").text(backend.backend_set).key("name").text(backend.name);
     out.key("address").text(backend.address.to_string()).key("port").number(backend.port);
     put(out, backend.traffic);
-    out.key("new_connections").number(backend.new_connections).end_object();
+    out.key("new_connections").number(backend.new_connections);
+    out.key("refused_connections").number(backend.refused_connections).end_object();
 }
 
 BackendCounters read_backend(json::ObjectReader& reader) {
@@ -73,6 +74,7 @@ BackendCounters read_backend(json::ObjectReader& reader) {
     backend.port = reader.required_integer<std::uint16_t>("port", 0, 65535);
     backend.traffic = read_traffic(reader);
     backend.new_connections = count(reader, "new_connections");
+    backend.refused_connections = count(reader, "refused_connections");
     return backend;
 }
 
@@ -103,6 +105,15 @@ void each_worker_count(Worker& worker, Visit visit) {
     visit("flows_ipv6", worker.flows_ipv6);
     visit("flow_capacity_ipv4", worker.flow_capacity_ipv4);
     visit("flow_capacity_ipv6", worker.flow_capacity_ipv6);
+    visit("flows_free_ipv4", worker.flows_free_ipv4);
+    visit("flows_free_ipv6", worker.flows_free_ipv6);
+    visit("flows_opening", worker.flows_opening);
+    visit("flows_one_way", worker.flows_one_way);
+    visit("flows_closed", worker.flows_closed);
+    visit("evicted_opening", worker.evicted_opening);
+    visit("evicted_one_way", worker.evicted_one_way);
+    visit("evicted_closed", worker.evicted_closed);
+    visit("doubtful_ends", worker.doubtful_ends);
 }
 
 void put(json::Writer& out, const PortCounters& port) {

@@ -55,6 +55,7 @@ class MaglevTable {
 
     /// Index into the `backends` given to build(), or kNoBackend. Takes the hash's high bits most seriously.
     std::uint16_t lookup(std::uint32_t hash) const noexcept { return entries_[slot_of(hash)]; }
+    void prefetch(std::uint32_t hash) const noexcept { __builtin_prefetch(&entries_[slot_of(hash)]); }
     /// Multiply-shift instead of a modulo: equally even, a third of the cycles.
     std::uint32_t slot_of(std::uint32_t hash) const noexcept {
         return static_cast<std::uint32_t>((std::uint64_t{hash} * entries_.size()) >> 32);

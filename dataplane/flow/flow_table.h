@@ -223,6 +223,7 @@ class FlowTable {
         if (free_ != kNoEntry) {
             free_ = entry.links.older;
             --freed_;
+            if (free_ != kNoEntry) __builtin_prefetch(&entries_[free_], 1);  // for the next insert
         } else {
             ++touched_;
         }
@@ -286,6 +287,7 @@ class FlowTable {
                 if (index == kNoEntry || !expired(entries_[index])) break;
                 erase(index);
                 ++erased;
+                fetch_oldest(static_cast<FlowList>(list));
             }
         }
         for (std::uint32_t left = std::min(count, touched_); left > 0; --left) {
@@ -346,7 +348,16 @@ class FlowTable {
         if (oldest == kNoEntry) return false;
         erase(oldest);
         ++count;
+        fetch_oldest(list);
         return true;
+    }
+    /// Where one went others will soon: the buckets of one to come, and the entry after it.
+    void fetch_oldest(FlowList list) noexcept {
+        const std::uint32_t scout = lists_.scout_on(entries_, list);
+        if (scout == kNoEntry) return;
+        const Entry& entry = entries_[scout];
+        for (const Tuple& half : entry.halves) prefetch_bucket(hash(half));
+        if (entry.links.newer != kNoEntry) __builtin_prefetch(&entries_[entry.links.newer], 1);
     }
     bool make_room_for(FlowList list) noexcept {
         if (list == FlowList::opening && lists_.count(list) >= half_open_limit_) evict(list, evicted_.opening);

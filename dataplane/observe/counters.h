@@ -100,9 +100,9 @@ struct alignas(64) WorkerTotals {
     Count evicted_opening;       ///< gave way to newer connections, oldest first
     Count evicted_one_way;
     Count evicted_closed;
-    Count rss_agreed;            ///< new connections whose RSS hash of the device was the one computed here
-    Count rss_disagreed;         ///< ... was another one
-    Count rss_disagreed_port;    ///< gauge: index of the port of the last such one
+    Count rss_agreed;          ///< new connections whose RSS hash of the device was the one computed here
+    Count rss_disagreed;       ///< ... was another one
+    Count rss_disagreed_port;  ///< gauge: index of the port of the last such one
 };
 static_assert(sizeof(WorkerTotals) == 256);
 

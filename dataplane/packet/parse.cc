@@ -14,23 +14,6 @@ void fail(ParsedPacket& packet, DropReason reason) noexcept {
     packet.reason = reason;
 }
 
-bool is_martian_v4(std::uint32_t source, std::uint32_t destination) noexcept {
-    const std::uint32_t host = swap_if_little(source);
-    return host == 0 || host == 0xffffffffU || (host >> 24) == 127 || (host >> 28) == 0xe || source == destination;
-}
-
-bool is_martian_v6(const FiveTupleV6& tuple) noexcept {
-    const std::uint8_t* source = tuple.source.data();
-    if (source[0] == 0xff || tuple.source == tuple.destination) return true;
-    // All of ::/64 that matters here: unspecified, loopback, and IPv4-mapped addresses, which never are on the wire (RFC 4291).
-    std::uint64_t high;
-    std::memcpy(&high, source, sizeof high);
-    if (high != 0) return false;
-    const std::uint32_t third = load_raw32(source + 8);
-    const std::uint32_t last = load_be32(source + 12);
-    return (third == 0 && last <= 1) || third == swap_if_little(std::uint32_t{0x0000ffff});
-}
-
 /// TCP, UDP and SCTP headers and the tuple's ports. `at` is the L4 header, `length` what the IP packet has from there.
 template <typename Tuple>
 void parse_flow(const std::uint8_t* at, std::uint32_t length, ParsedPacket& packet, Tuple& tuple,
@@ -84,7 +67,7 @@ void parse_ipv4(const std::uint8_t* frame, std::uint32_t length, ParsedPacket& p
     packet.has_v4 = true;
     packet.v4.source = load_raw32(header + ipv4::kSource);
     packet.v4.destination = load_raw32(header + ipv4::kDestination);
-    packet.martian = is_martian_v4(packet.v4.source, packet.v4.destination);
+    packet.martian = is_martian(packet.v4);
     packet.ttl = header[ipv4::kTtl];
     packet.protocol = header[ipv4::kProtocol];
 
@@ -155,7 +138,7 @@ void parse_ipv6(const std::uint8_t* frame, std::uint32_t length, ParsedPacket& p
     packet.has_v6 = true;
     std::memcpy(packet.v6.source.data(), header + ipv6::kSource, 16);
     std::memcpy(packet.v6.destination.data(), header + ipv6::kDestination, 16);
-    packet.martian = is_martian_v6(packet.v6);
+    packet.martian = is_martian(packet.v6);
     packet.ttl = header[ipv6::kHopLimit];
     const std::uint32_t total = ipv6::kHeaderSize + load_be16(header + ipv6::kPayloadLength);
     if (total > available) return fail(packet, DropReason::ip_truncated);

@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "dataplane/observe/drop_reason.h"
@@ -81,6 +82,24 @@ struct ParsedPacket {
     IpAddress source() const noexcept { return has_v6 ? to_contract(v6.source) : to_contract(v4.source); }
 };
 static_assert(sizeof(ParsedPacket) == 64 && std::is_trivially_copyable_v<ParsedPacket>);
+
+/// Source unspecified, loopback, multicast, broadcast, or the destination itself.
+inline bool is_martian(const FiveTupleV4& tuple) noexcept {
+    const std::uint32_t host = swap_if_little(tuple.source);
+    return host == 0 || host == 0xffffffffU || (host >> 24) == 127 || (host >> 28) == 0xe ||
+           tuple.source == tuple.destination;
+}
+inline bool is_martian(const FiveTupleV6& tuple) noexcept {
+    const std::uint8_t* source = tuple.source.data();
+    if (source[0] == 0xff || tuple.source == tuple.destination) return true;
+    // All of ::/64 that matters here: unspecified, loopback, and IPv4-mapped addresses, which never are on the wire (RFC 4291).
+    std::uint64_t high;
+    std::memcpy(&high, source, sizeof high);
+    if (high != 0) return false;
+    const std::uint32_t third = load_raw32(source + 8);
+    const std::uint32_t last = load_be32(source + 12);
+    return (third == 0 && last <= 1) || third == swap_if_little(std::uint32_t{0x0000ffff});
+}
 
 /// Extension headers beyond these are refused (ipv6_extension_bad).
 inline constexpr unsigned kMaxExtensionHeaders = 8;

@@ -20,6 +20,7 @@
 
 #include "dataplane/packet/checksum.h"
 #include "dataplane/packet/five_tuple.h"
+#include "dataplane/packet/parse.h"
 #include "dataplane/packet/wire.h"
 
 namespace guideway::packet {
@@ -150,14 +151,38 @@ inline bool read_plain(const std::uint8_t* frame, std::uint32_t length, bool /*v
     return plain_detail::read_l4(frame + kPlainL4<FiveTupleV6>, payload, number, out);
 }
 
+/// What parse() says of a plain frame.
+template <typename Tuple>
+inline ParsedPacket parsed_of(const Plain<Tuple>& plain, const std::uint8_t* frame) noexcept {
+    constexpr bool kV4 = sizeof(Tuple) == sizeof(FiveTupleV4);
+    ParsedPacket parsed{};
+    if constexpr (kV4) {
+        parsed.v4 = plain.tuple();
+        parsed.martian = is_martian(parsed.v4);
+    } else {
+        parsed.v6 = plain.tuple();
+        parsed.martian = is_martian(parsed.v6);
+    }
+    parsed.has_v4 = kV4;
+    parsed.has_v6 = !kV4;
+    parsed.kind = kV4 ? PacketKind::ipv4_flow : PacketKind::ipv6_flow;
+    parsed.l3_length = plain.l3_length;
+    parsed.l4_offset = kPlainL4<Tuple>;
+    parsed.l2_length = ethernet::kHeaderSize;
+    parsed.protocol = plain.protocol();
+    parsed.tcp_flags = plain.tcp_flags;
+    parsed.sctp_chunk = ParsedPacket::kNoChunk;
+    parsed.ttl = frame[ethernet::kHeaderSize + (kV4 ? ipv4::kTtl : ipv6::kHopLimit)];
+    return parsed;
+}
+
 /// As rewrite_v4(frame, parsed, swapped(other), delta), for a plain frame. `other` is the other half of its flow entry.
 inline void rewrite_plain(std::uint8_t* frame, const FiveTupleV4& other, ChecksumDelta delta) noexcept {
     constexpr std::uint16_t kTtlDelta = static_cast<std::uint16_t>(~swap_if_little(std::uint16_t{0x0100}));
     std::uint8_t* ip = frame + ethernet::kHeaderSize;
     --ip[ipv4::kTtl];
     const auto sum = static_cast<std::uint16_t>(~load_raw16(ip + ipv4::kChecksum));
-    store_raw16(ip + ipv4::kChecksum,
-                static_cast<std::uint16_t>(~add_sums(add_sums(sum, delta.addresses), kTtlDelta)));
+    store_raw16(ip + ipv4::kChecksum, static_cast<std::uint16_t>(~add_sums(add_sums(sum, delta.addresses), kTtlDelta)));
     plain_detail::rewrite_l4(frame, other, delta.all);
     const auto* words = reinterpret_cast<const std::uint8_t*>(&other);
     store_raw64(ip + ipv4::kSource, std::rotl(load_raw64(words), 32));

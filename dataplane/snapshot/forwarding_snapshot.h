@@ -51,8 +51,8 @@ struct ForwardingSnapshot {
     std::vector<std::uint32_t> snat_v4;  ///< network order, in the configuration's order
     std::vector<std::array<std::uint8_t, 16>> snat_v6;
     std::vector<balancing::BackendSet> sets;
-    std::vector<std::uint8_t> service_incarnation;  ///< by slot; all slots up to the builder's limit
-    std::vector<std::uint8_t> backend_incarnation;  ///< by slot
+    std::vector<std::uint8_t> service_incarnation;    ///< by slot; all slots up to the builder's limit
+    std::vector<std::uint8_t> backend_incarnation;    ///< by slot
     std::vector<std::uint32_t> service_idle_seconds;  ///< by slot; 0: the time-outs of the states
 
     // For people.

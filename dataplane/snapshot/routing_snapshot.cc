@@ -9,6 +9,12 @@ void RoutingSnapshot::finish() {
         if (a.prefix.length != b.prefix.length) return a.prefix.length > b.prefix.length;
         return a.metric < b.metric;
     });
+    for (Route& route : routes) {
+        route.gateway_hop = -1;
+        if (route.on_link) continue;
+        const auto found = neighbours.find({route.port, route.gateway});
+        if (found != neighbours.end()) route.gateway_hop = found->second;
+    }
     for (NextHop& hop : next_hops) hop.mtu = hop.port < ports.size() ? ports[hop.port].mtu : std::uint16_t{0};
 }
 
@@ -16,6 +22,11 @@ NextHopResult RoutingSnapshot::lookup(const IpAddress& destination) const {
     NextHopResult result;
     for (const Route& route : routes) {
         if (!route.prefix.contains(destination)) continue;
+        if (route.gateway_hop >= 0) {
+            result.kind = NextHopResult::Kind::found;
+            result.index = static_cast<std::uint16_t>(route.gateway_hop);
+            return result;
+        }
         const NeighbourKey neighbour{route.port, route.on_link ? destination : route.gateway};
         if (const auto found = neighbours.find(neighbour); found != neighbours.end()) {
             result.kind = NextHopResult::Kind::found;

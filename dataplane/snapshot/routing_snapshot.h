@@ -33,9 +33,10 @@ static_assert(sizeof(NextHop) == 16);
 struct Route {
     IpPrefix prefix;  ///< host bits clear
     std::uint16_t port = 0;
-    bool on_link = false;      ///< the destination itself is the next hop
-    IpAddress gateway;         ///< where not on_link
-    std::uint32_t metric = 0;  ///< lower wins among equal prefixes
+    bool on_link = false;           ///< the destination itself is the next hop
+    IpAddress gateway;              ///< where not on_link
+    std::uint32_t metric = 0;       ///< lower wins among equal prefixes
+    std::int32_t gateway_hop = -1;  ///< by RoutingSnapshot::finish(): the gateway's next hop, where it is resolved
 };
 
 struct PortState {

@@ -5,6 +5,7 @@
 //            entries they seem to belong to, one behind the other.
 //   general  every other packet, and plain ones that are found not to be a known connection's: `parsed[i]`, `hash[i]`. TCP, UDP
 //            and SCTP in `flows`, the rest in `others`.
+//   port     drivers leave the ethdev's number in mbuf->port; the port's index is written there for general packets only.
 //   miss     a flow packet that may open a connection: acted on after the others, so that what it needs is there by then.
 // A stage takes packets out by listing them nowhere. Packets of one burst come from one place.
 // Thread contract: one worker's; lives in its memory for ever, filled anew each time.
@@ -13,6 +14,7 @@
 #include <array>
 #include <cstdint>
 
+#include "dataplane/balancing/service_table.h"
 #include "dataplane/flow/flow_table.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/packet/plain.h"
@@ -57,16 +59,24 @@ struct PlainSlots {
     PlainSlot<Tuple>* end() noexcept { return at.data() + count; }
 };
 
+/// What a miss is about to open, found while memory is fetched.
+struct Opening {
+    const balancing::ServiceEntry* service = nullptr;  ///< none: it is not known to open anything
+    std::uint64_t selection = 0;                       ///< flow::selection_hash
+};
+
 struct Burst {
     std::array<rte_mbuf*, kMostBurst> mbuf;
     PlainSlots<packet::FiveTupleV4> plain_v4;
     PlainSlots<packet::FiveTupleV6> plain_v6;
     std::array<packet::ParsedPacket, kMostBurst> parsed;
     std::array<std::uint64_t, kMostBurst> hash;  ///< of the flow table; general flows only
+    std::array<Opening, kMostBurst> opening;     ///< misses only
     BurstList flows;
     BurstList others;
     BurstList misses;
     std::uint16_t count = 0;
+    std::uint16_t port = 0;    ///< index of the one they came from; where handed over, of the last burst before
     bool handed_over = false;  ///< by a peer: never handed over again
 };
 

@@ -18,6 +18,10 @@ namespace protocol = packet::protocol;
 
 constexpr std::uint16_t kNoNextHop = flow::FlowEntryV4::kNoNextHop;
 
+bool l4_verified(const rte_mbuf* mbuf) {
+    return (mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+}
+
 ConnectionState opening_state(std::uint8_t number) {
     if (number == protocol::kTcp) return ConnectionState::tcp_opening;
     return number == protocol::kUdp ? ConnectionState::udp_one_way : ConnectionState::sctp_opening;
@@ -59,16 +63,45 @@ bool Worker::carry_on(unsigned i, flow::FlowRef ref) noexcept {
     return true;
 }
 
-/// Asks the memory for what act_on_miss() will need.
+/// First of three steps of a miss, each over all misses of the burst: asks the memory for the place of the service's choice.
 template <typename Family>
-void Worker::prefetch_for_miss(unsigned i) noexcept {
+void Worker::foresee_service(unsigned i) noexcept {
     auto& flows = table<Family>();
+    const auto& tuple = Family::tuple(burst_.parsed[i]);
+    Opening& opening = burst_.opening[i];
+    opening.service = opens_connection(burst_.parsed[i]) ? Family::find(forwarding_->services, tuple) : nullptr;
     flows.prefetch_next_entry();
-    if (const flow::FlowRef over = flows.find(Family::tuple(burst_.parsed[i]), burst_.hash[i])) {
-        flows.prefetch_for_erase(over);
-    }
+    if (const flow::FlowRef over = flows.find(tuple, burst_.hash[i])) flows.prefetch_for_erase(over);
+    if (opening.service == nullptr) return;
+    opening.selection = flow::selection_hash(tuple);
+    forwarding_->sets[opening.service->backend_set].table->prefetch(flow::maglev_hash(opening.selection));
 }
 
+/// Second: for the bucket of the reply's tuple, if the first port that is looked at will do.
+template <typename Family>
+void Worker::foresee_reply(unsigned i) noexcept {
+    const Opening& opening = burst_.opening[i];
+    if (opening.service == nullptr) return;
+    const auto* backend = forwarding_->sets[opening.service->backend_set].choose(flow::maglev_hash(opening.selection));
+    if (backend == nullptr) return;
+    const auto reply =
+        snat_ports_.first_candidate(reply_of<Family>(*opening.service, *backend, burst_.parsed[i].protocol),
+                                    Family::snat(*forwarding_), burst_.hash[i]);
+    if (reply) table<Family>().prefetch_bucket(table<Family>().hash(*reply));
+}
+
+/// All of a reply's tuple but its destination.
+template <typename Family>
+typename Family::Tuple Worker::reply_of(const balancing::ServiceEntry& service, const balancing::BackendEntry& backend,
+                                        std::uint8_t protocol) const noexcept {
+    typename Family::Tuple reply{};
+    reply.source = Family::address(backend.address);
+    reply.source_port = backend.port_be != 0 ? backend.port_be : service.backend_port_be;
+    reply.protocol = protocol;
+    return reply;
+}
+
+/// Third.
 template <typename Family>
 void Worker::act_on_miss(unsigned i) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
@@ -206,34 +239,41 @@ void Worker::connect(unsigned i) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
     const typename Family::Tuple& tuple = Family::tuple(parsed);
 
-    if (Family::contains(forwarding_->snat, tuple.destination)) {
-        if (!hand_over(ownership_.of_reply(tuple), mbuf)) drop(mbuf, DropReason::reply_unknown);
-        return;
-    }
-    if (!Family::contains(forwarding_->vips, tuple.destination)) {
-        // Of a VIP that is no more? Only the owner can tell, by a connection that it still knows.
-        const bool under_way = parsed.protocol == protocol::kTcp && !opens_connection(parsed);
-        if (under_way && hand_over(owner_of(tuple, flow::selection_hash(tuple)), mbuf)) return;
-        to_kernel(mbuf);
-        return;
+    const Opening& opening = burst_.opening[i];
+    if (opening.service == nullptr) {
+        if (Family::contains(forwarding_->snat, tuple.destination)) {
+            if (!hand_over(ownership_.of_reply(tuple), mbuf)) drop(mbuf, DropReason::reply_unknown);
+            return;
+        }
+        if (!Family::contains(forwarding_->vips, tuple.destination)) {
+            // Of a VIP that is no more? Only the owner can tell, by a connection that it still knows.
+            const bool under_way = parsed.protocol == protocol::kTcp && !opens_connection(parsed);
+            if (under_way && hand_over(owner_of(tuple, flow::selection_hash(tuple)), mbuf)) return;
+            to_kernel(mbuf);
+            return;
+        }
     }
     if (parsed.martian || Family::contains(forwarding_->vips, tuple.source) ||
         Family::contains(forwarding_->snat, tuple.source)) {
         drop(mbuf, DropReason::martian_source);
         return;
     }
-    const balancing::ServiceEntry* service = Family::find(forwarding_->services, tuple);
+    const balancing::ServiceEntry* service = opening.service;
+    std::uint64_t selection = opening.selection;
+    if (service == nullptr) {
+        service = Family::find(forwarding_->services, tuple);
+        selection = flow::selection_hash(tuple);
+    }
     if (service == nullptr) {
         refuse(i, DropReason::port_closed);
         return;
     }
-    const std::uint64_t selection = flow::selection_hash(tuple);
     if (hand_over(owner_of(tuple, selection), mbuf)) return;
     if (parsed.ttl <= 1) {
         drop(mbuf, DropReason::ttl_exceeded);
     } else if (!opens_connection(parsed)) {
         refuse(i, DropReason::no_connection);
-    } else if (!packet::l4_checksum_ok(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), parsed)) {
+    } else if (!l4_verified(mbuf) && !packet::l4_checksum_ok(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), parsed)) {
         // A damaged packet must not choose a backend; later ones of the connection the ends judge themselves.
         drop(mbuf, DropReason::l4_checksum_bad);
     } else {
@@ -261,10 +301,7 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
         drop(burst_.mbuf[i], DropReason::snat_address_missing);
         return;
     }
-    Tuple reply{};
-    reply.source = Family::address(backend->address);
-    reply.source_port = backend->port_be != 0 ? backend->port_be : service.backend_port_be;
-    reply.protocol = client.protocol;
+    const Tuple reply = reply_of<Family>(service, *backend, client.protocol);
     const auto chosen = snat_ports_.choose(reply, addresses, burst_.hash[i],
                                            [&](const Tuple& wanted) { return static_cast<bool>(flows.find(wanted)); });
     if (!chosen) {
@@ -334,8 +371,12 @@ void Worker::compare_rss_hash(const rte_mbuf* mbuf, const Tuple& client) noexcep
 
 template void Worker::act_on_flow<V4>(unsigned i) noexcept;
 template void Worker::act_on_flow<V6>(unsigned i) noexcept;
-template void Worker::prefetch_for_miss<V4>(unsigned i) noexcept;
-template void Worker::prefetch_for_miss<V6>(unsigned i) noexcept;
+template void Worker::foresee_service<V4>(unsigned i) noexcept;
+template void Worker::foresee_service<V6>(unsigned i) noexcept;
+template void Worker::foresee_reply<V4>(unsigned i) noexcept;
+template void Worker::foresee_reply<V6>(unsigned i) noexcept;
+template bool Worker::carry_on<V4>(unsigned i, flow::FlowRef ref) noexcept;
+template bool Worker::carry_on<V6>(unsigned i, flow::FlowRef ref) noexcept;
 template void Worker::act_on_miss<V4>(unsigned i) noexcept;
 template void Worker::act_on_miss<V6>(unsigned i) noexcept;
 

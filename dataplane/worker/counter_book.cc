@@ -69,8 +69,8 @@ contract::Counters CounterBook::collect(const snapshot::ForwardingSnapshot& in_f
     for (const snapshot::BackendLabel& backend : in_force.backend_labels) {
         Sum total = sum(&CounterBlock::backends, backend.slot);
         total -= backends_[backend.slot].base;
-        counters.backends.push_back(
-            {backend.backend_set, backend.name, backend.address, backend.port, total.traffic, total.new_connections});
+        counters.backends.push_back({backend.backend_set, backend.name, backend.address, backend.port, total.traffic,
+                                     total.new_connections, total.refused_connections});
     }
     for (std::size_t i = 0; i < workers_.size(); ++i) {
         const observe::WorkerTotals& totals = workers_[i]->totals();
@@ -87,6 +87,15 @@ contract::Counters CounterBook::collect(const snapshot::ForwardingSnapshot& in_f
         worker.flows_ipv6 = totals.flows_ipv6.read();
         worker.flow_capacity_ipv4 = totals.flow_capacity_ipv4.read();
         worker.flow_capacity_ipv6 = totals.flow_capacity_ipv6.read();
+        worker.flows_free_ipv4 = totals.flows_free_ipv4.read();
+        worker.flows_free_ipv6 = totals.flows_free_ipv6.read();
+        worker.flows_opening = totals.flows_opening.read();
+        worker.flows_one_way = totals.flows_one_way.read();
+        worker.flows_closed = totals.flows_closed.read();
+        worker.evicted_opening = totals.evicted_opening.read();
+        worker.evicted_one_way = totals.evicted_one_way.read();
+        worker.evicted_closed = totals.evicted_closed.read();
+        worker.doubtful_ends = totals.doubtful_ends.read();
         for (std::size_t reason = 0; reason < observe::kDropReasonCount; ++reason) {
             worker.drops.push_back({std::string(observe::kDropReasonNames[reason]),
                                     workers_[i]->dropped(static_cast<observe::DropReason>(reason))});

@@ -3,10 +3,10 @@
 //
 // Why so little is asked here: an entry's `looked_over` says that the general way found its service and backend alive, its state
 // steady and its next hops right under the very snapshots that are in force now (Worker::forward() writes it).
+#include "dataplane/packet/plain.h"
+
 #include <rte_mbuf.h>
 
-#include "dataplane/packet/plain.h"
-#include "dataplane/worker/cpu_versions.h"
 #include "dataplane/worker/worker.h"
 
 namespace guideway::worker {
@@ -32,8 +32,8 @@ inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot,
     Entry& entry = around.entries[slot.candidate.index()];
     const unsigned half = slot.candidate.half();
     const std::uint16_t index = entry.next_hop[half];
-    const bool as_before = (entry.looked_over == around.look) & (index != Entry::kNoNextHop) &
-                           ((slot.packet.tcp_flags & kDecisive) == 0);
+    const bool as_before =
+        (entry.looked_over == around.look) & (index != Entry::kNoNextHop) & ((slot.packet.tcp_flags & kDecisive) == 0);
     if (!as_before || !slot.packet.is_tuple(entry.halves[half])) [[unlikely]]
         return false;
     const snapshot::NextHop& hop = around.hops[index];
@@ -71,13 +71,17 @@ template <typename Family>
     for (auto& slot : Family::plain(burst_)) {
         if (forward_at_once(around, slot, transmitter_)) [[likely]]
             continue;
-        parse(slot.position);
-        burst_.hash[slot.position] = table<Family>().hash(slot.packet.tuple());
-        act_on_flow<Family>(slot.position);
+        name_port(slot.position);
+        burst_.parsed[slot.position] = packet::parsed_of(slot.packet, slot.frame);
+        burst_.hash[slot.position] = flow::hash_words(slot.packet.words, table<Family>().keys());
+        const auto tuple = slot.packet.tuple();
+        flow::FlowRef ref = slot.candidate;
+        if (!table<Family>().is(ref, tuple)) ref = table<Family>().find(tuple, burst_.hash[slot.position]);
+        if (!ref || !carry_on<Family>(slot.position, ref)) burst_.misses.add(slot.position);
     }
 }
 
-GUIDEWAY_CPU_VERSIONS void Worker::forward_plain_v4() noexcept { forward_plain<V4>(); }
-GUIDEWAY_CPU_VERSIONS void Worker::forward_plain_v6() noexcept { forward_plain<V6>(); }
+void Worker::forward_plain_v4() noexcept { forward_plain<V4>(); }
+void Worker::forward_plain_v6() noexcept { forward_plain<V6>(); }
 
 }  // namespace guideway::worker

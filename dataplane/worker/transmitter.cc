@@ -20,8 +20,7 @@ void Transmitter::flush(Queue& queue) noexcept {
         // In bursts: drivers have rings of a size, and some take but so much at a time.
         while (sent < count) {
             const auto part = static_cast<std::uint16_t>(count - sent < kMostBurst ? count - sent : kMostBurst);
-            const std::uint16_t taken =
-                rte_eth_tx_burst(queue.ethdev, queue.tx_queue, queue.mbufs.data() + sent, part);
+            const std::uint16_t taken = rte_eth_tx_burst(queue.ethdev, queue.tx_queue, queue.mbufs.data() + sent, part);
             sent = static_cast<std::uint16_t>(sent + taken);
             if (taken < part) break;
         }

@@ -10,7 +10,6 @@
 #include <rte_ring.h>
 
 #include "dataplane/packet/unfinished_checksum.h"
-#include "dataplane/worker/cpu_versions.h"
 
 namespace guideway::worker {
 namespace {
@@ -102,10 +101,8 @@ void Worker::tell_time(std::uint64_t now_ms) noexcept {
 std::uint32_t Worker::receive(const Source& source) noexcept {
     burst_.count = rte_eth_rx_burst(source.ethdev, source.queue, burst_.mbuf.data(), burst_size_);
     if (burst_.count == 0) return 0;
-    for (unsigned i = 0; i < burst_.count; ++i) {
-        burst_.mbuf[i]->port = source.port;
-        rte_prefetch0(frame_of(burst_.mbuf[i]));
-    }
+    for (unsigned i = 0; i < burst_.count; ++i) rte_prefetch0(frame_of(burst_.mbuf[i]));
+    burst_.port = source.port;
     counters_.totals().rx_packets.add(burst_.count);
     burst_.handed_over = false;
     const std::uint32_t received = burst_.count;
@@ -146,7 +143,7 @@ void Worker::lap(observe::Stage stage) noexcept {
         stages_->lap(stage, rte_rdtsc());
 }
 
-GUIDEWAY_CPU_VERSIONS void Worker::sort_out() noexcept {
+void Worker::sort_out() noexcept {
     burst_.plain_v4.count = 0;
     burst_.plain_v6.count = 0;
     burst_.flows.clear();
@@ -155,12 +152,14 @@ GUIDEWAY_CPU_VERSIONS void Worker::sort_out() noexcept {
     // In registers: everything below writes bytes, which might be anything's for all the compiler knows.
     const flow::HashKeys keys = flows_v4_.keys();
     auto* slot = burst_.plain_v4.begin();
+    std::uint64_t station = stations_[burst_.port];
     const unsigned count = burst_.count;
     for (unsigned i = 0; i < count; ++i) {
         rte_mbuf* mbuf = burst_.mbuf[i];
-        const std::uint64_t station = stations_[mbuf->port];
+        if (burst_.handed_over) station = stations_[mbuf->port];
         // Bit 63 of the station, for a peer that may leave checksums unfinished, is tested with the number of segments.
-        if ((mbuf->nb_segs | station >> 62) != 1 || !take_plain(flows_v4_, keys, mbuf, station, i, *slot)) [[unlikely]] {
+        if ((mbuf->nb_segs | station >> 62) != 1 || !take_plain(flows_v4_, keys, mbuf, station, i, *slot))
+            [[unlikely]] {
             burst_.plain_v4.count = static_cast<std::uint32_t>(slot - burst_.plain_v4.begin());
             sort_other(i);
             slot = burst_.plain_v4.end();
@@ -195,6 +194,7 @@ inline bool Worker::take_plain(const Table& flows, const flow::HashKeys& keys, r
 /// Whatever is not a plain IPv4 packet in one buffer with its checksums complete.
 [[gnu::noinline]] void Worker::sort_other(unsigned i) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
+    name_port(i);
     if (mbuf->nb_segs != 1 && rte_pktmbuf_linearize(mbuf) != 0) {
         drop(mbuf, DropReason::frame_too_long);
         return;
@@ -213,6 +213,10 @@ inline bool Worker::take_plain(const Table& flows, const flow::HashKeys& keys, r
     } else {
         sort_general(i);
     }
+}
+
+void Worker::name_port(unsigned i) noexcept {
+    if (!burst_.handed_over) burst_.mbuf[i]->port = burst_.port;
 }
 
 void Worker::sort_general(unsigned i) noexcept {
@@ -251,7 +255,7 @@ void Worker::hash_flow(unsigned i) noexcept {
     }
 }
 
-GUIDEWAY_CPU_VERSIONS void Worker::find_candidates() noexcept {
+void Worker::find_candidates() noexcept {
     for (auto& slot : burst_.plain_v4) {
         slot.candidate = flows_v4_.candidate(slot.place);
         flows_v4_.prefetch_entry(slot.candidate);
@@ -280,20 +284,18 @@ void Worker::act_on_flows() noexcept {
 }
 
 void Worker::act_on_misses() noexcept {
-    for (const unsigned i : burst_.misses) {
-        if (burst_.parsed[i].kind == packet::PacketKind::ipv4_flow) {
-            prefetch_for_miss<V4>(i);
-        } else {
-            prefetch_for_miss<V6>(i);
+    const auto each = [this](auto&& act) {
+        for (const unsigned i : burst_.misses) {
+            if (burst_.parsed[i].kind == packet::PacketKind::ipv4_flow) {
+                act.template operator()<V4>(i);
+            } else {
+                act.template operator()<V6>(i);
+            }
         }
-    }
-    for (const unsigned i : burst_.misses) {
-        if (burst_.parsed[i].kind == packet::PacketKind::ipv4_flow) {
-            act_on_miss<V4>(i);
-        } else {
-            act_on_miss<V6>(i);
-        }
-    }
+    };
+    each([this]<typename Family>(unsigned i) { foresee_service<Family>(i); });
+    each([this]<typename Family>(unsigned i) { foresee_reply<Family>(i); });
+    each([this]<typename Family>(unsigned i) { act_on_miss<Family>(i); });
 }
 
 void Worker::act_on_others() noexcept {

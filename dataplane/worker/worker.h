@@ -69,6 +69,8 @@ class Worker {
     static bool take_plain(const Table& flows, const flow::HashKeys& keys, rte_mbuf* mbuf, std::uint64_t station,
                            std::uint32_t position, Slot& slot) noexcept;
     void sort_other(unsigned i) noexcept;
+    /// What everything but the plain way goes by.
+    void name_port(unsigned i) noexcept;
     void sort_general(unsigned i) noexcept;
     void parse(unsigned i) noexcept;
     void complete_checksum(unsigned i) noexcept;
@@ -94,7 +96,12 @@ class Worker {
     template <typename Family>
     bool carry_on(unsigned i, flow::FlowRef ref) noexcept;
     template <typename Family>
-    void prefetch_for_miss(unsigned i) noexcept;
+    void foresee_service(unsigned i) noexcept;
+    template <typename Family>
+    void foresee_reply(unsigned i) noexcept;
+    template <typename Family>
+    typename Family::Tuple reply_of(const balancing::ServiceEntry& service, const balancing::BackendEntry& backend,
+                                    std::uint8_t protocol) const noexcept;
     template <typename Family>
     void act_on_miss(unsigned i) noexcept;
     template <typename Family>
@@ -129,6 +136,7 @@ class Worker {
         std::uint16_t index;
     };
     NextHop look_up_next_hop(const IpAddress& destination) noexcept;
+    NextHop search_next_hop(const IpAddress& destination) noexcept;
     void send_to(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t l3_length) noexcept;
     void hold(rte_mbuf* mbuf, const IpAddress& destination, std::uint32_t l3_length) noexcept;
 
@@ -173,6 +181,12 @@ class Worker {
     const snapshot::RoutingSnapshot* reviewed_with_ = nullptr;  ///< only compared
     std::uint64_t next_review_ms_ = 0;
     std::uint64_t ageing_done_ms_ = 0;
+    struct KnownHop {
+        IpAddress destination;
+        std::uint16_t index = 0;
+        std::uint64_t view_number = 0;  ///< of the snapshots it was found in; 0: never
+    };
+    std::array<KnownHop, 256> known_hops_;  ///< by a hash of the destination: backends are few and met again
     std::uint64_t gauges_shown_ms_ = ~std::uint64_t{0};
 };
 

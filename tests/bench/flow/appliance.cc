@@ -49,6 +49,7 @@ struct Appliance::Place {
     std::unique_ptr<observe::CounterBlock> counters;
     worker::ResolveQueue resolve;
     std::vector<rte_ring*> handover_out;
+    observe::StageCycles stages;
     std::unique_ptr<worker::Worker> worker;
 };
 
@@ -102,6 +103,7 @@ Appliance::Appliance(const ApplianceSettings& settings)
         plumbing.resolve = &place.resolve;
         plumbing.pool = buffers(static_cast<std::uint16_t>(index));
         plumbing.settings = common;
+        if (settings.stages) plumbing.stages = &place.stages;
         place.worker = std::make_unique<worker::Worker>(std::move(plumbing), publisher_, *place.flows_v4,
                                                         *place.flows_v6, *place.counters);
     }
@@ -113,6 +115,8 @@ Appliance::~Appliance() {
         for (rte_ring* ring : place->handover_out) free_ring(ring);
     }
 }
+
+const observe::StageCycles& Appliance::stages() const { return places_[0]->stages; }
 
 worker::Worker& Appliance::worker(std::uint32_t index) { return *places_[index]->worker; }
 

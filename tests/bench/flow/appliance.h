@@ -35,6 +35,7 @@ struct ApplianceSettings {
     std::uint32_t services = 64;
     std::uint32_t backends = 256;
     std::uint32_t tcp_established_seconds = 7440;
+    bool stages = false;  ///< measures cycles by stage of worker 0: costs it some
 };
 
 /// The worker's burst, where it is a setting; else whether the built-in one is the wanted.
@@ -60,6 +61,7 @@ class Appliance {
     Appliance& operator=(const Appliance&) = delete;
 
     worker::Worker& worker(std::uint32_t index = 0);
+    const observe::StageCycles& stages() const;
     void go_online(std::uint32_t index = 0);
     void go_offline(std::uint32_t index = 0);
 

@@ -14,19 +14,6 @@
 namespace guideway::bench {
 namespace {
 
-/// Cycles by stage, where the worker counts them: stage_cycles() yields pairs of a name and cycles so far.
-template <typename Worker>
-auto stages_of(const Worker& worker) {
-    std::vector<std::pair<std::string, double>> stages;
-    if constexpr (requires { worker.stage_cycles(); }) {
-        for (const auto& [name, cycles] : worker.stage_cycles()) {
-            stages.emplace_back(std::string(name), static_cast<double>(cycles));
-        }
-    }
-    return stages;
-}
-
-/// Measured: what the process grew by when a table was made and filled to its capacity, the benchmark's own list left out.
 double bytes_per_flow(int ip) {
     constexpr std::uint32_t kCapacity = 1'000'000;
     LargeArray<Connection> connections(kCapacity);
@@ -50,7 +37,8 @@ void measure(const Options& options, Report& report, int ip, int protocol, std::
         if (!burst_possible(burst)) continue;
         Appliance appliance({.capacity_v4 = ip == 4 ? capacity_for(flows) : kLeastCapacity,
                              .capacity_v6 = ip == 6 ? capacity_for(flows) : kLeastCapacity,
-                             .burst = burst});
+                             .burst = burst,
+                             .stages = options.stages});
         appliance.go_online();
         const auto drops = appliance.drops();
         const std::uint64_t fill_started = rte_rdtsc();
@@ -67,14 +55,21 @@ void measure(const Options& options, Report& report, int ip, int protocol, std::
         const auto before = appliance.ledger();
         std::vector<double> worker, generator, swap, one, two;
         double share = 1;
-        std::vector<std::pair<std::string, double>> stages;
+        observe::StageCycles stages, turns_stages;
+        double stage_packets = 0;
         {
             const Plugged plugged(0, clients.get(), nodes.get(), nullptr);
             const auto poll = [&] { return appliance.worker().poll_once(clock_ms()); };
             timed(options.turn_seconds() / 2, poll);  // warms up
-            stages = stages_of(appliance.worker());
+            stages = appliance.stages();
             for (unsigned turn = 0; turn < options.turns(); ++turn) {
+                const auto received = appliance.ledger().received;
+                stages = appliance.stages();
                 const Timing timing = timed(options.turn_seconds(), poll);
+                for (std::size_t at = 0; at < stages.spent.size(); ++at) {
+                    turns_stages.spent[at] += appliance.stages().spent[at] - stages.spent[at];
+                }
+                stage_packets += static_cast<double>(appliance.ledger().received - received);
                 worker.push_back(timing.ns);
                 share = std::min(share, timing.share);
                 generator.push_back(generator_floor(0, burst, options.floor_seconds()));
@@ -101,11 +96,9 @@ void measure(const Options& options, Report& report, int ip, int protocol, std::
         row.set("mpps", 1000 / ns.median).set("fill_ns", fill_ns).set("checked", static_cast<double>(checked));
         if (share < kQuiet) row.set("core_share", share);
         if (options.stages) {
-            const auto stages_after = stages_of(appliance.worker());
-            const auto packets = static_cast<double>(after.received - before.received);
-            for (std::size_t at = 0; at < stages_after.size(); ++at) {
-                const double cycles = stages_after[at].second - stages[at].second;
-                row.set("stage_" + stages_after[at].first + "_ns", cycles * ns_per_cycle() / packets);
+            for (std::size_t at = 0; at < stages.spent.size(); ++at) {
+                const auto cycles = static_cast<double>(turns_stages.spent[at]);
+                row.set(std::string(observe::kStageNames[at]) + "_ns", cycles * ns_per_cycle() / stage_packets);
             }
         }
         if (memory > 0) row.set("bytes_per_flow", memory);

@@ -28,7 +28,6 @@ class Flood {
   public:
     Flood(Appliance& appliance, const Wire& wire, std::span<Connection> established, double rate, unsigned burst)
         : appliance_(appliance),
-          wire_(wire),
           established_(established),
           step_us_(burst / rate * 1e6),
           flood_a_poll_(burst),
@@ -156,7 +155,6 @@ class Flood {
     }
 
     Appliance& appliance_;
-    const Wire& wire_;
     std::span<Connection> established_;
     double step_us_;
     unsigned flood_a_poll_;

@@ -17,7 +17,9 @@ Counters some_counters() {
     counters.services = {{"default/web", ip("203.0.113.1"), Protocol::udp, 53, {1, 2, 3, 4}, 5, 6}};
     counters.backends = {{"nodes", "node-1", ip("fd00::1"), 0, {1, 2, 3, ~0ULL}, 7}};
     counters.ports = {{"client", "af_xdp", true, 1, 2, 3, 4, 5, 6, 7, 8, 9}};
-    counters.workers = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, {{"no_route", 11}, {"truncated", 0}}, 12, 13}};
+    counters.workers = {{1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+                         14, 15, 16, 17, 18, 19, 20, 21, 22, {{"no_route", 11}, {"truncated", 0}},
+                         12, 13}};
     counters.steering = {{IpFamily::ipv4, Protocol::tcp, "rss", ""},
                          {IpFamily::ipv6, Protocol::sctp, "rings", "port 'a' does not hash SCTP ports"}};
     counters.flow_file = {"/dev/shm/flows", 4096, 12, {{"idle", 3}, {"damaged", 0}}, {"another boot: of yesterday"}};
