@@ -208,6 +208,16 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
                      std::uint64_t{1});
     }
     steering.into(families);
+    Filled taken(MetricType::Gauge, "guideway_dataplane_connections_at_start",
+                 "Connections of the earlier process found at the dataplane's start, by what became of them.");
+    if (!counters.flow_file.lost.empty()) taken.add({{"result", "kept"}}, counters.flow_file.kept);
+    for (const contract::LostConnections& lost : counters.flow_file.lost)
+        taken.add({{"result", lost.reason}}, lost.connections);
+    Filled file(MetricType::Gauge, "guideway_dataplane_flow_file_bytes",
+                "Size of the file where connections outlive the dataplane; 0: there is none, a restart ends them.");
+    file.add({}, counters.flow_file.path.empty() ? std::uint64_t{0} : counters.flow_file.bytes);
+    taken.into(families);
+    file.into(families);
     Filled started(MetricType::Gauge, "guideway_dataplane_start_time_seconds",
                    "Unix time at which the dataplane's counters began.");
     started.add({}, counters.started_at_unix_seconds);

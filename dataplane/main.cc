@@ -84,16 +84,20 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
     settings.worker.idle.mode =
         config.workers.idle == config::Idle::busy ? worker::IdleMode::busy : worker::IdleMode::adaptive;
     const auto& timeouts = config.timeouts;
-    settings.worker.timeouts = {timeouts.tcp_opening,   timeouts.tcp_established,  timeouts.tcp_closing,
-                                timeouts.tcp_time_wait, timeouts.tcp_reset,        timeouts.udp_one_way, timeouts.udp,
-                                timeouts.sctp_opening,  timeouts.sctp_established, timeouts.sctp_closing};
-    settings.worker.capacity = {config.flows_ipv4, config.flows_ipv6, config.flows_half_open, config.limit_services, config.limit_backends};
+    settings.worker.timeouts = {timeouts.tcp_opening,   timeouts.tcp_established, timeouts.tcp_closing,
+                                timeouts.tcp_time_wait, timeouts.tcp_reset,       timeouts.udp_one_way,
+                                timeouts.udp,           timeouts.sctp_opening,    timeouts.sctp_established,
+                                timeouts.sctp_closing};
+    settings.worker.capacity = {config.flows_ipv4, config.flows_ipv6, config.flows_half_open, config.limit_services,
+                                config.limit_backends};
     settings.worker.refusals_per_second = config.refusals_per_second;
     settings.snat_addresses = config.snat_addresses;
     settings.lcores = eal.lcores;
     for (std::uint32_t worker = 0; worker < config.workers.count; ++worker)
         settings.ports.push_back(ports.for_worker(worker));
     settings.pool = pool;
+    settings.flow_file = {config.flows_file, config.control_socket,
+                          config.memory.huge_pages != config::HugePages::never};
     return settings;
 }
 
@@ -117,6 +121,10 @@ void wait_for_stop(const sigset_t& signals, const std::function<void()>& each_ti
         }
         each_time();
     }
+}
+
+void log(const std::vector<persist::Line>& lines) {
+    for (const auto& line : lines) spdlog::log(line.loud ? spdlog::level::warn : spdlog::level::info, "{}", line.text);
 }
 
 int fail(const std::string& message) {
@@ -170,6 +178,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     // Workers: tables and rings; they run later
     const auto runtime = worker::Runtime::create(runtime_settings(config, eal, ports, steering, pool), error);
     if (!runtime) return fail(error);
+    log(runtime->flow_file_lines());
 
     // Kernel path
     std::vector<net::TwinIdentity> identities(config.ports.size());
@@ -206,6 +215,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     engine.apply = [&](const contract::ForwardingState& state) { return runtime->apply(state); };
     engine.counters = [&] { return net::all_counters(runtime->counters(), ports, kernel_path, steering); };
     engine.explain = [&](const contract::ExplainRequest& question) { return runtime->explain(question); };
+    engine.flow_file = [&] { return runtime->counters().flow_file; };
     engine.ports = [&] {
         std::vector<contract::PortStatus> list;
         for (const auto& port : ports.counters()) list.push_back({port.name, port.driver, port.link_up});
@@ -213,6 +223,9 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     };
     control::Control control(std::move(settings), std::move(engine));
     control.load();
+
+    // The last connections: judged by that state, before packets flow
+    log(runtime->take_over().lines);
 
     // Packets
     if (!runtime->start(error)) return fail(error);

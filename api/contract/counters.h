@@ -81,6 +81,22 @@ struct WorkerCounters {
     friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;
 };
 
+struct LostConnections {
+    std::string reason;  ///< snake_case: "service_gone", "snat_gone", "idle", ...
+    std::uint64_t connections = 0;
+    friend bool operator==(const LostConnections&, const LostConnections&) = default;
+};
+
+/// Where connections outlive the dataplane, and what it found there at its start.
+struct FlowFileStatus {
+    std::string path;  ///< empty: memory alone, a restart ends every connection
+    std::uint64_t bytes = 0;
+    std::uint64_t kept = 0;             ///< connections of the earlier process
+    std::vector<LostConnections> lost;  ///< every reason, zeros too; empty where there was nothing to take over
+    std::vector<std::string> refused;   ///< files that were not used, "another boot: ..."
+    friend bool operator==(const FlowFileStatus&, const FlowFileStatus&) = default;
+};
+
 /// How packets of one IP family and protocol find the worker that owns their connection.
 struct Steering {
     IpFamily family = IpFamily::ipv4;
@@ -98,6 +114,7 @@ struct Counters {
     std::vector<PortCounters> ports;
     std::vector<WorkerCounters> workers;
     std::vector<Steering> steering;  ///< each family and protocol once
+    FlowFileStatus flow_file;
     friend bool operator==(const Counters&, const Counters&) = default;
 };
 

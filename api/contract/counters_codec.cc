@@ -155,6 +155,10 @@ WorkerCounters read_worker(json::ObjectReader& reader) {
     return worker;
 }
 
+void put(json::Writer& out, const LostConnections& lost) {
+    out.begin_object().key("reason").text(lost.reason).key("connections").number(lost.connections).end_object();
+}
+
 void put(json::Writer& out, const Steering& steering) {
     out.begin_object().key("family").text(to_string(steering.family));
     out.key("protocol").text(to_string(steering.protocol));
@@ -181,6 +185,30 @@ void put_list(json::Writer& out, const char* key, const std::vector<T>& values) 
 
 }  // namespace
 
+void put(json::Writer& out, const FlowFileStatus& file) {
+    out.begin_object().key("path").text(file.path).key("bytes").number(file.bytes).key("kept").number(file.kept);
+    put_list(out, "lost", file.lost);
+    out.key("refused").begin_array();
+    for (const std::string& text : file.refused) out.begin_object().key("reason").text(text).end_object();
+    out.end_array().end_object();
+}
+
+FlowFileStatus read_flow_file(json::ObjectReader& reader) {
+    FlowFileStatus file;
+    file.path = reader.required_string("path", kText);
+    file.bytes = count(reader, "bytes");
+    file.kept = count(reader, "kept");
+    reader.each_object("lost", {0, 1000}, [&](json::ObjectReader& one) {
+        LostConnections lost;
+        lost.reason = one.required_string("reason", kText);
+        lost.connections = count(one, "connections");
+        file.lost.push_back(std::move(lost));
+    });
+    reader.each_object("refused", {0, 1000},
+                       [&](json::ObjectReader& one) { file.refused.push_back(one.required_string("reason", kText)); });
+    return file;
+}
+
 void put(json::Writer& out, const Counters& counters) {
     out.begin_object().key("generation").number(counters.generation);
     out.key("started_at_unix_seconds").number(counters.started_at_unix_seconds);
@@ -189,6 +217,7 @@ void put(json::Writer& out, const Counters& counters) {
     put_list(out, "ports", counters.ports);
     put_list(out, "workers", counters.workers);
     put_list(out, "steering", counters.steering);
+    put(out.key("flow_file"), counters.flow_file);
     out.end_object();
 }
 
@@ -205,6 +234,11 @@ Counters read_counters(json::ObjectReader& reader) {
     reader.each_object("workers", any, [&](json::ObjectReader& one) { counters.workers.push_back(read_worker(one)); });
     reader.each_object("steering", {0, 16},
                        [&](json::ObjectReader& one) { counters.steering.push_back(read_steering(one)); });
+    json::ObjectReader file = reader.optional_object("flow_file");
+    if (file.present()) {
+        counters.flow_file = read_flow_file(file);
+        file.finish();
+    }
     return counters;
 }
 

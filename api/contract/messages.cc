@@ -40,6 +40,9 @@ Tree tree_of_status(const DataplaneStatus& status) {
         one["driver"] = port.driver;
         one["link_up"] = port.link_up;
     }
+    json::Writer flow_file;
+    put(flow_file, status.flow_file);
+    out["flow_file"] = Tree::parse(flow_file.take());
     return out;
 }
 
@@ -56,6 +59,11 @@ DataplaneStatus read_status(json::ObjectReader& reader) {
         port.link_up = one.required_boolean("link_up");
         status.ports.push_back(std::move(port));
     });
+    json::ObjectReader file = reader.optional_object("flow_file");
+    if (file.present()) {
+        status.flow_file = read_flow_file(file);
+        file.finish();
+    }
     return status;
 }
 

@@ -47,6 +47,7 @@ struct DataplaneStatus {
     std::uint32_t workers = 0;
     std::string idle;  ///< "busy" or "adaptive"
     std::vector<PortStatus> ports;
+    FlowFileStatus flow_file;
     friend bool operator==(const DataplaneStatus&, const DataplaneStatus&) = default;
 };
 

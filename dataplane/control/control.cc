@@ -119,6 +119,7 @@ contract::DataplaneStatus Control::status() const {
     status.workers = settings_.workers;
     status.idle = settings_.idle;
     status.ports = engine_.ports();
+    status.flow_file = engine_.flow_file();
     return status;
 }
 

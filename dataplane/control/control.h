@@ -33,6 +33,7 @@ struct Engine {
     std::function<contract::Counters()> counters;
     std::function<contract::ExplainAnswer(const contract::ExplainRequest&)> explain;
     std::function<std::vector<contract::PortStatus>()> ports;
+    std::function<contract::FlowFileStatus()> flow_file = [] { return contract::FlowFileStatus{}; };
 };
 
 struct ControlSettings {

@@ -495,6 +495,14 @@ class FlowTable {
         remove_from(other_bucket(first, tag_of(hash)), tag_of(hash), reference | kDisplaced);
     }
 
+    /// The second buckets that a search or place() will go on to.
+    void prefetch_where_full(const std::array<std::uint64_t, 2>& hashes) const noexcept {
+        for (const std::uint64_t hash : hashes) {
+            const std::uint32_t first = first_bucket(hash);
+            if (buckets_[first].overflow == 0 && free_slots(buckets_[first]) != 0) continue;
+            __builtin_prefetch(&buckets_[other_bucket(first, tag_of(hash))], 1);
+        }
+    }
     bool take_back(std::uint32_t index, const std::array<std::uint64_t, 2>& hashes, RestoreResult& result) noexcept;
 
     bool remove_from(std::uint32_t at, std::uint16_t tag, std::uint32_t reference) noexcept {
@@ -535,6 +543,8 @@ RestoreResult FlowTable<EntryType, Trace>::restore(Judge&& judge) noexcept {
         const std::uint32_t first = end > kBatch ? end - kBatch : 0;
         for (std::uint32_t index = first; index < end; ++index) {
             Entry& entry = entries_[index];
+            // Of the next batch: that is before this one, where no prefetcher of the processor's looks.
+            if (index >= kBatch) __builtin_prefetch(&entries_[index - kBatch], 1);
             wanted[index - first] = false;
             if (!entry.in_use()) continue;
             if (!entry.whole()) {
@@ -548,6 +558,9 @@ RestoreResult FlowTable<EntryType, Trace>::restore(Judge&& judge) noexcept {
                     prefetch_bucket(hashes[index - first][half]);
                 }
             }
+        }
+        for (std::uint32_t index = first; index < end; ++index) {
+            if (wanted[index - first]) prefetch_where_full(hashes[index - first]);
         }
         for (std::uint32_t index = end; index-- > first;) {
             if (!wanted[index - first] || !take_back(index, hashes[index - first], result)) set_free(index);

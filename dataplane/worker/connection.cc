@@ -248,7 +248,7 @@ void Worker::connect(unsigned i) noexcept {
         if (!Family::contains(forwarding_->vips, tuple.destination)) {
             // Of a VIP that is no more? Only the owner can tell, by a connection that it still knows.
             const bool under_way = parsed.protocol == protocol::kTcp && !opens_connection(parsed);
-            if (under_way && hand_over(ownership_.of_client(tuple, flow::selection_hash(tuple)), mbuf)) return;
+            if (under_way && hand_over(owner_of(tuple, flow::selection_hash(tuple)), mbuf)) return;
             to_kernel(mbuf);
             return;
         }
@@ -268,7 +268,7 @@ void Worker::connect(unsigned i) noexcept {
         refuse(i, DropReason::port_closed);
         return;
     }
-    if (hand_over(ownership_.of_client(tuple, selection), mbuf)) return;
+    if (hand_over(owner_of(tuple, selection), mbuf)) return;
     if (parsed.ttl <= 1) {
         drop(mbuf, DropReason::ttl_exceeded);
     } else if (!opens_connection(parsed)) {
@@ -334,6 +334,13 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
     counts.new_connections.add(1);
     counters_.backend(backend->slot).new_connections.add(1);
     forward<Family>(flows.entry(index), flow::kClientHalf, i);
+}
+
+/// Of a client's packet: whom its tuple names, or who took it over from an earlier process.
+template <typename Tuple>
+std::uint32_t Worker::owner_of(const Tuple& client, std::uint64_t selection) const noexcept {
+    const std::uint32_t owner = ownership_.of_client(client, selection);
+    return plumbing_.relocations == nullptr ? owner : plumbing_.relocations->of(selection, owner);
 }
 
 /// True where the packet was another worker's, whatever became of it.

@@ -80,7 +80,7 @@ void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::E
 }  // namespace
 
 contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const flow::Ownership& ownership,
-                                const contract::ExplainRequest& request) {
+                                const contract::ExplainRequest& request, const Relocations& relocations) {
     contract::ExplainAnswer answer;
     answer.generation = state.generation;
     const std::string destination = with_port(request.destination, request.destination_port);
@@ -128,7 +128,8 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
     const auto index = static_cast<std::size_t>(service - state.services.services().data());
     const std::uint64_t selection = of_tuple(request, [](const auto& tuple) { return flow::selection_hash(tuple); });
     answer.service = state.service_labels[index].name;
-    answer.worker = of_tuple(request, [&](const auto& tuple) { return ownership.of_client(tuple, selection); });
+    answer.worker = relocations.of(
+        selection, of_tuple(request, [&](const auto& tuple) { return ownership.of_client(tuple, selection); }));
     answer.steps.push_back(protocol_name(request.protocol) + " " + destination + " is the service " + answer.service +
                            ".");
     answer.steps.push_back("Worker " + std::to_string(answer.worker) + " of " + std::to_string(ownership.workers()) +

@@ -8,10 +8,11 @@
 #include "api/contract/explain.h"
 #include "dataplane/flow/ownership.h"
 #include "dataplane/snapshot/forwarding_snapshot.h"
+#include "dataplane/worker/relocations.h"
 
 namespace guideway::worker {
 
 contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const flow::Ownership& ownership,
-                                const contract::ExplainRequest& request);
+                                const contract::ExplainRequest& request, const Relocations& relocations = {});
 
 }  // namespace guideway::worker

@@ -19,14 +19,17 @@
 // RING_F_SP_ENQ|RING_F_SC_DEQ.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
+#include "dataplane/flow/connection_state.h"
 #include "dataplane/flow/ownership.h"
 #include "dataplane/observe/stage_cycles.h"
 #include "dataplane/snapshot/routing_snapshot.h"
+#include "dataplane/worker/relocations.h"
 #include "dataplane/worker/spsc_ring.h"
 
 struct rte_mempool;
@@ -85,6 +88,22 @@ struct TimeoutSettings {
     std::uint32_t sctp_closing = 30;
 };
 
+/// The same as the tables take them.
+inline flow::Timeouts table_timeouts(const TimeoutSettings& settings) {
+    flow::Timeouts timeouts;
+    timeouts.tcp_opening = settings.tcp_opening;
+    timeouts.tcp_established = settings.tcp_established;
+    timeouts.tcp_closing = settings.tcp_closing;
+    timeouts.tcp_time_wait = settings.tcp_time_wait;
+    timeouts.tcp_reset = settings.tcp_reset;
+    timeouts.udp_one_way = std::min(settings.udp_one_way, settings.udp);
+    timeouts.udp = settings.udp;
+    timeouts.sctp_opening = settings.sctp_opening;
+    timeouts.sctp_established = settings.sctp_established;
+    timeouts.sctp_closing = settings.sctp_closing;
+    return timeouts;
+}
+
 /// Sizes of what each worker allocates at start; nothing grows later.
 struct CapacitySettings {
     std::uint32_t flows_ipv4 = 1U << 16;  ///< connections a worker, rounded up by the table
@@ -115,8 +134,9 @@ struct Plumbing {
     std::vector<rte_ring*> handover_in;  ///< by peer worker; nullptr at this worker's own place
     std::vector<rte_ring*> handover_out;
     ResolveQueue* resolve = nullptr;
-    rte_mempool* pool = nullptr;             ///< for answers
-    observe::StageCycles* stages = nullptr;  ///< none: not measured
+    rte_mempool* pool = nullptr;               ///< for answers
+    const Relocations* relocations = nullptr;  ///< none: no connection is elsewhere than its tuple says
+    observe::StageCycles* stages = nullptr;    ///< none: not measured
     WorkerSettings settings;
     std::optional<flow::Ownership> ownership;  ///< none: by rings (flow/ownership.h)
 };

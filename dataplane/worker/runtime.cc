@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 #include <ctime>
+#include <functional>
 #include <new>
 #include <pthread.h>
 #include <random>
@@ -17,6 +18,7 @@
 #include <rte_pause.h>
 #include <rte_ring.h>
 
+#include "dataplane/persist/flow_layout.h"
 #include "dataplane/snapshot/builder.h"
 #include "dataplane/worker/coarse_clock.h"
 #include "dataplane/worker/counter_book.h"
@@ -89,7 +91,7 @@ void sleep_for(std::uint32_t microseconds) {
 
 /// One worker with all that is its own.
 struct WorkerPlace {
-    Memory table_v4, table_v6, service_lines, backend_lines;
+    Memory index_v4, index_v6, service_lines, backend_lines;
     std::unique_ptr<flow::FlowTableV4> flows_v4;
     std::unique_ptr<flow::FlowTableV6> flows_v6;
     std::unique_ptr<observe::CounterBlock> counters;
@@ -100,6 +102,7 @@ struct WorkerPlace {
     snapshot::Publisher* publisher = nullptr;
     std::atomic<bool>* stop = nullptr;
     std::atomic<bool> running{false};
+    std::function<void()> errand;  ///< instead of run(), once
 
     void run();
 };
@@ -121,12 +124,26 @@ struct Runtime::Parts {
     std::atomic<bool> stop{false};
     bool running = false;
 
+    std::unique_ptr<persist::FlowFile> flow_file;
+    persist::Origin origin = persist::Origin::memory;
+    std::vector<persist::Line> flow_file_lines;
+    contract::FlowFileStatus flow_file_status;  ///< constant once packets flow
+    Relocations relocations;                    ///< constant once packets flow
+    std::optional<TakeoverResult> takeover;
+
     mutable std::mutex control;  ///< guards what follows
+    bool state_known = false;    ///< one was applied
     snapshot::Builder builder;
     std::unique_ptr<CounterBook> book;
 
     bool create_rings(std::string& error);
+    bool open_flow_file(std::string& error);
     bool create_place(std::uint32_t index, std::string& error);
+    void errand_on_each_core(const std::function<void(std::uint32_t)>& errand);
+    std::string launch(WorkerPlace& place, lcore_function_t* entry);
+    void join(WorkerPlace& place);
+    void take_over();
+    void say_what_was_kept(TakeoverResult& result);
     Plumbing plumbing(std::uint32_t index) const;
 };
 
@@ -164,6 +181,7 @@ Plumbing Runtime::Parts::plumbing(std::uint32_t index) const {
     result.resolve = places[index]->resolve.get();
     result.pool = settings.pool;
     result.settings = settings.worker;
+    result.relocations = &relocations;
     result.ownership = ownership;
     return result;
 }
@@ -179,19 +197,22 @@ bool Runtime::Parts::create_place(std::uint32_t index, std::string& error) {
         return false;
     };
     const std::size_t line = sizeof(observe::SlotCounters);
-    if (!take(place->table_v4, flow::FlowTableV4::bytes_needed(capacity.flows_ipv4), "the IPv4 flow table") ||
-        !take(place->table_v6, flow::FlowTableV6::bytes_needed(capacity.flows_ipv6), "the IPv6 flow table") ||
+    if (const auto refused = flow_file->populate(index)) {
+        error = *refused;
+        return false;
+    }
+    if (!take(place->index_v4, flow::FlowTableV4::index_bytes(capacity.flows_ipv4), "the index of IPv4 connections") ||
+        !take(place->index_v6, flow::FlowTableV6::index_bytes(capacity.flows_ipv6), "the index of IPv6 connections") ||
         !take(place->service_lines, capacity.services * line, "service counters") ||
         !take(place->backend_lines, (capacity.backends + 1) * line, "backend counters")) {
         return false;
     }
-    const auto table = [&]<typename Table>(std::unique_ptr<Table>& flows, const Memory& memory,
-                                           std::uint32_t connections) {
-        flows = std::make_unique<Table>(memory.bytes().subspan(Table::index_bytes(connections)), memory.bytes(),
-                                        flow::FlowLimits{connections, capacity.half_open}, random_seed());
-    };
-    table(place->flows_v4, place->table_v4, capacity.flows_ipv4);
-    table(place->flows_v6, place->table_v6, capacity.flows_ipv6);
+    place->flows_v4 =
+        std::make_unique<flow::FlowTableV4>(flow_file->entries(index, persist::kV4), place->index_v4.bytes(),
+                                            flow::FlowLimits{capacity.flows_ipv4, capacity.half_open}, random_seed());
+    place->flows_v6 =
+        std::make_unique<flow::FlowTableV6>(flow_file->entries(index, persist::kV6), place->index_v6.bytes(),
+                                            flow::FlowLimits{capacity.flows_ipv6, capacity.half_open}, random_seed());
     const auto lines = [](const Memory& memory, std::size_t count) {
         auto* first = reinterpret_cast<observe::SlotCounters*>(memory.bytes().data());
         for (std::size_t i = 0; i < count; ++i) new (first + i) observe::SlotCounters;
@@ -209,6 +230,33 @@ bool Runtime::Parts::create_place(std::uint32_t index, std::string& error) {
     return true;
 }
 
+bool Runtime::Parts::open_flow_file(std::string& error) {
+    const CapacitySettings& capacity = settings.worker.capacity;
+    persist::Need need;
+    need.shape.workers = static_cast<std::uint32_t>(settings.lcores.size());
+    need.shape.capacity = {capacity.flows_ipv4, capacity.flows_ipv6};
+    for (const IpAddress& address : settings.snat_addresses) need.shape.snat_addresses.push_back(address.to_string());
+    need.layout = persist::flow_layout();
+    need.index_bytes = {flow::FlowTableV4::index_bytes(capacity.flows_ipv4),
+                        flow::FlowTableV6::index_bytes(capacity.flows_ipv6)};
+    need.counter_bytes = (std::uint64_t{capacity.services} + capacity.backends + 1) * sizeof(observe::SlotCounters);
+    const FlowFileSettings& wish = settings.flow_file;
+    const auto request = persist::request_for(wish.file, wish.control_socket, wish.huge_pages, std::move(need), error);
+    if (!error.empty()) return false;
+    persist::OpenedFile opened = persist::open_flow_file(request);
+    flow_file_lines = std::move(opened.lines);
+    for (const persist::Refusal& refusal : opened.refused) flow_file_status.refused.push_back(refusal.text());
+    if (!opened.file) {
+        error = opened.error;
+        return false;
+    }
+    flow_file = std::move(opened.file);
+    origin = opened.origin;
+    flow_file_status.path = flow_file->path();
+    flow_file_status.bytes = flow_file->bytes();
+    return true;
+}
+
 std::unique_ptr<Runtime> Runtime::create(RuntimeSettings settings, std::string& error) {
     if (settings.lcores.empty() || settings.lcores.size() > kMaxWorkers ||
         settings.ports.size() != settings.lcores.size()) {
@@ -223,7 +271,7 @@ std::unique_ptr<Runtime> Runtime::create(RuntimeSettings settings, std::string& 
     }
     try {
         auto parts = std::make_unique<Parts>(std::move(settings));
-        if (!parts->create_rings(error)) return nullptr;
+        if (!parts->open_flow_file(error) || !parts->create_rings(error)) return nullptr;
         std::vector<const observe::CounterBlock*> blocks;
         for (std::uint32_t index = 0; index < parts->settings.lcores.size(); ++index) {
             const OnCoreOf there(parts->settings.lcores[index]);
@@ -266,20 +314,115 @@ void WorkerPlace::run() {
     running.store(false, std::memory_order_release);
 }
 
+/// Returns why not.
+std::string Runtime::Parts::launch(WorkerPlace& place, lcore_function_t* entry) {
+    const unsigned lcore = settings.lcores[place.index];
+    place.running = true;
+    if (rte_eal_remote_launch(entry, &place, lcore) == 0) return {};
+    place.running = false;
+    return "worker " + std::to_string(place.index) + ": core " + std::to_string(lcore) +
+           " is not one of DPDK's, or is in use";
+}
+
+void Runtime::Parts::join(WorkerPlace& place) {
+    // Ordered by a variable of our own: what the worker wrote is this thread's from here on.
+    while (place.running.load(std::memory_order_acquire)) std::this_thread::yield();
+    rte_eal_wait_lcore(settings.lcores[place.index]);
+}
+
+/// On all cores at once; returns when all are done. On this one where a core refuses, which start() will tell.
+void Runtime::Parts::errand_on_each_core(const std::function<void(std::uint32_t)>& errand) {
+    const auto entry = [](void* argument) {
+        auto* place = static_cast<WorkerPlace*>(argument);
+        place->errand();
+        place->running.store(false, std::memory_order_release);
+        return 0;
+    };
+    for (const auto& place : places) {
+        place->errand = [&errand, index = place->index] { errand(index); };
+        if (!launch(*place, entry).empty()) place->errand();
+    }
+    for (const auto& place : places) {
+        join(*place);
+        place->errand = nullptr;
+    }
+}
+
+void Runtime::Parts::take_over() {
+    if (takeover) return;
+    TakeoverResult& result = takeover.emplace();
+    const bool adopted = origin == persist::Origin::adopted;
+    if (adopted || origin == persist::Origin::import) {
+        const std::uint64_t begin_ms = boot_time_ms();
+        std::vector<Tables> tables;
+        for (const auto& place : places) tables.push_back({place->flows_v4.get(), place->flows_v6.get()});
+        std::vector<OldEntries> old;
+        for (std::uint32_t w = 0; !adopted && w < flow_file->old_shape()->workers; ++w)
+            old.push_back({flow_file->old_entries(w, persist::kV4), flow_file->old_entries(w, persist::kV6)});
+        const auto state = publisher.current_forwarding();
+        const Conditions conditions(*state, state_known, flow::IdleLimits(table_timeouts(settings.worker.timeouts)),
+                                    static_cast<std::uint32_t>(begin_ms / 1000), ownership);
+        result.outcomes.resize(places.size());
+        errand_on_each_core([&](std::uint32_t w) {
+            result.outcomes[w] = adopted ? adopt(w, tables[w], conditions) : import(w, tables[w], old, conditions);
+        });
+        move_home(tables, conditions, result.outcomes);
+        std::vector<std::vector<Relocation>> lists;
+        for (Outcome& outcome : result.outcomes) lists.push_back(std::exchange(outcome.relocations, {}));
+        relocations = Relocations(lists);
+        result.relocated = relocations.size();
+        result.milliseconds = boot_time_ms() - begin_ms;
+        say_what_was_kept(result);
+    }
+    if (const auto trouble = flow_file->ready()) {
+        result.lines.push_back({true, *trouble + ": connections will not survive the next restart"});
+        flow_file_status.path.clear();
+    }
+}
+
+void Runtime::Parts::say_what_was_kept(TakeoverResult& result) {
+    const persist::KeptReport report = report_of(result.outcomes);
+    std::uint64_t strays = 0;
+    std::array<std::uint64_t, kVerdictCount> counts{};
+    for (const Outcome& outcome : result.outcomes) {
+        strays += outcome.strays;
+        for (std::size_t i = 0; i < kVerdictCount; ++i) counts[i] += outcome.count[i];
+    }
+    flow_file_status.kept = counts[static_cast<std::size_t>(Verdict::kept)];
+    for (std::size_t i = 1; i < kVerdictCount; ++i)
+        flow_file_status.lost.push_back({name_of(static_cast<Verdict>(i)), counts[i]});
+    const std::string& path = flow_file->path();
+    // Those would have ended without a restart too.
+    const std::uint64_t ended =
+        counts[static_cast<std::size_t>(Verdict::idle)] + counts[static_cast<std::size_t>(Verdict::service_gone)];
+    result.lines.push_back({report.lost_count() != ended, report.text(path.empty() ? "found" : path) + " (" +
+                                                              std::to_string(result.milliseconds) + " ms)"});
+    if (strays != 0)
+        result.lines.push_back({false, std::to_string(strays) + " of them go to backends that left the state"});
+    if (result.relocated != 0)
+        result.lines.push_back({false, std::to_string(result.relocated) +
+                                           " of them live at another worker than their clients' packets name: handed "
+                                           "over by ring"});
+}
+
+const std::vector<persist::Line>& Runtime::flow_file_lines() const { return parts_->flow_file_lines; }
+
+const TakeoverResult& Runtime::take_over() {
+    parts_->take_over();
+    return *parts_->takeover;
+}
+
 bool Runtime::start(std::string& error) {
+    parts_->take_over();
     parts_->stop = false;
     parts_->running = true;
     for (auto& place : parts_->places) {
-        const unsigned lcore = parts_->settings.lcores[place->index];
         const auto entry = [](void* argument) {
             static_cast<WorkerPlace*>(argument)->run();
             return 0;
         };
-        place->running = true;
-        if (rte_eal_remote_launch(entry, place.get(), lcore) == 0) continue;
-        place->running = false;
-        error = "worker " + std::to_string(place->index) + ": core " + std::to_string(lcore) +
-                " is not one of DPDK's, or is in use";
+        error = parts_->launch(*place, entry);
+        if (error.empty()) continue;
         stop();
         return false;
     }
@@ -290,9 +433,7 @@ void Runtime::stop() {
     if (!parts_->running) return;
     parts_->stop = true;
     for (const auto& place : parts_->places) {
-        // Ordered by a variable of our own: what the worker wrote is this thread's from here on.
-        while (place->running.load(std::memory_order_acquire)) std::this_thread::yield();
-        rte_eal_wait_lcore(parts_->settings.lcores[place->index]);
+        parts_->join(*place);
     }
     parts_->running = false;
     // Not those of the kernel path: its thread may still take from them. They are freed with the runtime.
@@ -307,12 +448,15 @@ std::vector<contract::Fault> Runtime::apply(const contract::ForwardingState& sta
     if (!result) return result.faults;
     parts_->book->before_publish(*result.snapshot);
     parts_->publisher.publish(std::move(result.snapshot));
+    parts_->state_known = true;
     return {};
 }
 
 contract::Counters Runtime::counters() const {
     const std::lock_guard lock(parts_->control);
-    return parts_->book->collect(*parts_->publisher.current_forwarding());
+    contract::Counters counters = parts_->book->collect(*parts_->publisher.current_forwarding());
+    counters.flow_file = parts_->flow_file_status;
+    return counters;
 }
 
 std::optional<std::size_t> Runtime::rss_disagreeing_port() const {
@@ -324,7 +468,7 @@ std::optional<std::size_t> Runtime::rss_disagreeing_port() const {
 }
 
 contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request) const {
-    return worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request);
+    return worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations);
 }
 
 snapshot::Publisher& Runtime::publisher() { return parts_->publisher; }

@@ -23,10 +23,27 @@
 #include "api/contract/counters.h"
 #include "api/contract/explain.h"
 #include "api/contract/forwarding_state.h"
+#include "dataplane/persist/flow_file.h"
 #include "dataplane/snapshot/publisher.h"
 #include "dataplane/worker/plumbing.h"
+#include "dataplane/worker/takeover.h"
 
 namespace guideway::worker {
+
+/// Where connections outlive the process (persist/flow_file.h).
+struct FlowFileSettings {
+    std::string file = "none";   ///< flows.file
+    std::string control_socket;  ///< names the file
+    bool huge_pages = false;     ///< it may take some
+};
+
+/// What became of an earlier process's connections.
+struct TakeoverResult {
+    std::vector<Outcome> outcomes;  ///< by worker; empty: there were none
+    std::size_t relocated = 0;      ///< connections that their client's packets are led to by Relocations
+    std::uint64_t milliseconds = 0;
+    std::vector<persist::Line> lines;  ///< for the log
+};
 
 struct RuntimeSettings {
     WorkerSettings worker;
@@ -35,17 +52,24 @@ struct RuntimeSettings {
     std::vector<std::vector<WorkerPort>> ports;  ///< [worker][port index]
     rte_mempool* pool = nullptr;
     std::optional<flow::Ownership> ownership;  ///< of as many workers; none: by rings
-    std::uint32_t kernel_ring_size = 1024;     ///< a power of two
-    std::uint32_t handover_ring_size = 2048;   ///< a power of two
+    FlowFileSettings flow_file;
+    std::uint32_t kernel_ring_size = 1024;    ///< a power of two
+    std::uint32_t handover_ring_size = 2048;  ///< a power of two
 };
 
 class Runtime {
   public:
-    /// Null where memory does not suffice; `error` then says for what and how much was asked.
+    /// Opens the flow file. Null where memory does not suffice; `error` then says for what and how much was asked.
     static std::unique_ptr<Runtime> create(RuntimeSettings settings, std::string& error);
     ~Runtime();  ///< stops the workers
     Runtime(const Runtime&) = delete;
     Runtime& operator=(const Runtime&) = delete;
+
+    /// What was decided on the flow file, for the log.
+    const std::vector<persist::Line>& flow_file_lines() const;
+    /// Takes over the connections that the flow file holds, by the state that was applied last: call between apply() of the last
+    /// state and start(). start() does it otherwise. Once; then the same result again.
+    const TakeoverResult& take_over();
 
     /// False where an lcore refused (already in use); `error` names it.
     bool start(std::string& error);

@@ -16,21 +16,6 @@ namespace {
 
 using observe::DropReason;
 
-flow::Timeouts table_timeouts(const TimeoutSettings& settings) {
-    flow::Timeouts timeouts;
-    timeouts.tcp_opening = settings.tcp_opening;
-    timeouts.tcp_established = settings.tcp_established;
-    timeouts.tcp_closing = settings.tcp_closing;
-    timeouts.tcp_time_wait = settings.tcp_time_wait;
-    timeouts.tcp_reset = settings.tcp_reset;
-    timeouts.udp_one_way = std::min(settings.udp_one_way, settings.udp);
-    timeouts.udp = settings.udp;
-    timeouts.sctp_opening = settings.sctp_opening;
-    timeouts.sctp_established = settings.sctp_established;
-    timeouts.sctp_closing = settings.sctp_closing;
-    return timeouts;
-}
-
 const std::uint8_t* frame_of(const rte_mbuf* mbuf) { return rte_pktmbuf_mtod(mbuf, const std::uint8_t*); }
 
 constexpr std::uint64_t kReviewIntervalMs = 50;  // asks again where the resolve queue was full

@@ -116,6 +116,8 @@ class Worker {
     void connect(unsigned i) noexcept;
     template <typename Family>
     void open(const balancing::ServiceEntry& service, std::uint64_t selection, unsigned i) noexcept;
+    template <typename Tuple>
+    std::uint32_t owner_of(const Tuple& client, std::uint64_t selection) const noexcept;
     bool hand_over(std::uint32_t owner, rte_mbuf* mbuf) noexcept;
     template <typename Tuple>
     void compare_rss_hash(const rte_mbuf* mbuf, const Tuple& client) noexcept;

@@ -157,7 +157,7 @@ std::string summary(const Frame& frame) {
 }
 
 struct Lab::Place {
-    std::vector<std::byte> memory_v4, memory_v6;
+    std::vector<std::byte> index_v4, index_v6, entries_v4, entries_v6;
     std::unique_ptr<flow::FlowTableV4> flows_v4;
     std::unique_ptr<flow::FlowTableV6> flows_v6;
     std::vector<observe::SlotCounters> service_lines, backend_lines;
@@ -193,15 +193,20 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
     const std::string lab = "l" + std::to_string(f.labs) + "_";
     for (std::uint32_t i = 0; i < settings_.workers; ++i) {
         auto place = std::make_unique<Place>();
-        const auto table = [&]<typename Table>(std::unique_ptr<Table>& flows, std::vector<std::byte>& memory,
+        const EntryMemory given = settings_.entries.empty() ? EntryMemory{} : settings_.entries.at(i);
+        const auto table = [&]<typename Table>(std::unique_ptr<Table>& flows, std::vector<std::byte>& index,
+                                               std::vector<std::byte>& own, std::span<std::byte> entries,
                                                std::uint32_t connections, std::uint64_t seed) {
-            memory = table_memory(Table::bytes_needed(connections));
-            const auto bytes = aligned(memory);
-            flows = std::make_unique<Table>(bytes.subspan(Table::index_bytes(connections)), bytes,
-                                            flow::FlowLimits{connections, capacity.half_open}, seed);
+            index = table_memory(Table::index_bytes(connections));
+            if (entries.empty()) {
+                own = table_memory(Table::entry_bytes(connections));
+                entries = aligned(own);
+            }
+            flows = std::make_unique<Table>(entries, aligned(index), flow::FlowLimits{connections, capacity.half_open},
+                                            seed);
         };
-        table(place->flows_v4, place->memory_v4, capacity.flows_ipv4, 42 + i);
-        table(place->flows_v6, place->memory_v6, capacity.flows_ipv6, 43 + i);
+        table(place->flows_v4, place->index_v4, place->entries_v4, given.v4, capacity.flows_ipv4, 42 + i);
+        table(place->flows_v6, place->index_v6, place->entries_v6, given.v6, capacity.flows_ipv6, 43 + i);
         place->service_lines = std::vector<observe::SlotCounters>(capacity.services);
         place->backend_lines = std::vector<observe::SlotCounters>(capacity.backends + 1);
         place->counters = std::make_unique<observe::CounterBlock>(place->service_lines, place->backend_lines);
@@ -238,6 +243,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
         plumbing.resolve = place.resolve.get();
         plumbing.pool = f.pool;
         plumbing.settings = settings_.worker;
+        plumbing.relocations = &relocations_;
         place.worker = std::make_unique<Worker>(std::move(plumbing), *publisher_, *place.flows_v4, *place.flows_v6,
                                                 *place.counters);
     }
@@ -332,6 +338,34 @@ void Lab::apply(const contract::ForwardingState& state) {
     if (!result) fail(result.faults.front().field + ": " + result.faults.front().message);
     book_->before_publish(*result.snapshot);
     publisher_->publish(std::move(result.snapshot));
+}
+
+template <typename Take>
+std::vector<Outcome> Lab::take_over(Take&& take) {
+    std::vector<Tables> tables;
+    for (const auto& place : places_) tables.push_back({place->flows_v4.get(), place->flows_v6.get()});
+    const Conditions conditions(state(), true, flow::IdleLimits(table_timeouts(settings_.worker.timeouts)),
+                                static_cast<std::uint32_t>(now_ms / 1000), ownership_);
+    std::vector<Outcome> outcomes;
+    for (std::uint32_t worker = 0; worker < settings_.workers; ++worker)
+        outcomes.push_back(take(worker, tables[worker], conditions));
+    move_home(tables, conditions, outcomes);
+    std::vector<std::vector<Relocation>> lists;
+    for (const Outcome& outcome : outcomes) lists.push_back(outcome.relocations);
+    relocations_ = Relocations(lists);
+    return outcomes;
+}
+
+std::vector<Outcome> Lab::adopt_connections() {
+    return take_over([](std::uint32_t worker, Tables tables, const Conditions& conditions) {
+        return adopt(worker, tables, conditions);
+    });
+}
+
+std::vector<Outcome> Lab::import_connections(std::span<const OldEntries> old) {
+    return take_over([&](std::uint32_t worker, Tables tables, const Conditions& conditions) {
+        return import(worker, tables, old, conditions);
+    });
 }
 
 void Lab::publish_routing() {

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "dataplane/flow/ownership.h"
 #include "dataplane/snapshot/builder.h"
 #include "dataplane/worker/counter_book.h"
+#include "dataplane/worker/takeover.h"
 #include "dataplane/worker/worker.h"
 #include "tests/packet/packet_builder.h"
 
@@ -53,6 +55,13 @@ inline IpAddress ip(std::string_view text) { return IpAddress::parse(text).value
 std::string summary(const Frame& frame);
 packet::ParsedPacket parsed(const Frame& frame);
 
+/// A worker's entries in memory that outlives the lab: aligned, as long as its capacity wants.
+struct EntryMemory {
+    std::span<std::byte> v4;
+    std::span<std::byte> v6;
+    OldEntries old() const { return {v4, v6}; }
+};
+
 struct LabSettings {
     std::uint32_t workers = 1;
     WorkerSettings worker;
@@ -60,6 +69,7 @@ struct LabSettings {
     bool snat_v6 = true;
     std::uint32_t handover_ring = 64;
     std::uint32_t kernel_ring = 64;
+    std::vector<EntryMemory> entries;  ///< by worker; none: the lab's own
     /// The ports' NICs hash with this and lead to workers so; TCP and UDP then go by rss, SCTP by rings. None: all by rings.
     std::optional<flow::RssLayout> rss;
     bool rss_hash_told = true;  ///< NICs write the hash into the packet's buffer
@@ -82,6 +92,12 @@ class Lab {
     void publish_routing();
     void forget_neighbour(std::uint16_t port, std::string_view address);
     void learn_neighbour(std::uint16_t port, std::string_view address, const MacAddress& mac);
+
+    // Connections of an earlier lab; after apply(), before packets.
+
+    /// Those in LabSettings::entries.
+    std::vector<Outcome> adopt_connections();
+    std::vector<Outcome> import_connections(std::span<const OldEntries> old);
 
     // Packets.
 
@@ -131,7 +147,10 @@ class Lab {
     std::unique_ptr<snapshot::Builder> builder_;
     std::unique_ptr<CounterBook> book_;
     std::vector<std::unique_ptr<Place>> places_;
+    template <typename Take>
+    std::vector<Outcome> take_over(Take&& take);
     snapshot::RoutingSnapshot routing_;
+    Relocations relocations_;
 };
 
 }  // namespace guideway::worker::testing

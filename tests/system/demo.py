@@ -195,11 +195,17 @@ class Demo:
 
     def crash(self):
         story = self.story
-        story.chapter("The dataplane is killed and started again", "kill -9; its state is on disk, so it waits for nobody.")
+        story.chapter("The dataplane is killed and started again", "kill -9; its state is on disk, so it waits for nobody, and its "
+                      "connections are in memory that outlives it.")
+        stream = connect(self.client, self.vip[4], 80, timeout=30)
+        stream.sendall(b"GET / HTTP/1.1\r\n")
         self.appliance.dataplane.kill()
         story.check(not self.answers(), "killed: nothing answers")
         took = self.restart()
         story.check(took < 20, f"traffic again {took:.2f} s after the start")
+        stream.sendall(b"Host: demo\r\nConnection: close\r\n\r\n")
+        story.check(b"200 OK" in stream.recv(4096), "a request begun before was ended now, over the same connection")
+        stream.close()
         story.check(eventually(lambda: self.appliance.in_force, 10, "control plane reconnects"),
                     "the control plane found it again by itself")
 

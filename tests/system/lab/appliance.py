@@ -14,6 +14,14 @@ CONFIG = ROOT / "configs" / "guideway.cfg"
 REST_PORT = 8870
 
 
+def remove_flow_files(folder):
+    """Those that dataplanes with their log in this folder left: they may lie outside it (huge pages)."""
+    for log in pathlib.Path(folder).glob("dataplane*.log"):
+        for path in set(re.findall(r"flow file '([^']+)'", log.read_text(errors="replace"))):
+            for one in (path, path + ".new"):
+                pathlib.Path(one).unlink(missing_ok=True)
+
+
 class CommandFailed(RuntimeError):
     """A `guideway` command ended with another exit status than asked for."""
 
@@ -107,6 +115,13 @@ class Appliance:
         for process in (self.controlplane, self.dataplane):
             if process and process.running:
                 process.kill()
+        remove_flow_files(self.folder)
+
+    @property
+    def flow_file(self):
+        """Where the dataplane that was started last has its connections; None: in memory alone."""
+        found = re.findall(r"flow file '([^']+)' of \d+ MiB (?:made|adopted)", self.dataplane.output())
+        return pathlib.Path(found[-1]) if found else None
 
     # Speaking with them.
 

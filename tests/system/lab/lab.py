@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 
-from .appliance import Appliance
+from .appliance import Appliance, remove_flow_files
 from .host import HugePages
 from .namespace import Namespace
 from .process import Process
@@ -123,6 +123,7 @@ def remove_leftovers(name):
     for namespace in namespaces_with(name):
         namespace.delete()
     if folder.exists():
+        remove_flow_files(folder)
         HugePages.put_back_recorded(folder / "huge-pages.json")
         shutil.rmtree(folder, ignore_errors=True)
     return found

@@ -151,6 +151,7 @@ class TcpStream:
         self.stream = connect(namespace, address, port, timeout=20.0)
         self.block, self.pause = block, pause
         self.echoed = 0  # blocks
+        self.longest_gap = 0.0  # between two of them, in seconds
         self.trouble = ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -158,12 +159,15 @@ class TcpStream:
 
     def _work(self):
         try:
+            last = time.monotonic()
             while not self._stopping.is_set():
                 sent = self.echoed.to_bytes(8, "big") * (self.block // 8)
                 self.stream.sendall(sent)
                 if receive(self.stream, len(sent)) != sent:
                     raise ConnectionError(f"block {self.echoed} came back different")
                 self.echoed += 1
+                self.longest_gap = max(self.longest_gap, time.monotonic() - last)
+                last = time.monotonic()
                 self._stopping.wait(self.pause)
         except OSError as error:
             self.trouble = f"after {self.echoed} blocks: {type(error).__name__}: {error}"

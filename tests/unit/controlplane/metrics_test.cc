@@ -38,6 +38,7 @@ MetricsSnapshot full_snapshot() {
     worker.rss_disagreed = 7;
     counters.workers = {worker};
     counters.steering = {{IpFamily::ipv6, contract::Protocol::udp, "rss", ""}};
+    counters.flow_file = {"/dev/shm/flows", 4096, 12, {{"idle", 3}, {"damaged", 0}}, {}};
     snapshot.counters = counters;
     return snapshot;
 }
@@ -86,6 +87,19 @@ TEST(Metrics, WithoutADataplaneItsSeriesAreAbsentInsteadOfZero) {
     EXPECT_EQ(text.find("guideway_service_"), std::string::npos);
     EXPECT_EQ(text.find("guideway_forwarding_generation"), std::string::npos);
     EXPECT_NE(text.find("guideway_dataplane_up 0"), std::string::npos);
+}
+
+TEST(Metrics, WhatBecameOfConnectionsAtTheStartIsTold) {
+    const std::string text = Metrics().text(full_snapshot());
+    for (const char* line : {"guideway_dataplane_connections_at_start{result=\"kept\"} 12", "{result=\"idle\"} 3",
+                             "{result=\"damaged\"} 0", "guideway_dataplane_flow_file_bytes 4096"}) {
+        EXPECT_NE(text.find(line), std::string::npos) << line;
+    }
+    MetricsSnapshot memory_alone = full_snapshot();
+    memory_alone.counters->flow_file = {"", 4096, 0, {}, {}};
+    const std::string other = Metrics().text(memory_alone);
+    EXPECT_EQ(other.find("connections_at_start"), std::string::npos);
+    EXPECT_NE(other.find("guideway_dataplane_flow_file_bytes 0"), std::string::npos);
 }
 
 TEST(Metrics, InventedMethodsMakeOneSeries) {

@@ -2,6 +2,8 @@
 #include "dataplane/worker/runtime.h"
 
 #include <array>
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -116,6 +118,48 @@ TEST(Runtime, AFaultLeavesTheStateInForce) {
     bad.services[0].backend_set = "missing";
     EXPECT_EQ(runtime->apply(bad).at(0).field, "/services/0/backend_set");
     EXPECT_EQ(runtime->counters().generation, 1U);
+}
+
+/// A folder of its own on tmpfs.
+struct Folder {
+    Folder() { EXPECT_NE(mkdtemp(path.data()), nullptr); }
+    ~Folder() { std::filesystem::remove_all(path); }
+    std::string path = "/dev/shm/runtime-test-XXXXXX";
+};
+
+TEST(Runtime, TheFlowFileOutlivesTheRuntimeAndAnotherNumberOfWorkersTakesItOver) {
+    const Folder folder;
+    const auto with_file = [&](std::size_t workers) {
+        RuntimeSettings settings = two_workers();
+        settings.lcores.resize(workers);
+        settings.ports.resize(workers);
+        settings.flow_file = {folder.path, folder.path + "/dataplane.sock", false};
+        return settings;
+    };
+    std::string error;
+    std::string path;
+    for (const std::size_t workers : {2U, 2U, 1U, 2U}) {
+        const auto runtime = Runtime::create(with_file(workers), error);
+        ASSERT_NE(runtime, nullptr) << error;
+        ASSERT_TRUE(runtime->apply(state(1)).empty());
+        const TakeoverResult& result = runtime->take_over();
+        if (path.empty()) {
+            EXPECT_TRUE(result.outcomes.empty());
+            path = runtime->counters().flow_file.path;
+            EXPECT_TRUE(std::filesystem::exists(path));
+        } else {
+            EXPECT_EQ(result.outcomes.size(), workers);
+            ASSERT_EQ(result.lines.size(), 1U);
+            EXPECT_NE(result.lines[0].text.find("0 connections kept of the file " + path), std::string::npos);
+        }
+        EXPECT_EQ(runtime->counters().flow_file.path, path);
+        ASSERT_TRUE(runtime->start(error)) << error;
+        runtime->stop();
+    }
+    const auto first = Runtime::create(with_file(2), error);
+    ASSERT_NE(first, nullptr) << error;
+    EXPECT_EQ(Runtime::create(with_file(2), error), nullptr);
+    EXPECT_NE(error.find("in use"), std::string::npos) << error;
 }
 
 TEST(Runtime, WorkersAndPortsMustMatch) {
