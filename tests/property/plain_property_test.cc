@@ -329,14 +329,19 @@ TEST_P(PlainShape, EveryChecksumFieldIsRewrittenAlike) {
                  {std::uint16_t{0}, std::uint16_t{1}, std::uint16_t{0x8000}, std::uint16_t{0xfffe},
                   std::uint16_t{0xffff}, static_cast<std::uint16_t>(random())}) {
                 const auto other = random_tuple<Tuple>(random, parsed.protocol);
+                const Exact shortcut(frame.frame());
+                const Exact general(frame.frame());
                 for (std::uint32_t field = 0; field <= 0xffff; ++field) {
-                    store_raw16(frame.data() + at, static_cast<std::uint16_t>(field));
-                    if (v4) store_raw16(frame.data() + 14 + ipv4::kChecksum, static_cast<std::uint16_t>(field));
-                    Exact shortcut(frame.frame());
-                    Exact general(frame.frame());
+                    for (const Exact* copy : {&shortcut, &general}) {
+                        std::memcpy(copy->data(), frame.data(), frame.size());
+                        store_raw16(copy->data() + at, static_cast<std::uint16_t>(field));
+                        if (v4) store_raw16(copy->data() + 14 + ipv4::kChecksum, static_cast<std::uint16_t>(field));
+                    }
                     rewrite_plain(shortcut.data(), other, {delta, delta});
                     rewrite(general.data(), parsed, swapped(other), {delta, delta});
-                    ASSERT_EQ(shortcut.frame(), general.frame()) << "field " << field << " delta " << delta;
+                    if (std::memcmp(shortcut.data(), general.data(), frame.size()) != 0) {
+                        FAIL() << "field " << field << " delta " << delta << describe(shortcut.frame());
+                    }
                     const std::uint16_t after = load_raw16(shortcut.data() + at);
                     if (!tcp) {
                         ASSERT_EQ(after == 0, field == 0)
