@@ -483,6 +483,14 @@ std::uint64_t Lab::dropped() const {
 
 const observe::WorkerTotals& Lab::totals(std::uint32_t worker) const { return places_[worker]->counters->totals(); }
 contract::Counters Lab::counters() const { return book_->collect(*publisher_->current_forwarding()); }
+std::uint64_t Lab::refused_towards(const IpAddress& backend) const {
+    std::uint64_t sum = 0;
+    for (const snapshot::BackendLabel& label : state().backend_labels) {
+        if (label.address != backend) continue;
+        for (const auto& place : places_) sum += place->counters->backend(label.slot).refused_connections.read();
+    }
+    return sum;
+}
 ResolveQueue& Lab::resolve(std::uint32_t worker) { return *places_[worker]->resolve; }
 const snapshot::ForwardingSnapshot& Lab::state() const { return *publisher_->forwarding(); }
 
