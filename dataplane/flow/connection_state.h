@@ -71,6 +71,11 @@ inline constexpr std::uint8_t kClientFin = 1 << 0;
 inline constexpr std::uint8_t kBackendFin = 1 << 1;
 inline constexpr std::uint8_t kClientReset = 1 << 2;
 inline constexpr std::uint8_t kBackendReset = 1 << 3;
+/// A packet of the side was further ahead than is believed; the other side's next acknowledgement will tell where it is.
+inline constexpr std::uint8_t kClientAhead = 1 << 4;
+inline constexpr std::uint8_t kBackendAhead = 1 << 5;
+inline constexpr std::uint8_t kAnyAhead = kClientAhead | kBackendAhead;
+constexpr std::uint8_t ahead(unsigned half) { return static_cast<std::uint8_t>(kClientAhead << half); }
 }  // namespace flow_flags
 
 /// Idle time in seconds after which a connection in the state is forgotten.

@@ -39,6 +39,8 @@ inline constexpr unsigned kBackendHalf = 1;
 inline constexpr std::uint32_t kStampSeconds = 4;
 /// How far a side's sequence number may be ahead of the entry's, beyond one packet.
 inline constexpr std::uint32_t kSequenceStep = 16384;
+/// How far one packet may take it: more than is lost at once, and one in 4096 of what somebody who sees nothing may guess.
+inline constexpr std::uint32_t kSequenceBelieved = 1U << 20;
 
 template <typename TupleType>
 struct alignas(64) FlowEntry {
@@ -100,11 +102,17 @@ struct alignas(64) FlowEntry {
     void touch(std::uint32_t now) {
         if (now - last_seen >= kStampSeconds) last_seen = now;
     }
-    /// `next` follows the last byte of a packet from `half`; older ones change nothing.
-    void track_sequence(unsigned half, std::uint32_t next) {
+    /// `next` follows the last byte of a packet from `half`; older ones change nothing. False, and nothing changed, where it is too far
+    /// ahead to be believed of one packet: the general way asks the other side (Worker::advance_tcp).
+    bool track_sequence(unsigned half, std::uint32_t next) {
         const std::uint32_t ahead = next - sequence[half];
-        if (ahead > kSequenceStep && ahead < 0x80000000U) [[unlikely]]
+        if (ahead <= kSequenceStep) [[likely]]
+            return true;
+        if (ahead <= kSequenceBelieved) {
             sequence[half] = next;
+            return true;
+        }
+        return ahead >= 0x80000000U;
     }
 };
 

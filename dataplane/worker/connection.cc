@@ -175,8 +175,16 @@ void Worker::advance_tcp(flow::FlowRef ref, unsigned i) noexcept {
         // Passed on, for the ends to judge; not believed.
         counters_.totals().doubtful_ends.add(1);
         flags = static_cast<std::uint8_t>(flags & ~kEnds);
-    } else if (tracked) {
-        entry.track_sequence(half, next_sequence);
+    } else if (tracked && !entry.track_sequence(half, next_sequence)) {
+        // Not believed at once: who sees nothing of the connection could name a place here and reset it there. The other side's
+        // acknowledgement tells; until then nothing of this connection goes the plain way.
+        entry.flags |= flow::flow_flags::ahead(half);
+        entry.looked_over = 0;
+    }
+    if (tracked && (entry.flags & flow::flow_flags::ahead(half ^ 1)) != 0 && (flags & flow::tcp_flag::kAck) != 0) {
+        const std::uint32_t acknowledged = packet::load_be32(header + packet::tcp::kAcknowledgement);
+        if (acknowledged - entry.sequence[half ^ 1] < 0x80000000U) entry.sequence[half ^ 1] = acknowledged;
+        entry.flags = static_cast<std::uint8_t>(entry.flags & ~flow::flow_flags::ahead(half ^ 1));
     }
     const flow::Progress next = flow::tcp_advance({entry.state, entry.flags}, half, flags);
     if (next.flags != entry.flags) entry.flags = next.flags;
@@ -185,6 +193,7 @@ void Worker::advance_tcp(flow::FlowRef ref, unsigned i) noexcept {
     entry.looked_over = 0;
     if (!tracked && list_of(next.state) == flow::FlowList::none) {
         // From here on both sides are tracked; this packet knows of both.
+        entry.flags = static_cast<std::uint8_t>(entry.flags & ~flow::flow_flags::kAnyAhead);
         entry.sequence[half] = next_sequence;
         entry.sequence[half ^ 1] = packet::load_be32(header + packet::tcp::kAcknowledgement);
     }
@@ -216,7 +225,8 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i) n
         }
         if (hop.kind == NextHop::Kind::known) entry.next_hop[half] = hop.index;
     }
-    if (same_backend && flow::IdleLimits::is_steady(entry.state) && entry.looked_over != look_) {
+    if (same_backend && flow::IdleLimits::is_steady(entry.state) && entry.looked_over != look_ &&
+        (entry.flags & flow::flow_flags::kAnyAhead) == 0) {
         entry.looked_over = look_;  // is_over() has seen to the service; later packets go plain.cc's way
     }
 

@@ -41,12 +41,13 @@ inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot,
         return false;
 
     std::uint8_t* frame = slot.frame;
-    entry.touch(around.now_s);
     if (slot.packet.protocol() == packet::protocol::kTcp) [[likely]] {
         const std::uint32_t sequence =
             packet::load_be32(frame + packet::kPlainL4<typename Entry::Tuple> + packet::tcp::kSequence);
-        entry.track_sequence(half, sequence + slot.packet.payload);
+        if (!entry.track_sequence(half, sequence + slot.packet.payload)) [[unlikely]]
+            return false;
     }
+    entry.touch(around.now_s);
     around.services[entry.service_slot].traffic[half].add(slot.length);
     around.backends[entry.backend_slot].traffic[half].add(slot.length);
     packet::rewrite_plain(frame, entry.other_half(half), {entry.delta_addresses(half), entry.delta_all(half)});

@@ -90,6 +90,31 @@ TEST_F(WorkerTcp, ABlindRstIsPassedOnButDoesNotShortenAnIdleConnectionsLife) {
     EXPECT_FALSE(from_client(tcp::kAck, client_next_, 10).empty());
 }
 
+TEST_F(WorkerTcp, DataInTheBlindDoesNotMakeRoomForARst) {
+    // Why: else two packets would do what one must not: data far off to say where the side is, a RST to end it there.
+    establish();
+    EXPECT_FALSE(from_client(tcp::kAck, client_next_ + kFarOff, 10).empty()) << "passed on";
+    EXPECT_FALSE(from_client(tcp::kRst, client_next_ + kFarOff + 10).empty());
+    EXPECT_EQ(doubtful(), 1U);
+    // What the backend acknowledges counts, so the real client's end is believed afterwards.
+    EXPECT_FALSE(from_backend(tcp::kAck, backend_next_, 10).empty());
+    EXPECT_FALSE(from_client(tcp::kRst, client_next_).empty());
+    EXPECT_EQ(doubtful(), 1U);
+    expect_to_end_after(10);
+}
+
+TEST_F(WorkerTcp, AfterAGapTheOtherSidesAcknowledgementTellsWhereASideIs) {
+    // Why: what came between went by while nobody looked; the side must not be disbelieved for ever.
+    establish();
+    client_next_ += 5U << 20;
+    EXPECT_FALSE(from_client(tcp::kAck, client_next_, 100).empty());
+    client_next_ += 100;
+    EXPECT_FALSE(from_backend(tcp::kAck, backend_next_).empty()) << "acknowledges all of it";
+    EXPECT_FALSE(from_client(tcp::kRst, client_next_).empty());
+    EXPECT_EQ(doubtful(), 0U);
+    expect_to_end_after(10);
+}
+
 TEST_F(WorkerTcp, ARstAtTheRightNumberEndsTheConnectionSoon) {
     establish();
     EXPECT_FALSE(from_client(tcp::kRst, client_next_).empty());

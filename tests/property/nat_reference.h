@@ -55,6 +55,7 @@ struct NatConnection {
     std::optional<Ends> backend;  ///< as the backend's packets say
     State state = State::opening;
     std::array<bool, 2> fin{}, rst{};  ///< [0] by the client, [1] by the backend
+    std::array<bool, 2> ahead{};       ///< a packet of the side was too far on to be believed
     std::array<std::uint32_t, 2>
         edge{};              ///< the number behind the last byte of each; known while established or closing
     std::uint64_t last = 0;  ///< second of the last packet
@@ -272,10 +273,21 @@ class NatReference {
             ++doubtful;
             segment.fin = segment.rst = false;
         } else if (was_tracked && static_cast<std::int32_t>(segment.end() - c.edge[half]) > 0) {
-            c.edge[half] = segment.end();
+            // One packet takes a side a MiB further at the most; beyond that the other side's acknowledgement is waited for.
+            if (segment.end() - c.edge[half] <= 1U << 20) {
+                c.edge[half] = segment.end();
+            } else {
+                c.ahead[half] = true;
+            }
+        }
+        if (was_tracked && c.ahead[1 - half] && segment.ack) {
+            if (static_cast<std::int32_t>(segment.acknowledgement - c.edge[1 - half]) > 0)
+                c.edge[1 - half] = segment.acknowledgement;
+            c.ahead[1 - half] = false;
         }
         step(c, half, segment);
         if (!was_tracked && c.tracked()) {
+            c.ahead = {};
             c.edge[half] = segment.end();
             c.edge[1 - half] = segment.acknowledgement;
         }

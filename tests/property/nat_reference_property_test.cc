@@ -322,7 +322,7 @@ class Storm {
                 s.sequence += static_cast<std::uint32_t>(below(200'000));
                 break;
             case 2:  // in the blind
-                if (s.fin || s.rst || one_in(4)) s.sequence += static_cast<std::uint32_t>(1'000'000 + below(1U << 30));
+                if (s.fin || s.rst || one_in(4)) s.sequence += static_cast<std::uint32_t>(2'000'000 + below(1U << 30));
                 break;
             default:
                 numbers.next[half] = s.end();
