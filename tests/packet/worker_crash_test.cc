@@ -167,7 +167,8 @@ TEST(WorkerCrash, ConnectionsThatWereThroughCarryPacketsAfterAKillAtAnyInstant) 
         if (child == 0) Child(*book, settings, static_cast<std::uint32_t>(round)).run();
         int status = 0;
         while (book->checked == 0 && book->failed == 0) {
-            ASSERT_EQ(waitpid(child, &status, WNOHANG), 0) << "round " << round << ": the child ended by itself " << book->what.data();
+            ASSERT_EQ(waitpid(child, &status, WNOHANG), 0)
+                << "round " << round << ": the child ended by itself " << book->what.data();
             usleep(200);
         }
         const timespec later{0, static_cast<long>(random() % kMostMicroseconds) * 1000};

@@ -195,7 +195,8 @@ TEST(FlowTable, AgeingErasesWhatIsIdleAndKeepsTheRest) {
     }
     constexpr std::uint32_t kLate = kStampSeconds - 1;  // the stamp may be so old
     const auto sweep = [&](std::uint32_t now) {
-        return table->age(16, [&](const FlowEntryV4& entry) { return entry.idle(now, limits, entry.service_slot == 7 ? 900 : 0); });
+        return table->age(
+            16, [&](const FlowEntryV4& entry) { return entry.idle(now, limits, entry.service_slot == 7 ? 900 : 0); });
     };
     EXPECT_EQ(sweep(1060 + kLate), 0U);
     EXPECT_EQ(sweep(1061 + kLate), 1U);
