@@ -149,25 +149,39 @@ void Worker::sort_out() noexcept {
     burst_.flows.clear();
     burst_.others.clear();
     burst_.misses.clear();
+    // Each family has a loop of its own; the first packet says which is worth it.
+    const rte_mbuf* first = burst_.mbuf[0];
+    constexpr std::uint16_t kIpv6 = packet::swap_if_little(packet::ethernet::kTypeIpv6);
+    if (rte_pktmbuf_data_len(first) >= packet::ethernet::kHeaderSize &&
+        packet::load_raw16(frame_of(first) + packet::ethernet::kType) == kIpv6) {
+        sort_family<V6>();
+    } else {
+        sort_family<V4>();
+    }
+}
+
+template <typename Family>
+inline void Worker::sort_family() noexcept {
     // In registers: everything below writes bytes, which might be anything's for all the compiler knows.
-    const flow::HashKeys keys = flows_v4_.keys();
-    auto* slot = burst_.plain_v4.begin();
+    const auto& flows = table<Family>();
+    const flow::HashKeys keys = flows.keys();
+    auto& slots = Family::plain(burst_);
+    auto* slot = slots.begin();
     std::uint64_t station = stations_[burst_.port];
     const unsigned count = burst_.count;
     for (unsigned i = 0; i < count; ++i) {
         rte_mbuf* mbuf = burst_.mbuf[i];
         if (burst_.handed_over) station = stations_[mbuf->port];
         // Bit 63 of the station, for a peer that may leave checksums unfinished, is tested with the number of segments.
-        if ((mbuf->nb_segs | station >> 62) != 1 || !take_plain(flows_v4_, keys, mbuf, station, i, *slot))
-            [[unlikely]] {
-            burst_.plain_v4.count = static_cast<std::uint32_t>(slot - burst_.plain_v4.begin());
+        if ((mbuf->nb_segs | station >> 62) != 1 || !take_plain(flows, keys, mbuf, station, i, *slot)) [[unlikely]] {
+            slots.count = static_cast<std::uint32_t>(slot - slots.begin());
             sort_other(i);
-            slot = burst_.plain_v4.end();
+            slot = slots.end();
             continue;
         }
         ++slot;
     }
-    burst_.plain_v4.count = static_cast<std::uint32_t>(slot - burst_.plain_v4.begin());
+    slots.count = static_cast<std::uint32_t>(slot - slots.begin());
 }
 
 /// False where the packet is not plain. Else its slot is filled and its bucket asked for.
@@ -191,7 +205,7 @@ inline bool Worker::take_plain(const Table& flows, const flow::HashKeys& keys, r
     return true;
 }
 
-/// Whatever is not a plain IPv4 packet in one buffer with its checksums complete.
+/// Whatever is not a plain packet of the burst's family in one buffer with its checksums complete.
 [[gnu::noinline]] void Worker::sort_other(unsigned i) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
     name_port(i);

@@ -65,6 +65,8 @@ class Worker {
     std::uint32_t take_over(rte_ring* ring) noexcept;
     void process() noexcept;
     void sort_out() noexcept;
+    template <typename Family>
+    void sort_family() noexcept;
     template <typename Table, typename Slot>
     static bool take_plain(const Table& flows, const flow::HashKeys& keys, rte_mbuf* mbuf, std::uint64_t station,
                            std::uint32_t position, Slot& slot) noexcept;
