@@ -430,6 +430,11 @@ std::optional<Routes::Waited> Routes::wait_until_forwarding(std::chrono::seconds
     return waited;
 }
 
+bool Routes::is_open(const Request& request) {
+    const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
+    return path == "/healthz" || path == "/readyz";
+}
+
 std::optional<Response> Routes::answer_early(const Request& request) {
     if (request.method == "PUT") {
         // Everything that can be refused without the body is.

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,10 +21,12 @@
 #include <vector>
 
 #include "api/rest/appliance.h"
+#include "api/rest/caller.h"
 
 namespace guideway::rest {
 
 struct Request {
+    Caller caller{"anonymous", Role::admin, {}, {}};
     std::string method;
     std::string target;  ///< as on the wire: path and query, percent-encoded
     std::optional<std::string> content_type;
@@ -33,13 +36,23 @@ struct Request {
     std::string_view body;
 };
 
+/// A body that is made while it is sent, without end in sight (a watch: server-sent events).
+class BodyStream {
+  public:
+    virtual ~BodyStream() = default;
+    /// The next bytes, waiting up to `wait` for them; empty: nothing yet, ask again; none: the body is at its end.
+    /// Called by one thread at a time.
+    virtual std::optional<std::string> next(std::chrono::milliseconds wait) = 0;
+};
+
 struct Response {
     int status = 200;
     std::string content_type;  ///< empty: no body
     std::vector<std::pair<std::string, std::string>> headers;
     std::string body;
-    std::string route = "other";  ///< the template, for metrics
-    double waited_seconds = 0;    ///< spent in `?wait=`
+    std::shared_ptr<BodyStream> stream;  ///< instead of `body`, where there is one
+    std::string route = "other";         ///< the template, for metrics
+    double waited_seconds = 0;           ///< spent in `?wait=`
 };
 
 /// A problem as an answer (application/problem+json).
@@ -52,6 +65,8 @@ class Routes {
     /// The answer, or nothing where the body has to be read first (then answer()).
     std::optional<Response> answer_early(const Request& request);
     Response answer(const Request& request);
+    /// Served to anybody, whoever they are: /healthz and /readyz.
+    static bool is_open(const Request& request);
     /// Ends waits under way and to come: they answer as if their time were over.
     void end_waits() { stopping_ = true; }
 
