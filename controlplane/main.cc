@@ -17,6 +17,7 @@
 #include "controlplane/metrics.h"
 #include "controlplane/settings.h"
 #include "controlplane/store/sqlite_store.h"
+#include "controlplane/store_commands.h"
 
 namespace {
 
@@ -36,8 +37,8 @@ constexpr const char* kFooter =
     "      dataplane_socket = \"/run/guideway/dataplane.sock\";\n"
     "      log: { level = \"info\"; };\n"
     "  };\n\n"
-    "Exit status: 0 stopped cleanly, or the configuration is good; 1 could not start; 2 the configuration or\n"
-    "the command line is refused.\n"
+    "Exit status: 0 stopped cleanly, the configuration is good, or the store is backed up or restored; 1 could not;\n"
+    "2 the configuration or the command line is refused.\n"
     "See also: guideway status, guideway --help.";
 
 constexpr int kCannotStart = 1;
@@ -104,6 +105,20 @@ int run(int argc, char** argv) {
     bool check = false;
     app.add_option("--config", path, "The appliance's configuration file")->capture_default_str();
     app.add_flag("--check-config", check, "Read the configuration, report every mistake, and exit");
+    std::string backup;
+    std::string restoring;
+    auto* back_up_to =
+        app.add_option("--backup", backup,
+                       "Write what the store holds to FILE (-: standard output), and exit; only while no "
+                       "control plane runs on the store")
+            ->type_name("FILE");
+    auto* restore_from =
+        app.add_option(
+               "--restore", restoring,
+               "Put the backup FILE (-: standard input) in the store's place, and exit; likewise. The store before "
+               "is kept as NAME.before-restore")
+            ->type_name("FILE")
+            ->excludes(back_up_to);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -121,6 +136,8 @@ int run(int argc, char** argv) {
         std::cout << path << ": the controlplane section is good\n";
         return 0;
     }
+    if (back_up_to->count() > 0) return back_up(settings.store, backup);
+    if (restore_from->count() > 0) return restore(settings.store, restoring);
     return serve(settings);
 }
 

@@ -6,6 +6,7 @@
 
 #include "controlplane/store/sqlite_store.h"
 #include "tests/unit/controlplane/fake_dataplane.h"
+#include "tests/unit/controlplane/store/passing_store.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -49,23 +50,21 @@ const resources::Condition& condition(const resources::LoadBalancer& object, con
 }
 
 /// The real store, and a count of what is written to it; can be told to fail.
-class CountingStore final : public store::Store {
+class CountingStore final : public store::PassingStore {
   public:
     struct Switches {
         std::atomic<unsigned> commits{0};
         std::atomic<bool> full{false};
     };
     CountingStore(std::unique_ptr<store::Store> inner, Switches& switches)
-        : inner_(std::move(inner)), switches_(switches) {}
-    std::optional<store::Error> load(store::Contents& contents) override { return inner_->load(contents); }
+        : PassingStore(std::move(inner)), switches_(switches) {}
     std::optional<store::Error> commit(const store::Batch& batch) override {
         if (switches_.full) return store::Error{store::ErrorKind::full, "the disk is full"};
         ++switches_.commits;
-        return inner_->commit(batch);
+        return PassingStore::commit(batch);
     }
 
   private:
-    std::unique_ptr<store::Store> inner_;
     Switches& switches_;
 };
 
