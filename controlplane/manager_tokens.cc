@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/resources/token_codec.h"
 #include "controlplane/manager.h"
 #include "controlplane/manager_support.h"
 #include "controlplane/manager_writing.h"

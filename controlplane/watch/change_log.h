@@ -74,8 +74,8 @@ class ChangeLog {
     /// One change; its JSON is made when somebody wants it.
     class Entry {
       public:
-        Entry(std::uint64_t revision, bool status, Change change)
-            : revision(revision), status(status), change(std::move(change)) {}
+        Entry(std::uint64_t at, bool without_commit, Change what)
+            : revision(at), status(without_commit), change(std::move(what)) {}
         const std::string& text() const;
         const std::uint64_t revision;
         const bool status;  ///< without a commit
