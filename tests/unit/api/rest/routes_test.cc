@@ -109,21 +109,34 @@ TEST_F(RoutesTest, IfMatchGuardsEdits) {
     problem(ask("PUT", "/v1/nodes/n", kNode, "\"7\""), 412);
     problem(ask("PUT", "/v1/nodes/n", kNode, "\"abc\""), 412);
     problem(ask("DELETE", "/v1/nodes/n", "", "\"99999999999999999999999\""), 412);
-    for (const char* malformed : {"1", "*", "W/\"1\"", "\"1\", \"2\"", "\"\"", ""}) {
+    for (const char* malformed : {"1", "**", "W/\"1\"", "\"1\", \"2\"", "\"\"", ""}) {
         problem(ask("PUT", "/v1/nodes/n", kNode, malformed), 400);
     }
+    EXPECT_EQ(ask("PUT", "/v1/nodes/n", kNode, "*").status, 200);
     EXPECT_EQ(ask("DELETE", "/v1/nodes/n", "", "\"1\"").status, 204);
+    problem(ask("PUT", "/v1/nodes/n", kNode, "*"), 412);
 }
 
-TEST_F(RoutesTest, IfNoneMatchOnAChangeIsRefusedAndNotPassedOver) {
+// The contract grew: "If-None-Match: *" on a PUT means "make it only where it is not there yet"; before, it was refused.
+TEST_F(RoutesTest, IfNoneMatchMakesOnlyWhatIsNotThereYet) {
     Request request;
     request.method = "PUT";
     request.target = "/v1/nodes/n";
     request.content_type = "application/json";
     request.if_none_match = "*";
     request.body = kNode;
+    EXPECT_EQ(routes_.answer(request).status, 201);
+    problem(routes_.answer(request), 412);
+    request.target = "/v1/nodes/other";
+    request.if_none_match = "\"1\"";
     problem(routes_.answer(request), 400);
-    EXPECT_EQ(ask("GET", "/v1/nodes/n").status, 404);
+    request.if_none_match = "*";
+    request.if_match = "*";
+    problem(routes_.answer(request), 400);
+    request.if_match.reset();
+    request.method = "DELETE";
+    problem(routes_.answer(request), 400);
+    EXPECT_EQ(ask("GET", "/v1/nodes/other").status, 404);
 }
 
 TEST_F(RoutesTest, ABadBodyNamesEveryFaultByItsPointer) {
@@ -178,7 +191,7 @@ TEST_F(RoutesTest, AnotherContentTypeIs415) {
 }
 
 TEST_F(RoutesTest, UnknownQueryParametersAreRefusedByName) {
-    const nlohmann::json answer = problem(ask("GET", "/v1/nodes?wait=1&x=2"), 400);
+    const nlohmann::json answer = problem(ask("GET", "/v1/counters?wait=1&x=2"), 400);
     ASSERT_EQ(answer.at("faults").size(), 2U);
     EXPECT_EQ(answer.at("faults")[0].at("field"), "?wait");
     EXPECT_EQ(answer.at("faults")[1].at("field"), "?x");
