@@ -93,7 +93,7 @@ std::string Manager::restore() {
     desired_ = std::make_shared<const contract::ForwardingState>(std::move(state));
     for (auto& [key, entry] : load_balancers_) entry.in_state_since = contents.generation;
 
-    allocator_.begin();
+    allocator_.begin(now_seconds());
     allocator_.load(std::move(parsed.set), std::move(recorded));
     // Generation 0 means "none yet" to the dataplane, so a new store begins with 1.
     if (allocator_.changed().empty() && desired_->generation > 0) {
@@ -311,6 +311,10 @@ void Manager::log_events() const {
             spdlog::info("load_balancer={} addresses={}", key.to_string(), log_value(join(allocation->holdings)));
         }
     }
+}
+
+std::uint64_t Manager::now_seconds() const {
+    return static_cast<std::uint64_t>(std::chrono::system_clock::to_time_t(options_.now()));
 }
 
 std::string Manager::timestamp() const {

@@ -110,6 +110,7 @@ class Manager final : public rest::Appliance {
     void renumber_beyond(std::uint64_t generation);
     void log_events() const;
     std::string timestamp() const;
+    std::uint64_t now_seconds() const;
 
     // manager_objects.cc. The mutex is held.
     std::variant<ipam::PoolSet, resources::Problem> pools_with(const std::string& name,

@@ -73,7 +73,7 @@ Result<Ensured<resources::LoadBalancer>> Manager::ensure_load_balancer(resources
         return Ensured<resources::LoadBalancer>{render(key, at->second, link_.status()), false, false};
     }
     stamp(wanted, before);
-    allocator_.begin();
+    allocator_.begin(now_seconds());
     const ipam::Allocation& allocation = allocator_.ensure(key, wish_of(wanted.spec), revision_ + 1);
     if (allocation.refusal && allocation.refusal->reason == ipam::Reason::invalid_request) {
         const std::string message = allocation.refusal->message;
@@ -88,7 +88,7 @@ Result<Ensured<resources::LoadBalancer>> Manager::ensure_load_balancer(resources
 
 Result<resources::LoadBalancer> Manager::load_balancer(const std::string& ns, const std::string& name) {
     const std::lock_guard lock(mutex_);
-    const auto at = load_balancers_.find({ns, name});
+    const auto at = load_balancers_.find({ipam::kDefaultCluster, ns, name});
     if (at == load_balancers_.end()) return not_found("load balancer", ns + "/" + name);
     return render(at->first, at->second, link_.status());
 }
@@ -106,11 +106,11 @@ std::vector<resources::LoadBalancer> Manager::load_balancers(const std::string& 
 Result<bool> Manager::delete_load_balancer(const std::string& ns, const std::string& name,
                                            std::optional<std::uint64_t> if_match) {
     const std::lock_guard lock(mutex_);
-    const ipam::ServiceKey key{ns, name};
+    const ipam::ServiceKey key{ipam::kDefaultCluster, ns, name};
     const Entry* entry = find(load_balancers_, key);
     if (entry == nullptr) return false;
     if (auto problem = check_version(&entry->record.object, if_match)) return std::move(*problem);
-    allocator_.begin();
+    allocator_.begin(now_seconds());
     allocator_.release(key);
     Staged staged;
     staged.load_balancers.emplace(key, std::nullopt);
@@ -162,7 +162,7 @@ Result<Ensured<resources::AddressPool>> Manager::ensure_address_pool(resources::
     if (refused) return std::move(std::get<resources::Problem>(pools));
     stamp(wanted, before);
     wanted.status = {};
-    allocator_.begin();
+    allocator_.begin(now_seconds());
     if (!exists || wanted.spec != before->spec) allocator_.set_pools(std::move(std::get<ipam::PoolSet>(pools)));
     Staged staged;
     staged.pools.emplace(name, std::move(wanted));
@@ -191,7 +191,7 @@ Result<bool> Manager::delete_address_pool(const std::string& name, std::optional
     if (auto problem = check_version(pool, if_match)) return std::move(*problem);
     auto pools = pools_with(name, nullptr);
     if (auto* problem = std::get_if<resources::Problem>(&pools)) return std::move(*problem);
-    allocator_.begin();
+    allocator_.begin(now_seconds());
     allocator_.set_pools(std::move(std::get<ipam::PoolSet>(pools)));
     Staged staged;
     staged.pools.emplace(name, std::nullopt);
@@ -224,7 +224,7 @@ Result<Ensured<resources::Node>> Manager::ensure_node(resources::Node wanted, st
         return conflict;
     }
     stamp(wanted, before);
-    allocator_.begin();
+    allocator_.begin(now_seconds());
     Staged staged;
     staged.nodes.emplace(name, std::move(wanted));
     if (auto problem = commit(std::move(staged))) return std::move(*problem);
@@ -250,7 +250,7 @@ Result<bool> Manager::delete_node(const std::string& name, std::optional<std::ui
     const resources::Node* node = find(nodes_, name);
     if (node == nullptr) return false;
     if (auto problem = check_version(node, if_match)) return std::move(*problem);
-    allocator_.begin();
+    allocator_.begin(now_seconds());
     Staged staged;
     staged.nodes.emplace(name, std::nullopt);
     if (auto problem = commit(std::move(staged))) return std::move(*problem);

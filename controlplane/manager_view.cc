@@ -90,8 +90,7 @@ resources::AddressPool Manager::render(const resources::AddressPool& pool) const
     resources::AddressPool shown = pool;
     if (const ipam::Pool* found = allocator_.pools().find(pool.metadata.name)) {
         const ipam::PoolUse use = allocator_.use(found->name);
-        shown.status = {found->capacity(IpFamily::ipv4), use.ipv4_allocated, found->capacity(IpFamily::ipv6),
-                        use.ipv6_allocated};
+        shown.status = {use.ipv4.total, use.ipv4.allocated, use.ipv6.total, use.ipv6.allocated};
     }
     return shown;
 }
@@ -173,9 +172,8 @@ std::string Manager::metrics() {
         snapshot.counters = std::move(counted.value());
         // A service that was deleted while the counters were under way has no series any more.
         std::erase_if(snapshot.counters->services, [&](const contract::ServiceCounters& service) {
-            const std::size_t slash = service.name.find('/');
-            return slash == std::string::npos ||
-                   !load_balancers_.contains({service.name.substr(0, slash), service.name.substr(slash + 1)});
+            const auto key = ipam::ServiceKey::parse(service.name);
+            return !key || !load_balancers_.contains(*key);
         });
     }
     return metrics_.text(snapshot);

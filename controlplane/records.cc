@@ -83,7 +83,7 @@ ipam::Wish wish_of(const resources::LoadBalancerSpec& spec) {
 }
 
 ipam::ServiceKey key_of(const resources::LoadBalancer& object) {
-    return {object.metadata.namespace_, object.metadata.name};
+    return {ipam::kDefaultCluster, object.metadata.namespace_, object.metadata.name};
 }
 
 std::vector<ipam::PortClaim> claims_of(const std::vector<resources::LoadBalancerPort>& ports) {

@@ -50,7 +50,9 @@ class History {
   private:
     unsigned below(unsigned limit) { return std::uniform_int_distribution<unsigned>(0, limit - 1)(random_); }
     bool one_in(unsigned n) { return below(n) == 0; }
-    ServiceKey some_service() { return {one_in(4) ? "shop" : "default", "s" + std::to_string(below(14))}; }
+    ServiceKey some_service() {
+        return {kDefaultCluster, one_in(4) ? "shop" : "default", "s" + std::to_string(below(14))};
+    }
 
     Wish some_wish() {
         Wish wish;
@@ -72,7 +74,7 @@ class History {
         const Wish wish = some_wish();
         ++order_;
         story_ += "ensure " + key.to_string() + "\n";
-        allocator_.begin();
+        allocator_.begin(1);
         allocator_.ensure(key, wish, order_);
         allocator_.commit();
         model_.ensure(key, wish, order_);
@@ -80,7 +82,7 @@ class History {
     void release() {
         const ServiceKey key = some_service();
         story_ += "release " + key.to_string() + "\n";
-        allocator_.begin();
+        allocator_.begin(1);
         allocator_.release(key);
         allocator_.commit();
         model_.release(key);
@@ -89,7 +91,7 @@ class History {
     void fail() {
         story_ += "failed commit\n";
         const auto before = allocator_.allocations();
-        allocator_.begin();
+        allocator_.begin(1);
         if (one_in(3)) {
             allocator_.set_pools(some_pools().first);
         } else if (one_in(2)) {
@@ -106,7 +108,7 @@ class History {
         const auto recorded = allocator_.allocations();
         const PoolSet pools = allocator_.pools();
         allocator_ = Allocator();
-        allocator_.begin();
+        allocator_.begin(1);
         allocator_.load(pools, recorded);
         for (const ServiceKey& key : allocator_.changed()) {
             const auto why = [](const Allocation& one) { return one.refusal ? one.refusal->message : "served"; };
@@ -153,7 +155,7 @@ class History {
     void edit_pools() {
         story_ += "pools\n";
         auto [set, model] = some_pools();
-        allocator_.begin();
+        allocator_.begin(1);
         allocator_.set_pools(std::move(set));
         allocator_.commit();
         model_.set_pools(std::move(model));
@@ -201,7 +203,7 @@ class History {
         }
         for (const Pool& pool : allocator_.pools().pools()) {
             const PoolUse use = allocator_.use(pool.name);
-            ASSERT_EQ(use.ipv4_allocated + use.ipv6_allocated, used[pool.name].size()) << "leaked or lost\n" << story_;
+            ASSERT_EQ(use.ipv4.allocated + use.ipv6.allocated, used[pool.name].size()) << "leaked or lost\n" << story_;
         }
     }
 
