@@ -64,6 +64,7 @@ bool ConnectionStream::wait_for_request() {
 void ConnectionStream::begin_request() {
     deadline_ = Clock::now() + options_.request_timeout;
     head_bytes_ = body_bytes_ = 0;
+    max_body_bytes_ = options_.max_body_bytes;
     line_bytes_ = 0;
     in_request_line_ = true;
     head_done_ = wrote_ = false;
@@ -72,7 +73,7 @@ void ConnectionStream::begin_request() {
 
 bool ConnectionStream::count(char byte) {
     if (head_done_) {
-        if (++body_bytes_ > options_.max_body_bytes + kBodyFraming) stop_ = Stop::body_too_large;
+        if (++body_bytes_ > max_body_bytes_ + kBodyFraming) stop_ = Stop::body_too_large;
         return stop_ == Stop::none;
     }
     if (++head_bytes_ > options_.max_head_bytes) {

@@ -38,6 +38,11 @@ class ConnectionStream : public httplib::Stream {
     bool wait_for_request();
     /// Starts the deadline and the counting of the next request.
     void begin_request();
+    /// Of the request under way: a body up to so long, and so much more time for it.
+    void allow_body(std::size_t bytes, std::chrono::milliseconds more) {
+        max_body_bytes_ = bytes;
+        deadline_ += more;
+    }
     /// Sends what was written. False: the client is gone or does not take it in time.
     bool flush();
     /// The client may still be sending what nobody will read: tells it that nothing follows and reads on for a moment, so that
@@ -82,6 +87,7 @@ class ConnectionStream : public httplib::Stream {
     std::string output_;
     Clock::time_point deadline_;
     std::size_t head_bytes_ = 0, body_bytes_ = 0;
+    std::size_t max_body_bytes_ = 0;
     unsigned line_bytes_ = 0;  ///< since the last line feed, carriage returns aside
     bool in_request_line_ = true;
     bool head_done_ = false;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "api/rest/connections.h"
 #include "api/rest/listening_socket.h"
 #include "api/rest/rate_limit.h"
+#include "api/rest/request_handler.h"
 #include "api/rest/routes.h"
 #include "api/rest/transport.h"
 
@@ -27,6 +29,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using State = Connections::State;
 
+/// Times request_timeout: what a body longer than ordinary ones (a backup) gets more.
+constexpr int kLongBodyFactor = 10;
 /// How long a stream may go without looking whether its client is gone, or the server stops.
 constexpr std::chrono::milliseconds kStreamSlice{500};
 /// How often a stream's caller is looked at again: a token that was taken back must not go on watching.
@@ -45,6 +49,18 @@ std::vector<std::string> headers(const httplib::Request& request, const char* na
     return out;
 }
 
+template <class R>
+void put_last_event_id(R& request, const httplib::Request& from) {
+    if constexpr (requires { request.last_event_id; }) request.last_event_id = header(from, "Last-Event-ID");
+}
+
+/// The longest body that the request may have.
+template <class R = Routes>
+std::size_t max_body(const Request& request, std::size_t ordinary) {
+    if constexpr (requires { R::max_body(request, ordinary); }) return R::max_body(request, ordinary);
+    return ordinary;
+}
+
 Request to_request(const httplib::Request& from, const Caller& caller) {
     Request request;
     request.caller = caller;
@@ -54,6 +70,7 @@ Request to_request(const httplib::Request& from, const Caller& caller) {
     request.content_encoding = header(from, "Content-Encoding");
     request.if_match = header(from, "If-Match");
     request.if_none_match = header(from, "If-None-Match");
+    put_last_event_id(request, from);
     request.body = from.body;
     return request;
 }
@@ -180,6 +197,17 @@ std::string bare_answer(const std::string& status, const Response& response, std
            response.body;
 }
 
+class RoutesHandler final : public RequestHandler {
+  public:
+    RoutesHandler(Appliance& appliance, std::size_t max_waiting_requests) : routes_(appliance, max_waiting_requests) {}
+    std::optional<Response> answer_early(const Request& request) override { return routes_.answer_early(request); }
+    Response answer(const Request& request) override { return routes_.answer(request); }
+    void end_waits() override { routes_.end_waits(); }
+
+  private:
+    Routes routes_;
+};
+
 bool is_path(const Request& request, std::string_view path) {
     return std::string_view(request.target).substr(0, request.target.find('?')) == path;
 }
@@ -189,9 +217,10 @@ bool is_path(const Request& request, std::string_view path) {
 /// The library parses requests and writes answers; accepting, threads, bounds and who may call are elsewhere.
 class Server::Engine : private httplib::Server {
   public:
-    Engine(Appliance& appliance, ServerOptions options, RequestObserver* observer, Authenticator* authenticator)
+    Engine(std::unique_ptr<RequestHandler> handler, ServerOptions options, RequestObserver* observer,
+           Authenticator* authenticator)
         : options_(std::move(options)),
-          routes_(appliance, options_.max_waiting_requests),
+          handler_(std::move(handler)),
           observer_(observer),
           authenticated_(authenticator != nullptr),
           access_(options_, authenticator, observer),
@@ -199,7 +228,8 @@ class Server::Engine : private httplib::Server {
           connections_(
               options_, observer, [this](Connections::Connection& connection) { serve(connection); },
               [this](int fd, bool tls, Connections::Refusal why) { refuse(fd, tls, why); }) {
-        set_payload_max_length(options_.max_body_bytes);
+        // The library's bound is one for all requests; the stream knows each one's.
+        set_payload_max_length(std::numeric_limits<std::size_t>::max());
         set_keep_alive_timeout(std::chrono::duration_cast<std::chrono::seconds>(options_.idle_timeout).count());
         set_keep_alive_max_count(options_.max_requests_per_connection);
         // Before the client is told to send the body, and again where it did not ask.
@@ -211,8 +241,7 @@ class Server::Engine : private httplib::Server {
         });
         // Only what answered_early() let through comes here, with its body read: the pattern need not tell paths apart.
         const auto with_body = [this](const httplib::Request& request, httplib::Response& response) {
-            put(guarded(request.method, [&] { return routes_.answer(to_request(request, t_serving->caller)); }),
-                response);
+            put(guarded(request.method, [&] { return answer(request); }), response);
         };
         Put("[^]*", with_body);
         Post("[^]*", with_body);
@@ -233,12 +262,13 @@ class Server::Engine : private httplib::Server {
 
     Started start(const std::string& host, std::uint16_t port);
     void stop() {
-        connections_.stop([this] { routes_.end_waits(); });
+        connections_.stop([this] { handler_->end_waits(); });
     }
 
   private:
     bool answered_early(const httplib::Request& request, httplib::Response& response);
     std::optional<Response> answer_early(const httplib::Request& request, const BodyFraming& framing);
+    Response answer(const httplib::Request& request);
     template <class Answer>
     static std::optional<Response> guarded(const std::string& method, Answer make);
     bool put(const std::optional<Response>& from, httplib::Response& to);
@@ -254,7 +284,7 @@ class Server::Engine : private httplib::Server {
                        bool last);
 
     const ServerOptions options_;
-    Routes routes_;
+    const std::unique_ptr<RequestHandler> handler_;
     RequestObserver* const observer_;
     const bool authenticated_;
     Access access_;
@@ -293,10 +323,9 @@ bool Server::Engine::put(const std::optional<Response>& from, httplib::Response&
 
 std::optional<Response> Server::Engine::answer_early(const httplib::Request& request, const BodyFraming& framing) {
     const Connections::Connection& connection = *t_serving->connection;
-    if (const auto refused = refusal(request, framing, options_.max_body_bytes, connection.tls)) {
-        return problem_response(*refused);
-    }
     Request asked = to_request(request, t_serving->caller);
+    const std::size_t longest = max_body(asked, options_.max_body_bytes);
+    if (const auto refused = refusal(request, framing, longest, connection.tls)) return problem_response(*refused);
     const bool open = Routes::is_open(asked) || (options_.metrics_open && is_path(asked, "/metrics"));
     if (options_.serves == Serves::health_and_metrics && !open && !is_path(asked, "/metrics")) {
         return problem_response({404, "NotFound", "this address serves /metrics, /healthz and /readyz only", {}});
@@ -307,7 +336,20 @@ std::optional<Response> Server::Engine::answer_early(const httplib::Request& req
         asked.caller = t_serving->caller = std::get<Caller>(std::move(admitted));
     }
     // Without a body there is nothing to wait for.
-    return framing.present ? routes_.answer_early(asked) : routes_.answer(asked);
+    if (!framing.present) return handler_->answer(asked);
+    std::optional<Response> early = handler_->answer_early(asked);
+    if (!early && longest > options_.max_body_bytes) {
+        t_serving->stream->allow_body(longest, kLongBodyFactor * options_.request_timeout);
+    }
+    return early;
+}
+
+Response Server::Engine::answer(const httplib::Request& request) {
+    const Request whole = to_request(request, t_serving->caller);
+    if (whole.body.size() > max_body(whole, options_.max_body_bytes)) {
+        return problem_response(problem_of(ConnectionStream::Stop::body_too_large, false, 413));
+    }
+    return handler_->answer(whole);
 }
 
 bool Server::Engine::answered_early(const httplib::Request& request, httplib::Response& response) {
@@ -527,7 +569,11 @@ Started Server::Engine::start(const std::string& host, std::uint16_t port) {
 }
 
 Server::Server(Appliance& appliance, ServerOptions options, RequestObserver* observer, Authenticator* authenticator)
-    : engine_(std::make_unique<Engine>(appliance, std::move(options), observer, authenticator)) {}
+    : Server(std::make_unique<RoutesHandler>(appliance, options.max_waiting_requests), options, observer,
+             authenticator) {}
+Server::Server(std::unique_ptr<RequestHandler> handler, ServerOptions options, RequestObserver* observer,
+               Authenticator* authenticator)
+    : engine_(std::make_unique<Engine>(std::move(handler), std::move(options), observer, authenticator)) {}
 Server::~Server() = default;
 
 Started Server::start(const std::string& host, std::uint16_t port) { return engine_->start(host, port); }

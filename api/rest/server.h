@@ -112,6 +112,9 @@ class Server {
     /// "anonymous": for tests.
     explicit Server(Appliance& appliance, ServerOptions options = {}, RequestObserver* observer = nullptr,
                     Authenticator* authenticator = nullptr);
+    /// The same with another handler than the routes of an appliance.
+    Server(std::unique_ptr<class RequestHandler> handler, ServerOptions options, RequestObserver* observer = nullptr,
+           Authenticator* authenticator = nullptr);
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
     ~Server();  ///< stops
