@@ -9,6 +9,7 @@
 
 #include "api/resources/address_pool_codec.h"
 #include "api/resources/node_codec.h"
+#include "controlplane/auth/token_book.h"
 #include "controlplane/log_value.h"
 #include "controlplane/manager_support.h"
 #include "controlplane/manager_writing.h"
