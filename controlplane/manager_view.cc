@@ -45,7 +45,7 @@ Change made_of(rest::ChangeType type, T object, std::map<std::string, std::strin
     Change change;
     change.kind = kind_of(object);
     change.type = type;
-    change.scope = {object.metadata.cluster, object.metadata.namespace_, object.metadata.labels};
+    change.scope = {object.metadata.cluster, object.metadata.namespace_, object.metadata.labels, {}, {}};
     change.labels_before = std::move(labels_before);
     change.bytes = size_of(object);
     change.encode = [object = std::move(object)] { return encode(object); };
@@ -186,7 +186,8 @@ void Manager::add_event(std::vector<Change>& changes, bool warning, std::string 
     Change change;
     change.kind = rest::Kind::event;
     change.type = added.again ? rest::ChangeType::modified : rest::ChangeType::added;
-    change.scope = {added.event.regarding.cluster, added.event.regarding.namespace_, {}};
+    const resources::ObjectReference& of = added.event.regarding;
+    change.scope = {of.cluster, of.namespace_, {}, of.kind, of.name};
     change.encode = [event = std::move(added.event)] { return encode(event); };
     changes.push_back(std::move(change));
 }
@@ -264,6 +265,8 @@ Result<rest::Page<resources::Event>> Manager::events(const rest::PageRequest& re
         const rest::Selection& wanted = request.selection;
         if (wanted.cluster && *wanted.cluster != event.regarding.cluster) continue;
         if (wanted.namespace_ && *wanted.namespace_ != event.regarding.namespace_) continue;
+        if (wanted.regarding_kind && *wanted.regarding_kind != event.regarding.kind) continue;
+        if (wanted.regarding_name && *wanted.regarding_name != event.regarding.name) continue;
         page.items.push_back(event);
     }
     // The newest are the ones that are wanted.
