@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -183,7 +184,8 @@ Tree pruned(const Tree& from, const std::string& place, const std::vector<std::s
         if (std::find(paths.begin(), paths.end(), own) != paths.end()) {
             out[key] = value;
         } else if (std::any_of(paths.begin(), paths.end(), [&](const auto& path) { return below(path, own); })) {
-            out[key] = pruned(value, own, paths);
+            Tree part = pruned(value, own, paths);
+            if (!part.empty() || value.empty()) out[key] = std::move(part);
         }
     }
     return out;

@@ -5,44 +5,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "tests/unit/api/rest/fake_appliance.h"
+#include "tests/unit/api/rest/routes_fixture.h"
 
 namespace guideway::rest {
 namespace {
-
-constexpr const char* kNode = R"({"spec": {"addresses": ["10.0.2.11"]}})";
-
-class RoutesTest : public testing::Test {
-  protected:
-    Response ask(const std::string& method, const std::string& target, std::string_view body = "",
-                 std::optional<std::string> if_match = std::nullopt) {
-        Request request;
-        request.method = method;
-        request.target = target;
-        request.body = body;
-        request.if_match = std::move(if_match);
-        if (method == "PUT") request.content_type = "application/json";
-        return routes_.answer(request);
-    }
-    static std::string header(const Response& response, const std::string& name) {
-        for (const auto& [key, value] : response.headers) {
-            if (key == name) return value;
-        }
-        return "";
-    }
-    /// The problem, after checking that it is one of that status.
-    static nlohmann::json problem(const Response& response, int status) {
-        EXPECT_EQ(response.status, status) << response.body;
-        EXPECT_EQ(response.content_type, "application/problem+json");
-        const nlohmann::json out = nlohmann::json::parse(response.body);
-        EXPECT_EQ(out.at("status"), status);
-        EXPECT_FALSE(out.at("detail").get<std::string>().empty());
-        return out;
-    }
-
-    FakeAppliance appliance_;
-    Routes routes_{appliance_, 2};
-};
 
 TEST_F(RoutesTest, PutCreatesThenChangesThenLeavesAlone) {
     const Response created = ask("PUT", "/v1/nodes/node-1", kNode);
