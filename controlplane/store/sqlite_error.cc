@@ -14,6 +14,17 @@ constexpr const char* kMakeWritable = "; nothing was changed: make the file, its
 bool is_full(int code) { return code == ENOSPC || code == EDQUOT; }
 bool is_read_only(int code) { return code == EROFS || code == EACCES || code == EPERM; }
 
+/// The errno of the failure. SQLite keeps that of a statement; a COMMIT writes the log, whose file knows its own.
+int system_reason(sqlite3* database, Failed failed) {
+    if (database == nullptr) return 0;
+    if (failed == Failed::statement) return sqlite3_system_errno(database);
+    sqlite3_file* log = nullptr;
+    int code = 0;
+    if (sqlite3_file_control(database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK) return 0;
+    if (log == nullptr || log->pMethods == nullptr) return 0;
+    return log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &code) == SQLITE_OK ? code : 0;
+}
+
 }  // namespace
 
 Error system_error(int code, const std::string& doing, const std::string& path) {
@@ -23,10 +34,10 @@ Error system_error(int code, const std::string& doing, const std::string& path) 
     return {ErrorKind::unavailable, start + (code == ENOENT ? "; create its folder first" : "")};
 }
 
-Error sqlite_error(sqlite3* database, int code, const std::string& doing, const std::string& path) {
+Error sqlite_error(sqlite3* database, int code, const std::string& doing, const std::string& path, Failed failed) {
     const std::string start = doing + " the store " + path +
                               " failed: " + (database == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(database));
-    const int system = database == nullptr ? 0 : sqlite3_system_errno(database);
+    const int system = system_reason(database, failed);
     switch (code & 0xff) {
         case SQLITE_FULL:
             return {ErrorKind::full, start + kMakeRoom};

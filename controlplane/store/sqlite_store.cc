@@ -144,7 +144,7 @@ std::optional<Error> SqliteStore::write(Body body) {
 
 /// After a COMMIT that failed: rolls back, and shuts the batch out where it might be on disk.
 Error SqliteStore::commit_failure(int code) {
-    Error error = failure(code, "writing");
+    Error error = sqlite_error(database_, code, "writing", path_, Failed::commit);
     sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
     // Where a write failed, the commit mark, which comes last, is not whole. Anything else may have failed after it.
     if (code == SQLITE_FULL || code == SQLITE_IOERR_WRITE) return error;
@@ -165,7 +165,7 @@ std::optional<Error> SqliteStore::settle() {
     if (!unsettled_) return std::nullopt;
     if (sqlite3_exec(database_, "BEGIN IMMEDIATE; UPDATE counters SET value=value+1 WHERE name='settled'; COMMIT",
                      nullptr, nullptr, nullptr) != SQLITE_OK) {
-        Error error = failure(sqlite3_extended_errcode(database_), "writing");
+        Error error = sqlite_error(database_, sqlite3_extended_errcode(database_), "writing", path_, Failed::commit);
         sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
         return error;
     }

@@ -6,6 +6,7 @@
 //   write ERROR [N]   write, pwrite and truncate fail with ERROR (EIO, ENOSPC, EDQUOT, EROFS); N: the first N such calls only
 //   sync ERROR [N]    fsync and fdatasync fail likewise. As in Linux, the pages are then clean in the cache but not on the disk: a later
 //                     sync succeeds and does not bring them there, unless they are written again
+//   reach N           of the first N syncs that fail the pages are on the disk all the same
 //   open ERROR        opening for writing or creating fails
 //   kill N            the process dies (SIGKILL) at the N-th write, sync, truncate, rename or unlink from now on, before it is done.
 //                     "Now" is when the control file last changed
@@ -69,6 +70,7 @@ struct Control {
     std::string match;
     Fault write, sync;
     int open = 0;
+    std::uint64_t reach = 0;
     std::uint64_t kill = 0;  // calls until then; 0: never
     bool tear = false;
     bool cut = false;
@@ -147,7 +149,9 @@ class Faults {
         const auto at = files_.find(status.st_ino);
         if (at == files_.end()) return;
         Pending& pending = at->second;
-        if (!well) pending.lost.merge(pending.dirty);
+        const bool reached = well || control_.reach > 0;
+        if (!well && control_.reach > 0) --control_.reach;
+        if (!reached) pending.lost.merge(pending.dirty);
         pending.dirty.clear();
         if (well && pending.lost.empty()) pending.size_pending = false;
     }
@@ -187,6 +191,7 @@ class Faults {
             if (key == "sync") control_.sync = fault;
             if (key == "open") control_.open = fault.error;
             if (key == "kill") control_.kill = std::strtoull(value.c_str(), nullptr, 10);
+            if (key == "reach") control_.reach = std::strtoull(value.c_str(), nullptr, 10);
             if (key == "tear") control_.tear = true;
             if (key == "cut") {
                 control_.cut = true;

@@ -16,8 +16,8 @@
 namespace guideway::store {
 
 struct Folder {
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "guideway-store-XXXXXX").string();
+    explicit Folder(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+        std::string name = (parent / "guideway-store-XXXXXX").string();
         path = mkdtemp(name.data());
     }
     ~Folder() { std::filesystem::remove_all(path); }
