@@ -147,8 +147,7 @@ Error SqliteStore::commit_failure(int code) {
     Error error = sqlite_error(database_, code, "writing", path_, Failed::commit);
     sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
     // Where a write failed, the commit mark, which comes last, is not whole. Anything else may have failed after it.
-    if (code == SQLITE_FULL || code == SQLITE_IOERR_WRITE) return error;
-    unsettled_ = true;
+    unsettled_ = code != SQLITE_FULL && code != SQLITE_IOERR_WRITE;
     if (!settle()) {
         error.message += "; nothing was changed";
         return error;

@@ -31,9 +31,7 @@ std::string required(const char* name) {
 }
 
 /// A folder with a store, and the control file of its faults.
-/// In memory where there is room: power cuts are the library's doing, and a real disk's syncs would only cost time.
 struct Disk : Folder {
-    Disk() : Folder(fs::exists("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path()) {}
     std::string control() const { return (path / "faults").string(); }
     /// Takes effect at the next call of the driver's store.
     void fail(const std::string& settings) const {
