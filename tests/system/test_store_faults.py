@@ -1,5 +1,7 @@
 """The control plane on a disk that is full, read-only, or fails: changes are refused with the reason, all else goes on, and when the
 fault is over it works again without a restart. What was answered is never lost (ipam-rules 20)."""
+import os
+import re
 import subprocess
 
 import pytest
@@ -259,3 +261,30 @@ def test_a_restore_that_is_killed_leaves_the_old_store_or_the_new_one(plane, tmp
             assert found == old
             break
     assert seen == {"old", "restored"}
+
+
+def test_the_commands_of_operations_md_do_what_it_says(plane, tmp_path):
+    """Each `# command` of the section "Backup and restore", in order, as root would type them."""
+    text = (control.ROOT / "docs" / "operations.md").read_text()
+    section = text.split("\n## Backup and restore\n")[1].split("\n## ")[0]
+    commands = [line[2:] for block in re.findall(r"^```console\n(.*?)^```$", section, re.M | re.S) for line in block.splitlines()
+                if line.startswith("# ")]
+    assert len(commands) > 8, "the section has no commands any more"
+    before = plane.addresses()
+    states = []
+    for command in commands:
+        if command == "systemctl stop guideway-controlplane":
+            plane.stop()
+        elif command == "systemctl start guideway-controlplane":
+            plane.start()
+            states.append(plane.addresses())
+            plane.put("/v1/load-balancers/default/later", balancer())
+        else:
+            command = command.replace("/etc/guideway/guideway.cfg", str(plane.config)).replace("/var/lib/guideway", str(plane.folder))
+            done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60,
+                                  env={**os.environ, "PATH": f"{control.PROGRAM.parent}:{os.environ['PATH']}"})
+            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+            if "sha256sum" in command:
+                assert done.stdout == "whole\n"
+    with_later = {**before, "default/later": states[-1]["default/later"]}
+    assert states == [before, before, with_later], "backed up; restored; the restore undone"
