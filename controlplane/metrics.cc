@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
+#include <mutex>
 #include <utility>
 
 #include <prometheus/counter.h>
@@ -24,6 +27,8 @@ const prometheus::Histogram::BucketBoundaries kRequestBuckets{0.001, 0.0025, 0.0
                                                               0.25,  0.5,    1,     2.5,  5,     10};
 const prometheus::Histogram::BucketBoundaries kCommitBuckets{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                                              0.05,   0.1,   0.25,   0.5,   1,    2.5};
+
+const prometheus::Histogram::BucketBoundaries kBatchBuckets{1, 2, 4, 8, 16, 32, 64, 128, 256};
 
 /// A family that is filled at the scrape and left out while it has no series.
 class Filled {
@@ -53,10 +58,14 @@ Labels with(Labels labels, std::string name, std::string value) {
     return labels;
 }
 
+/// "namespace/name", or "cluster/namespace/name".
 Labels labels_of(const contract::ServiceCounters& service) {
-    const std::size_t slash = service.name.find('/');
-    return {{"namespace", slash == std::string::npos ? "" : service.name.substr(0, slash)},
-            {"service", slash == std::string::npos ? service.name : service.name.substr(slash + 1)},
+    const std::size_t last = service.name.rfind('/');
+    const std::string front = last == std::string::npos ? "" : service.name.substr(0, last);
+    const std::size_t first = front.find('/');
+    return {{"cluster", first == std::string::npos ? resources::kDefaultCluster : front.substr(0, first)},
+            {"namespace", first == std::string::npos ? front : front.substr(first + 1)},
+            {"service", last == std::string::npos ? service.name : service.name.substr(last + 1)},
             {"vip", service.vip.to_string()},
             {"protocol", std::string(contract::to_string(service.protocol))},
             {"port", std::to_string(service.port)}};
@@ -224,6 +233,34 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
     started.into(families);
 }
 
+void add_pools(const MetricsSnapshot& snapshot, std::vector<MetricFamily>& families) {
+    Filled addresses(MetricType::Gauge, "guideway_address_pool_addresses",
+                     "Addresses of the pool: in all (total = allocated + quarantined + free), in use (allocated; shared: of "
+                     "these, by several), given away again only where none is free (quarantined), free.");
+    Filled users(MetricType::Gauge, "guideway_address_pool_load_balancers", "Load balancers with addresses of the pool.");
+    Filled forecast(MetricType::Gauge, "guideway_address_pool_full_in_seconds",
+                    "When the pool is full if it goes on growing as in the last hour; absent while it does not grow.");
+    for (const PoolSeries& series : snapshot.pools) {
+        const std::string& name = series.pool.metadata.name;
+        const auto add = [&](const char* family, const resources::PoolFamilyUse& use, const std::optional<double>& full) {
+            if (use.total == 0 && use.allocated == 0) return;
+            const Labels labels{{"pool", name}, {"family", family}};
+            addresses.add(with(labels, "state", "total"), use.total);
+            addresses.add(with(labels, "state", "allocated"), use.allocated);
+            addresses.add(with(labels, "state", "shared"), use.shared);
+            addresses.add(with(labels, "state", "quarantined"), use.quarantined);
+            addresses.add(with(labels, "state", "free"), use.free);
+            if (full) forecast.add(labels, *full);
+        };
+        add("ipv4", series.pool.status.ipv4, series.ipv4_full_in);
+        add("ipv6", series.pool.status.ipv6, series.ipv6_full_in);
+        users.add({{"pool", name}}, series.pool.status.load_balancers);
+    }
+    addresses.into(families);
+    users.into(families);
+    forecast.into(families);
+}
+
 void add_status(const MetricsSnapshot& snapshot, std::vector<MetricFamily>& families) {
     const resources::SystemStatus& status = snapshot.status;
     const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
@@ -251,19 +288,17 @@ void add_status(const MetricsSnapshot& snapshot, std::vector<MetricFamily>& fami
     nodes.add({{"state", "active"}}, status.nodes - status.nodes_draining);
     nodes.add({{"state", "draining"}}, status.nodes_draining);
     nodes.into(families);
-    Filled addresses(MetricType::Gauge, "guideway_address_pool_addresses",
-                     "Addresses of the pool in all (total) and in use (allocated).");
-    for (const resources::AddressPool& pool : snapshot.pools) {
-        const auto add = [&](const char* family, std::uint64_t total, std::uint64_t allocated) {
-            if (total == 0 && allocated == 0) return;
-            const Labels labels{{"pool", pool.metadata.name}, {"family", family}};
-            addresses.add(with(labels, "state", "total"), total);
-            addresses.add(with(labels, "state", "allocated"), allocated);
-        };
-        add("ipv4", pool.status.ipv4_total, pool.status.ipv4_allocated);
-        add("ipv6", pool.status.ipv6_total, pool.status.ipv6_allocated);
-    }
-    addresses.into(families);
+    Filled waiting(MetricType::Gauge, "guideway_load_balancers_waiting",
+                   "Load balancers whose wish is not met, by the reason.");
+    for (const auto& [reason, count] : snapshot.waiting) waiting.add({{"reason", reason}}, count);
+    waiting.into(families);
+    Filled lag(MetricType::Gauge, "guideway_sync_lag_seconds",
+               "Age of the oldest committed change that the dataplane does not have in force yet; 0: it has all.");
+    lag.add({}, snapshot.sync_lag_seconds);
+    lag.into(families);
+    gauge("guideway_reconcile_failed", "1 while the newest forwarding state is refused; the status says why.",
+          snapshot.reconcile_failed ? 1 : 0);
+    add_pools(snapshot, families);
 }
 
 }  // namespace
@@ -286,17 +321,99 @@ struct Metrics::Content {
                                          .Help("Time until a change was durable in the store.")
                                          .Register(registry)
                                          .Add({}, kCommitBuckets);
+    prometheus::Histogram& batches = prometheus::BuildHistogram()
+                                         .Name("guideway_store_commit_changes")
+                                         .Help("Changes that shared one commit.")
+                                         .Register(registry)
+                                         .Add({}, kBatchBuckets);
+    prometheus::Family<prometheus::Counter>& allocations =
+        prometheus::BuildCounter()
+            .Name("guideway_allocations_total")
+            .Help("Addresses given to load balancers, by pool.")
+            .Register(registry);
+    prometheus::Family<prometheus::Counter>& refusals =
+        prometheus::BuildCounter()
+            .Name("guideway_allocation_refusals_total")
+            .Help("Wishes of load balancers that could not be met, by reason.")
+            .Register(registry);
+    prometheus::Family<prometheus::Counter>& builds =
+        prometheus::BuildCounter()
+            .Name("guideway_reconcile_builds_total")
+            .Help("Forwarding states built from what is committed, by result.")
+            .Register(registry);
+    prometheus::Histogram& build_times = prometheus::BuildHistogram()
+                                             .Name("guideway_reconcile_build_duration_seconds")
+                                             .Help("Time to build a forwarding state.")
+                                             .Register(registry)
+                                             .Add({}, kCommitBuckets);
+    prometheus::Gauge& in_flight = prometheus::BuildGauge()
+                                       .Name("guideway_http_requests_in_flight")
+                                       .Help("Requests that were read and are not answered yet; watches are none.")
+                                       .Register(registry)
+                                       .Add({});
+    prometheus::Gauge& streams = prometheus::BuildGauge()
+                                     .Name("guideway_http_watches")
+                                     .Help("Watches that are open now.")
+                                     .Register(registry)
+                                     .Add({});
+    prometheus::Gauge& connections = prometheus::BuildGauge()
+                                         .Name("guideway_http_connections")
+                                         .Help("Connections of REST clients that are open now.")
+                                         .Register(registry)
+                                         .Add({});
+    prometheus::Family<prometheus::Counter>& logins =
+        prometheus::BuildCounter()
+            .Name("guideway_http_refused_logins_total")
+            .Help(
+                "Requests whose sender was not accepted, by reason; TooManyFailedLogins: beyond the limit of its peer.")
+            .Register(registry);
+    prometheus::Family<prometheus::Counter>& shed =
+        prometheus::BuildCounter()
+            .Name("guideway_http_shed_connections_total")
+            .Help(
+                "Connections refused because all (all_busy) or all of the peer's (peer_busy) were busy, and those that "
+                "waited for their client and gave way to newer ones (gave_way).")
+            .Register(registry);
+    prometheus::Family<prometheus::Counter>& throttled =
+        prometheus::BuildCounter()
+            .Name("guideway_http_throttled_total")
+            .Help("Requests and watches (streams) answered 429 because their caller has too many.")
+            .Register(registry);
+    prometheus::Family<prometheus::Counter>& handshakes = prometheus::BuildCounter()
+                                                              .Name("guideway_tls_handshake_failures_total")
+                                                              .Help("TLS handshakes that did not succeed, by reason.")
+                                                              .Register(registry);
+    prometheus::Family<prometheus::Counter>& certificates =
+        prometheus::BuildCounter()
+            .Name("guideway_tls_certificate_loads_total")
+            .Help("Certificates read from the files, by result; after a refused one the earlier stays in force.")
+            .Register(registry);
     prometheus::Gauge& stale = prometheus::BuildGauge()
                                    .Name("guideway_address_pools_stale")
                                    .Help("1 after a change of the address pools was refused, until one is taken.")
                                    .Register(registry)
                                    .Add({});
+    std::function<void(const std::string&, std::string_view)> refused_login;
+    std::atomic<std::int64_t> certificate_ends{0};  ///< Unix seconds; 0: no TLS
+    std::mutex mutex;                               ///< of the two below
+    rest::TlsStatus certificate;                    ///< as counted
+    std::function<std::uint64_t()> audit_lost;
 };
 
 Metrics::Metrics() : content_(std::make_unique<Content>()) {
     // Present from the start, so that an alert on their growth sees the first failure.
-    for (const char* kind : {"unavailable", "full", "read_only", "busy", "conflict", "corrupt"}) {
+    for (const char* kind : {"unavailable", "full", "read_only", "busy", "conflict", "corrupt", "unknown"}) {
         content_->commit_failures.Add({{"kind", kind}});
+    }
+    for (const char* result : {"handed_on", "faulty"}) content_->builds.Add({{"result", result}});
+    for (const char* reason : {"AuthorizationInvalid", "TokenRequired", "TokenUnknown", "TokenExpired",
+                               "CertificateUnknown", "TooManyFailedLogins"}) {
+        content_->logins.Add({{"reason", reason}});
+    }
+    for (const char* why : {"all_busy", "peer_busy", "gave_way"}) content_->shed.Add({{"reason", why}});
+    for (const char* what : {"requests", "streams"}) content_->throttled.Add({{"what", what}});
+    for (const char* why : {"not_tls", "version", "certificate", "timeout", "closed", "other"}) {
+        content_->handshakes.Add({{"reason", why}});
     }
 }
 
@@ -315,10 +432,62 @@ void Metrics::observe(std::string_view method, std::string_view route, int statu
         .Observe(seconds);
 }
 
+void Metrics::in_flight(int change) { content_->in_flight.Increment(change); }
+
+void Metrics::streams(int change) { content_->streams.Increment(change); }
+
+void Metrics::connections(int change) { content_->connections.Increment(change); }
+
+void Metrics::login_refused(const std::string& peer, std::string_view reason) {
+    if (content_->refused_login) content_->refused_login(peer, reason);
+    content_->logins.Add({{"reason", std::string(reason)}}).Increment();
+}
+
+void Metrics::connection_shed(std::string_view why) { content_->shed.Add({{"reason", std::string(why)}}).Increment(); }
+
+void Metrics::throttled(std::string_view what) { content_->throttled.Add({{"what", std::string(what)}}).Increment(); }
+
+void Metrics::handshake_failed(std::string_view why) {
+    content_->handshakes.Add({{"reason", std::string(why)}}).Increment();
+}
+
+void Metrics::certificate(const rest::TlsStatus& status) {
+    const std::lock_guard lock(content_->mutex);
+    const auto count = [&](const char* result, std::uint64_t now, std::uint64_t before) {
+        content_->certificates.Add({{"result", result}}).Increment(static_cast<double>(now - before));
+    };
+    count("taken", status.loads, content_->certificate.loads);
+    count("refused", status.refused, content_->certificate.refused);
+    content_->certificate = status;
+    content_->certificate_ends = std::chrono::system_clock::to_time_t(status.not_after);
+}
+
+void Metrics::refused_logins_to(std::function<void(const std::string&, std::string_view)> sink) {
+    content_->refused_login = std::move(sink);
+}
+
+void Metrics::audit_lost(std::function<std::uint64_t()> lines) {
+    const std::lock_guard lock(content_->mutex);
+    content_->audit_lost = std::move(lines);
+}
+
 void Metrics::committed(double seconds) { content_->commits.Observe(seconds); }
 
 void Metrics::commit_failed(std::string_view kind) {
     content_->commit_failures.Add({{"kind", std::string(kind)}}).Increment();
+}
+
+void Metrics::batch_committed(std::size_t changes) { content_->batches.Observe(static_cast<double>(changes)); }
+
+void Metrics::allocated(const std::string& pool) { content_->allocations.Add({{"pool", pool}}).Increment(); }
+
+void Metrics::allocation_refused(std::string_view reason) {
+    content_->refusals.Add({{"reason", std::string(reason)}}).Increment();
+}
+
+void Metrics::reconciled(double seconds, bool handed_on) {
+    content_->builds.Add({{"result", handed_on ? "handed_on" : "faulty"}}).Increment();
+    content_->build_times.Observe(seconds);
 }
 
 void Metrics::pools_refused(bool refused) { content_->stale.Set(refused ? 1 : 0); }
@@ -326,6 +495,22 @@ void Metrics::pools_refused(bool refused) { content_->stale.Set(refused ? 1 : 0)
 std::string Metrics::text(const MetricsSnapshot& snapshot) const {
     std::vector<MetricFamily> families = content_->registry.Collect();
     std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });
+    if (const std::int64_t ends = content_->certificate_ends; ends != 0) {
+        Filled left(MetricType::Gauge, "guideway_tls_certificate_expires_in_seconds",
+                    "Time until the server's TLS certificate expires; negative: it has.");
+        const auto until = std::chrono::system_clock::from_time_t(ends) - std::chrono::system_clock::now();
+        left.add({}, std::chrono::duration<double>(until).count());
+        left.into(families);
+    }
+    {
+        const std::lock_guard lock(content_->mutex);
+        if (content_->audit_lost) {
+            Filled lost(MetricType::Counter, "guideway_audit_lost_lines_total",
+                        "Lines of the audit log that could not be written.");
+            lost.add({}, content_->audit_lost());
+            lost.into(families);
+        }
+    }
     add_status(snapshot, families);
     if (snapshot.counters) {
         add_services(*snapshot.counters, families);
