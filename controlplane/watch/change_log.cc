@@ -64,6 +64,8 @@ class ChangeLog::Reader final : public rest::Watch {
     bool selects(const Scope& scope, const std::map<std::string, std::string>& labels) const {
         return (!selection_.cluster || *selection_.cluster == scope.cluster) &&
                (!selection_.namespace_ || *selection_.namespace_ == scope.namespace_) &&
+               (!selection_.regarding_kind || *selection_.regarding_kind == scope.regarding_kind) &&
+               (!selection_.regarding_name || *selection_.regarding_name == scope.regarding_name) &&
                matches(selection_.labels, labels);
     }
 
