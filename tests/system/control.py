@@ -5,6 +5,7 @@
         plane.fail("sync EIO")            # see tests/faults/faults.cc
         assert plane.ask("PUT", ...).status == 503
 """
+import contextlib
 import http.client
 import json
 import os
@@ -49,13 +50,14 @@ class Connection:
         self.plane = plane
         self.http = None
 
-    def ask(self, method, path, body=None):
+    def ask(self, method, path, body=None, more=None):
+        """`more`: further header fields."""
         if self.http is None:
             self.http = http.client.HTTPConnection("127.0.0.1", self.plane.port, timeout=30)
         try:
             sent = {"Content-Type": "application/json"} if body is not None else {}
             self.http.request(method, path, json.dumps(body) if body is not None else None,
-                              {**headers(self.plane.folder), **sent})
+                              {**headers(self.plane.folder), **sent, **(more or {})})
             response = self.http.getresponse()
             return Answer(response.status, response.read().decode())
         except BaseException:
@@ -171,6 +173,33 @@ class ControlPlane:
         answer = self.ask("GET", path)
         assert answer.status == 200, answer
         return answer.json
+
+    @contextlib.contextmanager
+    def stream(self, path):
+        """The server-sent events of a watch: (event, id or None, decoded data) each; a comment is none."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        client.request("GET", path, headers=headers(self.folder))
+        response = client.getresponse()
+        assert response.status == 200, (response.status, response.read())
+
+        def events():
+            kind = revision = data = None
+            for line in response:
+                line = line.decode().rstrip("\r\n")
+                if not line:
+                    if kind is not None:
+                        yield kind, revision, json.loads(data)
+                    kind = revision = data = None
+                elif line.startswith("event:"):
+                    kind = line[6:].strip()
+                elif line.startswith("id:"):
+                    revision = int(line[3:])
+                elif line.startswith("data:"):
+                    data = line[5:].strip()
+        try:
+            yield events()
+        finally:
+            client.close()
 
     def addresses(self):
         """{namespace/name: [address, ...]} of all load balancers."""
