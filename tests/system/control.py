@@ -1,4 +1,4 @@
-"""A control plane of its own for a test: the real program on loopback, no dataplane; its disk can be made to fail (tests/faults).
+"""A control plane of its own for a test, as in live.py, whose disk can be made to fail (tests/faults) and which is killed and started at will.
 
     with ControlPlane(folder) as plane:
         plane.put("/v1/address-pools/a", POOL)
@@ -23,12 +23,6 @@ BUILD = ROOT / os.environ.get("GUIDEWAY_BUILD", "build")
 PROGRAM = BUILD / "controlplane" / "guideway-controlplane"
 FAULTS = BUILD / "tests" / "faults" / "libguideway-faults.so"
 START_SECONDS = 60
-
-
-def headers(folder):
-    """What every request carries: the token that a new install makes beside its store, where it does."""
-    token = folder / "admin.token"
-    return {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
 
 
 class Answer:
@@ -57,7 +51,7 @@ class Connection:
         try:
             sent = {"Content-Type": "application/json"} if body is not None else {}
             self.http.request(method, path, json.dumps(body) if body is not None else None,
-                              {**headers(self.plane.folder), **sent, **(more or {})})
+                              {**self.plane.headers, **sent, **(more or {})})
             response = self.http.getresponse()
             return Answer(response.status, response.read().decode())
         except BaseException:
@@ -73,12 +67,13 @@ class Connection:
 class ControlPlane:
     """`folder` holds the store, the configuration and the log. `inside`: the start of a command line that leads to where it runs."""
 
-    def __init__(self, folder, store=None, inside=(), preload=True):
+    def __init__(self, folder, store=None, inside=(), preload=True, token_file=None):
         self.folder = pathlib.Path(folder)
         self.store = pathlib.Path(store) if store else self.folder / "guideway.db"
         self.config = self.folder / "guideway.cfg"
         self.control = self.folder / "faults"
         self.log = self.folder / "log"
+        self.token_file = token_file or self.folder / "admin.token"
         self.inside = list(inside)
         self.preload = preload
         self.process = None
@@ -100,10 +95,17 @@ class ControlPlane:
         self.config.write_text(f"""controlplane = {{
     listen = "127.0.0.1:{self.port}";
     store = "{self.store}";
+    admin_token_file = "{self.token_file}";
+    audit_file = "{self.folder}/audit.log";
     dataplane_socket = "{self.folder}/dataplane.sock";
     log: {{ level = "warning"; }};
 }};
 """)
+
+    @property
+    def headers(self):
+        """What every request carries."""
+        return {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
 
     def environment(self):
         return {**os.environ, **({"LD_PRELOAD": str(FAULTS), "GUIDEWAY_FAULTS": str(self.control)} if self.preload else {})}
@@ -178,7 +180,7 @@ class ControlPlane:
     def stream(self, path):
         """The server-sent events of a watch: (event, id or None, decoded data) each; a comment is none."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        client.request("GET", path, headers=headers(self.folder))
+        client.request("GET", path, headers=self.headers)
         response = client.getresponse()
         assert response.status == 200, (response.status, response.read())
 
