@@ -24,8 +24,9 @@ struct Options {
 
     Milliseconds connect_timeout{2000};
     Milliseconds read_timeout{70000};  ///< between two bytes; longer than the longest ?timeout=
-    Milliseconds deadline{0};          ///< of a whole call, tries and pauses included; 0: what the two above and retry_for make of it
-    Milliseconds retry_for{0};         ///< how long a call is tried again (retry.h); 0: once
+    Milliseconds deadline{
+        0};  ///< of a whole call, tries and pauses included; 0: what the two above and retry_for make of it
+    Milliseconds retry_for{0};  ///< how long a call is tried again (retry.h); 0: once
     Milliseconds first_pause{50};
     Milliseconds longest_pause{5000};
     /// A watch on which nothing came for so long, no sign of life either, is taken up anew.

@@ -54,7 +54,8 @@ class Backoff {
     /// `random` in [0, 1).
     Milliseconds pause(double random, Milliseconds at_least = Milliseconds(0)) {
         const auto half = next_ / 2;
-        const auto pause = half + Milliseconds(static_cast<Milliseconds::rep>(random * static_cast<double>((next_ - half).count())));
+        const auto pause =
+            half + Milliseconds(static_cast<Milliseconds::rep>(random * static_cast<double>((next_ - half).count())));
         next_ = std::min(next_ * 2, longest_);
         return std::max(pause, at_least);
     }

@@ -54,8 +54,8 @@ class SseParser {
     std::string line_;
     std::string type_, data_, last_id_;
     bool has_data_ = false;
-    bool after_cr_ = false;    ///< a '\n' now belongs to the '\r' before it
-    bool first_line_ = true;   ///< may begin with a byte order mark
+    bool after_cr_ = false;   ///< a '\n' now belongs to the '\r' before it
+    bool first_line_ = true;  ///< may begin with a byte order mark
     bool ended_ = false;
     std::optional<std::uint32_t> retry_ms_;
     std::string error_;

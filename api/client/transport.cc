@@ -4,14 +4,14 @@
 #include <cerrno>
 #include <map>
 #include <netdb.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <random>
 #include <sys/stat.h>
 #include <system_error>
 #include <utility>
 
 #include <httplib.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 
 #include "api/client/token_file.h"
 #include "api/resources/problem_codec.h"
@@ -23,6 +23,7 @@ using TimePoint = std::chrono::steady_clock::time_point;
 
 namespace {
 
+constexpr std::chrono::hours kForEver{24 * 365};
 constexpr std::size_t kMaxAnswerBytes = 512U << 20;
 constexpr std::size_t kMaxProblemBytes = 1U << 20;
 
@@ -67,7 +68,7 @@ struct Transport::Http {
 
 struct Transport::Try {
     Outcome outcome = Outcome::failed;
-    Answer answer;                       ///< where `problem` is not set
+    Answer answer;  ///< where `problem` is not set
     std::optional<Problem> problem;
     std::optional<std::chrono::seconds> retry_after;
     bool stale = false;  ///< over a kept connection that was closed meanwhile
@@ -77,7 +78,9 @@ Transport::Transport(Options options)
     : options_(std::move(options)), url_(parse_server_url(options_.server)), random_state_(std::random_device{}()) {}
 Transport::~Transport() = default;
 
-TimePoint Transport::now() const { return options_.clock.now ? options_.clock.now() : std::chrono::steady_clock::now(); }
+TimePoint Transport::now() const {
+    return options_.clock.now ? options_.clock.now() : std::chrono::steady_clock::now();
+}
 
 double Transport::random() {
     if (options_.clock.random) return options_.clock.random();
@@ -167,7 +170,8 @@ std::optional<Problem> Transport::connect_http() {
         SSL_CTX* context = http->tls->ssl_context();
         const auto refused = [](const std::string& what, const std::string& path, const std::string& remedy) {
             const std::string why = openssl_reason();
-            return local("TlsFailed", "cannot use " + path + " as " + what + (why.empty() ? "" : ": " + why) + "; " + remedy);
+            return local("TlsFailed",
+                         "cannot use " + path + " as " + what + (why.empty() ? "" : ": " + why) + "; " + remedy);
         };
         ERR_clear_error();
         SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
@@ -185,7 +189,8 @@ std::optional<Problem> Transport::connect_http() {
                 return refused("the client's certificate", options_.client_certificate, "give a PEM file");
             }
             if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) {
-                return refused("the client's key", key, "give the PEM file of the key that belongs to " + options_.client_certificate);
+                return refused("the client's key", key,
+                               "give the PEM file of the key that belongs to " + options_.client_certificate);
             }
         }
         http->client->enable_server_certificate_verification(true);
@@ -229,7 +234,8 @@ std::string tls_words(const std::string& server, long verify_result, bool verifi
         return "the certificate of " + server + " is not trusted: " + X509_verify_cert_error_string(verify_result) +
                "; give the authority that signed it (--ca-file, GUIDEWAY_CA_FILE)";
     }
-    return "the certificate of " + server + " is for another name; use a name that it has, or say whom to expect by "
+    return "the certificate of " + server +
+           " is for another name; use a name that it has, or say whom to expect by "
            "--server-name";
 }
 
@@ -261,7 +267,6 @@ Transport::Try Transport::try_once(const Request& request, TimePoint end) {
     header("User-Agent", "guideway/" GUIDEWAY_VERSION);
     header("If-Match", request.if_match);
     header("If-None-Match", request.if_none_match);
-    header("Last-Event-ID", request.last_event_id);
     header("Content-Type", request.content_type);
     http.body = request.body;
 
@@ -274,8 +279,8 @@ Transport::Try Transport::try_once(const Request& request, TimePoint end) {
         result.answer.forwarding = response.get_header_value("Guideway-Forwarding");
         const std::string again = response.get_header_value("Retry-After");
         if (!again.empty()) {
-            result.retry_after = parse_retry_after(
-                again, std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()));
+            result.retry_after = parse_retry_after(again, std::chrono::duration_cast<std::chrono::seconds>(
+                                                              std::chrono::system_clock::now().time_since_epoch()));
         }
         return !cancelled_;
     };
@@ -322,7 +327,8 @@ Transport::Try Transport::try_once(const Request& request, TimePoint end) {
             case httplib::Error::SSLLoadingCerts:
                 // A server that stops or starts resets handshakes; what OpenSSL can name does not pass by waiting.
                 result.outcome = openssl_reason().empty() ? Outcome::not_sent : Outcome::failed;
-                result.problem = local(openssl_reason().empty() ? "Unreachable" : "TlsFailed", tls_words(server, X509_V_OK, false));
+                result.problem =
+                    local(openssl_reason().empty() ? "Unreachable" : "TlsFailed", tls_words(server, X509_V_OK, false));
                 break;
             default: {
                 const std::string why = openssl_reason();
@@ -334,14 +340,17 @@ Transport::Try Transport::try_once(const Request& request, TimePoint end) {
                 if (!why.empty() && !answered && http_->tls != nullptr) {
                     // With TLS 1.3 a refused client certificate is told after the handshake.
                     result.outcome = Outcome::failed;
-                    result.problem = local("TlsFailed", server + " ended TLS: " + why +
-                                                            (why.find("certificate") == std::string::npos
-                                                                 ? ""
-                                                                 : "; give a certificate that it trusts (--client-cert and --client-key)"));
+                    result.problem =
+                        local("TlsFailed",
+                              server + " ended TLS: " + why +
+                                  (why.find("certificate") == std::string::npos
+                                       ? ""
+                                       : "; give a certificate that it trusts (--client-cert and --client-key)"));
                 } else if (over) {
                     result.problem = local("Timeout", "no answer from " + server + " in time" + unsure);
                 } else {
-                    result.problem = local("ConnectionLost", "the connection to " + server + " broke before the answer was whole" + unsure);
+                    result.problem = local("ConnectionLost", "the connection to " + server +
+                                                                 " broke before the answer was whole" + unsure);
                 }
             }
         }
@@ -352,8 +361,9 @@ Transport::Try Transport::try_once(const Request& request, TimePoint end) {
 
 resources::Result<Answer> Transport::ask(const Request& request) {
     const TimePoint begin = now();
-    const TimePoint end = options_.deadline.count() > 0 ? begin + options_.deadline : TimePoint::max() - std::chrono::hours(1);
-    const TimePoint last_try = request.tried_once ? begin : begin + options_.retry_for;
+    const bool bounded = options_.deadline.count() > 0 && !request.endless;
+    const TimePoint end = begin + (bounded ? options_.deadline : kForEver);
+    const TimePoint last_try = request.endless ? begin : begin + options_.retry_for;
     Backoff backoff(options_.first_pause, options_.longest_pause);
     bool lost = false, refreshed = false, resent = false;
     while (true) {
@@ -384,8 +394,8 @@ resources::Result<Answer> Transport::ask(const Request& request) {
             if (result.problem) return *std::move(result.problem);
             return std::move(result.answer);
         }
-        const Milliseconds pause =
-            backoff.pause(random(), std::chrono::duration_cast<Milliseconds>(result.retry_after.value_or(std::chrono::seconds(0))));
+        const Milliseconds pause = backoff.pause(
+            random(), std::chrono::duration_cast<Milliseconds>(result.retry_after.value_or(std::chrono::seconds(0))));
         if (now() + pause > std::min(last_try, end)) {
             if (result.problem) return *std::move(result.problem);
             return std::move(result.answer);
