@@ -25,4 +25,10 @@ struct LabelSelector {
     friend bool operator==(const LabelSelector&, const LabelSelector&) = default;
 };
 
+/// "team=shop,tier!=test,zone in (a,b),!old,new": all must hold. Empty: everything. (selector_query.h reads and applies it)
+struct LabelQuery {
+    std::vector<SelectorRequirement> requirements;
+    friend bool operator==(const LabelQuery&, const LabelQuery&) = default;
+};
+
 }  // namespace guideway::resources

@@ -28,6 +28,7 @@
 #include "api/resources/node.h"
 #include "api/resources/problem.h"
 #include "api/resources/result.h"
+#include "api/resources/selector.h"
 #include "api/resources/snat_address.h"
 #include "api/resources/status.h"
 #include "api/resources/token.h"
@@ -35,6 +36,7 @@
 
 namespace guideway::rest {
 
+using resources::LabelQuery;
 using resources::Result;
 
 /// What an Ensure (PUT) did.
@@ -56,11 +58,6 @@ struct Precondition {
 struct Intent {
     Caller caller;
     Precondition precondition;
-};
-
-/// "team=shop,tier!=test,zone in (a,b),!old,new": all must hold. Empty: everything.
-struct LabelQuery {
-    std::vector<resources::SelectorRequirement> requirements;
 };
 
 struct Selection {
