@@ -52,28 +52,28 @@ using resources::Result;
 
 /// On what condition a change is made (else 412), and how long its answer may wait.
 struct Condition {
-    std::optional<std::uint64_t> version;     ///< If-Match: the resourceVersion it was made from
-    bool must_exist = false;                  ///< If-Match: *
-    bool must_be_new = false;                 ///< If-None-Match: *
+    std::optional<std::uint64_t> version = {};  ///< If-Match: the resourceVersion it was made from
+    bool must_exist = false;                    ///< If-Match: *
+    bool must_be_new = false;                   ///< If-None-Match: *
     std::chrono::seconds wait_forwarding{0};  ///< until the dataplane has it in force, at most so long (1..60 s); 0: no
 };
 
 /// The object after a PUT, and whether the PUT made it.
 template <class T>
 struct Put {
-    T object;
+    T object = {};
     bool created = false;
-    std::optional<bool> forwarding;  ///< of wait_forwarding: in force in time?
+    std::optional<bool> forwarding = {};  ///< of wait_forwarding: in force in time?
 };
 
 /// After a DELETE: it is gone, or was not there.
 struct Deleted {
-    std::optional<bool> forwarding;
+    std::optional<bool> forwarding = {};
 };
 
 struct PageRequest {
     std::size_t limit = 500;  ///< objects a page; 0: all at once
-    std::string after;        ///< `continue` of the page before
+    std::string after = {};   ///< `continue` of the page before
 };
 
 class Client {

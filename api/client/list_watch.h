@@ -33,11 +33,11 @@ namespace guideway::client {
 /// Null members: of no interest.
 template <class T>
 struct ListWatchHandler {
-    std::function<void(const T&)> on_add;
-    std::function<void(const T& before, const T& now)> on_change;
-    std::function<void(const T&)> on_delete;
-    std::function<void()> on_synced;  ///< once
-    std::function<void(const resources::Problem&)> on_trouble;
+    std::function<void(const T&)> on_add = {};
+    std::function<void(const T& before, const T& now)> on_change = {};
+    std::function<void(const T&)> on_delete = {};
+    std::function<void()> on_synced = {};  ///< once
+    std::function<void(const resources::Problem&)> on_trouble = {};
 };
 
 /// T: resources::LoadBalancer, AddressPool, Node.

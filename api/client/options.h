@@ -12,15 +12,15 @@ struct Options {
     std::string server = "http://127.0.0.1:8870";
 
     // Who is asking. Never sent in the clear to another machine: that is a problem "InsecureServer".
-    std::string token;         ///< a bearer token; empty: that of token_file
-    std::string token_file;    ///< read again whenever it changes; empty: none (what it may be: token_file.h)
-    std::string token_origin;  ///< where `token` came from, for problems: "the environment variable X"
+    std::string token = {};         ///< a bearer token; empty: that of token_file
+    std::string token_file = {};    ///< read again whenever it changes; empty: none (what it may be: token_file.h)
+    std::string token_origin = {};  ///< where `token` came from, for problems: "the environment variable X"
 
     // TLS. The server's certificate is verified always. Files are read again whenever they change.
-    std::string ca_file;             ///< PEM; empty: what the system trusts
-    std::string client_certificate;  ///< PEM, with the chain; empty: none
-    std::string client_key;          ///< PEM; empty: it is in client_certificate
-    std::string server_name;         ///< whom the certificate must name; empty: the URL's host
+    std::string ca_file = {};             ///< PEM; empty: what the system trusts
+    std::string client_certificate = {};  ///< PEM, with the chain; empty: none
+    std::string client_key = {};          ///< PEM; empty: it is in client_certificate
+    std::string server_name = {};         ///< whom the certificate must name; empty: the URL's host
 
     Milliseconds connect_timeout{2000};
     Milliseconds read_timeout{70000};  ///< between two bytes; longer than the longest ?timeout=
@@ -32,7 +32,7 @@ struct Options {
     /// A watch on which nothing came for so long, no sign of life either, is taken up anew.
     Milliseconds watch_silence{60000};
 
-    Clock clock;
+    Clock clock = {};
 };
 
 }  // namespace guideway::client

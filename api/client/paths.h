@@ -18,16 +18,16 @@ namespace guideway::client {
 
 /// Which objects of a kind are meant; empty members: any.
 struct Selection {
-    std::string cluster;
-    std::string namespace_;
-    std::string labels;  ///< "team=shop,tier!=test,zone in (a,b),!old"
+    std::string cluster = {};
+    std::string namespace_ = {};
+    std::string labels = {};  ///< "team=shop,tier!=test,zone in (a,b),!old"
 };
 
 /// Whose name is what: empty members where the kind has none.
 struct ObjectName {
     std::string cluster = resources::kDefaultCluster;
-    std::string namespace_;
-    std::string name;
+    std::string namespace_ = {};
+    std::string name = {};
 };
 
 /// One path segment or query value, percent-encoded (RFC 3986: all but the unreserved characters).

@@ -17,9 +17,9 @@ using Milliseconds = std::chrono::milliseconds;
 
 /// Null members: the real thing. `sleep` of a test may return at once and move its `now`.
 struct Clock {
-    std::function<std::chrono::steady_clock::time_point()> now;
-    std::function<void(Milliseconds)> sleep;
-    std::function<double()> random;  ///< in [0, 1)
+    std::function<std::chrono::steady_clock::time_point()> now = {};
+    std::function<void(Milliseconds)> sleep = {};
+    std::function<double()> random = {};  ///< in [0, 1)
 };
 
 /// One try's fate, as far as it matters to whether another may follow.

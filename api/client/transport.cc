@@ -38,11 +38,15 @@ std::string stamp_of(const std::string& path) {
            std::to_string(status.st_ctim.tv_sec) + "." + std::to_string(status.st_ctim.tv_nsec);
 }
 
-/// The last thing OpenSSL complained of in this thread; empty: nothing.
+/// The first thing OpenSSL complained of in this thread since ERR_clear_error(); what comes after it is cleaning up. Empty: nothing.
 std::string openssl_reason() {
-    const unsigned long code = ERR_peek_last_error();
+    const unsigned long code = ERR_peek_error();
     const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
     return reason == nullptr ? std::string() : reason;
+}
+
+std::chrono::seconds unix_time() {
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
 }
 
 /// A literal address of `host`, as the library wants it beside another name for the certificate.
@@ -271,17 +275,17 @@ Transport::Try Transport::try_once(const Request& request, TimePoint end) {
     http.body = request.body;
 
     bool answered = false, enough = false, too_large = false, late = false;
-    http.response_handler = [&](const httplib::Response& response) {
+    const auto take_head = [&](const httplib::Response& response) {
         answered = true;
         result.answer.status = response.status;
         result.answer.content_type = response.get_header_value("Content-Type");
         result.answer.etag = response.get_header_value("ETag");
         result.answer.forwarding = response.get_header_value("Guideway-Forwarding");
         const std::string again = response.get_header_value("Retry-After");
-        if (!again.empty()) {
-            result.retry_after = parse_retry_after(again, std::chrono::duration_cast<std::chrono::seconds>(
-                                                              std::chrono::system_clock::now().time_since_epoch()));
-        }
+        if (!again.empty()) result.retry_after = parse_retry_after(again, unix_time());
+    };
+    http.response_handler = [&](const httplib::Response& response) {
+        take_head(response);
         return !cancelled_;
     };
     http.content_receiver = [&](const char* data, std::size_t size, std::uint64_t, std::uint64_t) {
@@ -301,6 +305,7 @@ Transport::Try Transport::try_once(const Request& request, TimePoint end) {
     const TimePoint begin = now();
     ERR_clear_error();
     const httplib::Result sent = client.send(http);
+    if (sent && !answered) take_head(*sent);  // the library does not show it before where there is no body (204)
     if (cancelled_) {
         result.problem = cancelled_problem();
     } else if (sent || enough) {
@@ -337,6 +342,10 @@ Transport::Try Transport::try_once(const Request& request, TimePoint end) {
                 result.stale = kept && !answered && !over;
                 const std::string unsure =
                     request.method == "GET" ? "" : "; whether the change was made can be seen with `guideway get`";
+                const std::string wants_certificate =
+                    http_->tls != nullptr && options_.client_certificate.empty() && !answered && !kept
+                        ? "; does it want a client certificate (--client-cert)?"
+                        : "";
                 if (!why.empty() && !answered && http_->tls != nullptr) {
                     // With TLS 1.3 a refused client certificate is told after the handshake.
                     result.outcome = Outcome::failed;
@@ -349,8 +358,9 @@ Transport::Try Transport::try_once(const Request& request, TimePoint end) {
                 } else if (over) {
                     result.problem = local("Timeout", "no answer from " + server + " in time" + unsure);
                 } else {
-                    result.problem = local("ConnectionLost", "the connection to " + server +
-                                                                 " broke before the answer was whole" + unsure);
+                    result.problem =
+                        local("ConnectionLost", "the connection to " + server + " broke before the answer was whole" +
+                                                    unsure + wants_certificate);
                 }
             }
         }

@@ -29,22 +29,22 @@ namespace guideway::client {
 
 struct Request {
     std::string method = "GET";
-    std::string path;  ///< encoded, with its query; begins with "/"
-    std::string body;  ///< sent where the content type is not empty
-    std::string content_type;
-    std::string accept;
-    std::string if_match, if_none_match;  ///< headers; empty: not sent
-    bool repeatable = true;               ///< doing it twice is the same as once
+    std::string path = {};  ///< encoded, with its query; begins with "/"
+    std::string body = {};  ///< sent where the content type is not empty
+    std::string content_type = {};
+    std::string accept = {};
+    std::string if_match = {}, if_none_match = {};  ///< headers; empty: not sent
+    bool repeatable = true;                         ///< doing it twice is the same as once
     bool endless = false;  ///< a stream: no deadline, and tried once, as the caller has pauses of its own
-    std::optional<Milliseconds> read_timeout;  ///< instead of the options'
+    std::optional<Milliseconds> read_timeout = {};  ///< instead of the options'
     /// False: enough; the call ends as a success.
-    std::function<bool(std::string_view)> sink;
+    std::function<bool(std::string_view)> sink = {};
 };
 
 struct Answer {
     int status = 0;
-    std::string body;
-    std::string content_type, etag, forwarding;  ///< headers; empty: not there
+    std::string body = {};
+    std::string content_type = {}, etag = {}, forwarding = {};  ///< headers; empty: not there
     /// A try before this one was lost: what it asked for may have been done by that one.
     bool after_lost = false;
 

@@ -100,7 +100,7 @@ Problem watch(Transport& transport, const std::string& path, std::uint64_t revis
     while (true) {
         Stream stream(options.server, handler, revision);
         Request request;
-        request.path = path + joint + "watch=true&resourceVersion=" + std::to_string(revision);
+        request.path = path + joint + "watch=true&allowBookmarks=true&resourceVersion=" + std::to_string(revision);
         request.accept = "text/event-stream";
         request.endless = true;
         request.read_timeout = options.watch_silence;

@@ -28,14 +28,14 @@ enum class ChangeType : std::uint8_t { added, modified, deleted, bookmark };
 struct Change {
     ChangeType type = ChangeType::added;
     std::uint64_t revision = 0;  ///< to take up again from
-    std::string object;          ///< JSON, as a GET answers it; of a deleted one as it was last; empty: a bookmark
+    std::string object = {};     ///< JSON, as a GET answers it; of a deleted one as it was last; empty: a bookmark
 };
 
 struct WatchHandler {
     /// False: enough, the watch ends as "Cancelled".
-    std::function<bool(const Change&)> on_change;
-    std::function<void()> on_connected;                         ///< may be null
-    std::function<void(const resources::Problem&)> on_trouble;  ///< that will be tried again; may be null
+    std::function<bool(const Change&)> on_change = {};
+    std::function<void()> on_connected = {};                         ///< may be null
+    std::function<void(const resources::Problem&)> on_trouble = {};  ///< that will be tried again; may be null
 };
 
 /// `path`: of the list, with its query, without revision. Returns why it ended: "Cancelled"; status 410: list again; or what waiting does

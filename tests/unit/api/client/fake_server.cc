@@ -11,14 +11,13 @@
 #include <mutex>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <optional>
 #include <poll.h>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
-
-#include <openssl/ssl.h>
 
 namespace guideway::testing {
 
@@ -92,6 +91,10 @@ std::optional<SeenRequest> read_request(Connection& connection) {
     std::size_t end = 0;
     while ((end = input.find("\r\n\r\n")) == std::string::npos) {
         if (!connection.read()) return std::nullopt;
+        if (input.front() == '\x16') {  // TLS where there is none
+            connection.write("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+            return std::nullopt;
+        }
     }
     SeenRequest request;
     const std::string head = input.substr(0, end + 2);
@@ -140,7 +143,7 @@ struct FakeServer::State {
     std::list<Connection*> open;     // all
     std::list<Connection*> waiting;  // between two requests
     std::size_t accepted = 0;
-    std::string pushed;              // to streams; each remembers how far it has read
+    std::string pushed;  // to streams; each remembers how far it has read
     std::uint64_t streams_ended = 0;
     bool ended = false;
 
@@ -209,6 +212,7 @@ struct FakeServer::State {
             {
                 const std::lock_guard lock(mutex);
                 waiting.push_back(&connection);
+                changed.notify_all();
             }
             const auto request = read_request(connection);
             {
@@ -293,7 +297,9 @@ void FakeServer::end_streams() {
 }
 
 void FakeServer::close_idle() {
-    const std::lock_guard lock(state_->mutex);
+    std::unique_lock lock(state_->mutex);
+    // The client may have an answer before its connection is idle again.
+    state_->changed.wait(lock, [&] { return state_->waiting.size() == state_->open.size(); });
     for (const Connection* one : state_->waiting) one->shut();
 }
 

@@ -52,8 +52,8 @@ TEST(ServerUrl, WhatAPersonMayWrite) {
     EXPECT_EQ(parse_server_url("https://[fd00:a::1]:8870")->text(), "https://[fd00:a::1]:8870");
     EXPECT_EQ(parse_server_url("https://[fd00:a::1]:8870")->host, "fd00:a::1");
     for (const char* text : {"", "/", "http://", "https://", "ftp://a", "HTTP://a", "http://a:99999", "http://a:0",
-                             "http://a:", "http://a:1/v1", "foo bar", "unix:/run/x", "http://[::1", "http://[127.0.0.1]:80",
-                             "http://:8870", "::1", "http://user@host:1", "http://a:+1"}) {
+                             "http://a:", "http://a:1/v1", "foo bar", "unix:/run/x", "http://[::1",
+                             "http://[127.0.0.1]:80", "http://:8870", "::1", "http://user@host:1", "http://a:+1"}) {
         EXPECT_FALSE(parse_server_url(text).has_value()) << text;
     }
 }

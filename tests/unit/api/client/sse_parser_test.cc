@@ -29,9 +29,9 @@ TEST(SseParser, AnEventEndsWithAnEmptyLine) {
 
 TEST(SseParser, AnyLineEndAndAnyPieceGiveTheSameEvents) {
     const Events expected{{"A", "1\n2", "7"}, {"message", "3", "7"}};
-    for (const std::string text : {"event: A\ndata: 1\ndata: 2\nid: 7\n\ndata: 3\n\n",
-                                   "event: A\rdata: 1\rdata: 2\rid: 7\r\rdata: 3\r\r",
-                                   "event: A\r\ndata: 1\r\ndata: 2\r\nid: 7\r\n\r\ndata: 3\r\n\r\n"}) {
+    for (const std::string text :
+         {"event: A\ndata: 1\ndata: 2\nid: 7\n\ndata: 3\n\n", "event: A\rdata: 1\rdata: 2\rid: 7\r\rdata: 3\r\r",
+          "event: A\r\ndata: 1\r\ndata: 2\r\nid: 7\r\n\r\ndata: 3\r\n\r\n"}) {
         for (const std::size_t piece : {1U, 2U, 3U, 7U, 1000U}) EXPECT_EQ(events_of(text, piece), expected) << piece;
     }
 }
@@ -48,7 +48,7 @@ TEST(SseParser, AnIdWithoutDataMovesOnToo) {
 }
 
 TEST(SseParser, AnIdWithANulIsNone) {
-    EXPECT_EQ(events_of(std::string_view("id: 1\nid: 2\0\ndata: a\n\n", 21)), (Events{{"message", "a", "1"}}));
+    EXPECT_EQ(events_of(std::string_view("id: 1\nid: 2\0\ndata: a\n\n", 22)), (Events{{"message", "a", "1"}}));
 }
 
 TEST(SseParser, CommentsAndUnknownFieldsArePassedOver) {
@@ -60,8 +60,13 @@ TEST(SseParser, OneBlankAfterTheColonIsNoPartOfTheValue) {
 }
 
 TEST(SseParser, AByteOrderMarkIsTakenOnceAtTheBeginning) {
-    EXPECT_EQ(events_of("\xef\xbb\xbf" "data: a\n\n", 1), (Events{{"message", "a", ""}}));
-    EXPECT_EQ(events_of("\n\xef\xbb\xbf" "data: a\n\n"), Events{});
+    EXPECT_EQ(events_of("\xef\xbb\xbf"
+                        "data: a\n\n",
+                        1),
+              (Events{{"message", "a", ""}}));
+    EXPECT_EQ(events_of("\n\xef\xbb\xbf"
+                        "data: a\n\n"),
+              Events{});
 }
 
 TEST(SseParser, TheTypeOfAnEventWithoutDataDoesNotStay) {

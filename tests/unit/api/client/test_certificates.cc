@@ -3,13 +3,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <stdexcept>
-
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <stdexcept>
 
 namespace guideway::testing {
 
@@ -47,11 +46,12 @@ void write(const CertificateFiles& files, const std::string& name, const std::st
     X509_gmtime_adj(X509_getm_notBefore(certificate.get()), end < 0 ? 2 * end : -3600);
     X509_gmtime_adj(X509_getm_notAfter(certificate.get()), end);
     X509_NAME* subject = X509_get_subject_name(certificate.get());
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1,
-                               0);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(name.c_str()), -1,
+                               -1, 0);
     X509_set_issuer_name(certificate.get(), issuer == nullptr ? subject : X509_get_subject_name(issuer));
     X509_set_pubkey(certificate.get(), key.get());
-    if (issuer == nullptr) add_extension(certificate.get(), certificate.get(), NID_basic_constraints, "critical,CA:TRUE");
+    if (issuer == nullptr)
+        add_extension(certificate.get(), certificate.get(), NID_basic_constraints, "critical,CA:TRUE");
     if (!alternative_names.empty()) {
         add_extension(certificate.get(), issuer, NID_subject_alt_name, alternative_names);
     }
