@@ -20,7 +20,7 @@ using resources::Problem;
 namespace {
 
 constexpr const char* kJson = "application/json";
-constexpr const char* kBackupType = "application/jsonl";
+constexpr const char* kBackupType = "application/x-ndjson";
 
 template <class T>
 using Reader = contract::Decoded<T> (*)(std::string_view);
@@ -298,12 +298,13 @@ Result<std::uint64_t> Client::backup(const std::function<bool(std::string_view)>
     return bytes;
 }
 
-Result<resources::SystemStatus> Client::restore(const std::string& document) {
+Result<resources::SystemStatus> Client::restore(const std::string& document, std::optional<std::uint64_t> version) {
     Request request;
-    request.method = "POST";
-    request.path = "/v1/restore";
+    request.method = "PUT";
+    request.path = "/v1/backup";
     request.body = document;
     request.content_type = kBackupType;
+    request.if_match = version ? "\"" + std::to_string(*version) + "\"" : "*";
     request.repeatable = false;
     Result<resources::SystemStatus> status = ask(*transport_, request, resources::read_status);
     if (!status.ok()) return with_lost_words(status.problem(), false);

@@ -117,8 +117,9 @@ class Client {
 
     /// Everything the store holds, given to `sink` in pieces (false: enough). A problem after the first piece: what was given is not whole.
     Result<std::uint64_t> backup(const std::function<bool(std::string_view)>& sink);
-    /// Replaces everything by a backup. Not tried again after a lost answer.
-    Result<resources::SystemStatus> restore(const std::string& document);
+    /// Replaces everything by a backup; with `version` (of a list) only where nothing has changed since. Not tried again after a lost
+    /// answer.
+    Result<resources::SystemStatus> restore(const std::string& document, std::optional<std::uint64_t> version = {});
 
     /// The body of a GET as it is, for `-o json`. `path` begins with "/".
     Result<std::string> get_text(const std::string& path);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct Selection {
     std::string cluster = {};
     std::string namespace_ = {};
     std::string labels = {};  ///< "team=shop,tier!=test,zone in (a,b),!old"
+    // Of events alone: of which object they tell.
+    std::string regarding_kind = {};  ///< "LoadBalancer"
+    std::string regarding_name = {};
 };
 
 /// Whose name is what: empty members where the kind has none.
@@ -79,11 +83,21 @@ ObjectName name_of(const T& object) {
     return {object.metadata.cluster, object.metadata.namespace_, object.metadata.name};
 }
 
-/// A list or a watch: "/v1/load-balancers?namespace=shop"; of one cluster "/v1/clusters/prod/load-balancers".
+/// A list or a watch: "/v1/load-balancers?namespace=shop"; of one cluster "/v1/clusters/prod/load-balancers". What the kind does not
+/// know (a namespace of nodes) is left out.
 template <class T>
-std::string list_path(const Selection& selection, Query more = {}) {
+std::string list_path(const Selection& selection, const Query& more = {}) {
+    constexpr bool kEvents = std::is_same_v<T, resources::Event>;
     const bool of_one = KindPlace<T>::of_cluster && !selection.cluster.empty();
-    Query query{{"namespace", selection.namespace_}, {"labelSelector", selection.labels}};
+    Query query;
+    if (kEvents) query.emplace_back("cluster", selection.cluster);
+    if (KindPlace<T>::of_namespace || kEvents) query.emplace_back("namespace", selection.namespace_);
+    if (kEvents) {
+        query.emplace_back("kind", selection.regarding_kind);
+        query.emplace_back("name", selection.regarding_name);
+    } else {
+        query.emplace_back("labelSelector", selection.labels);
+    }
     query.insert(query.end(), more.begin(), more.end());
     return "/v1/" + (of_one ? "clusters/" + encoded(selection.cluster) + "/" : std::string()) +
            KindPlace<T>::collection + query_text(query);

@@ -143,13 +143,16 @@ TEST(Client, OtherClustersHavePathsOfTheirOwn) {
     client.get<LoadBalancer>({"prod", "shop", "web"});
     client.get<resources::Node>({.cluster = "prod", .name = "n"});
     client.get<resources::AddressPool>({.cluster = "prod", .name = "p"});
-    client.list<resources::Node>({.cluster = "default"}, 0);
+    client.list<resources::Node>({.cluster = "default", .namespace_ = "none of nodes"}, 0);
+    client.list<resources::Event>(
+        {.cluster = "prod", .namespace_ = "shop", .regarding_kind = "LoadBalancer", .regarding_name = "web"}, 0);
     client.remove<LoadBalancer>({"prod", "shop", "web"}, {.wait_forwarding = std::chrono::seconds(5)}, "uid-1");
-    EXPECT_EQ(whats(server),
-              (std::vector<std::string>{
-                  "GET /v1/clusters/prod/load-balancers/shop/web", "GET /v1/clusters/prod/nodes/n",
-                  "GET /v1/address-pools/p", "GET /v1/clusters/default/nodes",
-                  "DELETE /v1/clusters/prod/load-balancers/shop/web?wait=forwarding&timeout=5&uid=uid-1"}));
+    EXPECT_EQ(
+        whats(server),
+        (std::vector<std::string>{
+            "GET /v1/clusters/prod/load-balancers/shop/web", "GET /v1/clusters/prod/nodes/n", "GET /v1/address-pools/p",
+            "GET /v1/clusters/default/nodes", "GET /v1/events?cluster=prod&namespace=shop&kind=LoadBalancer&name=web",
+            "DELETE /v1/clusters/prod/load-balancers/shop/web?wait=forwarding&timeout=5&uid=uid-1"}));
 }
 
 TEST(Client, PreconditionsAreHeaders) {
@@ -243,8 +246,7 @@ TEST(Client, AListThatBecameTooOldBeginsAnew) {
 TEST(Client, ABackupIsGivenInPiecesAndARestoreSentOnce) {
     FakeServer server;
     server.answer("GET /v1/backup", {{200, "{\"a\":1}\n{\"b\":2}\n"}});
-    server.answer("POST /v1/restore",
-                  {{200, resources::encode(resources::SystemStatus{})}, {200, "", {}, Manner::drop}});
+    server.answer("PUT /v1/backup", {{200, resources::encode(resources::SystemStatus{})}, {200, "", {}, Manner::drop}});
     Client client(patient(server));
     std::string got;
     const auto bytes = client.backup([&](std::string_view piece) { return got += piece, true; });
@@ -252,6 +254,7 @@ TEST(Client, ABackupIsGivenInPiecesAndARestoreSentOnce) {
     EXPECT_EQ(bytes.value(), got.size());
     ASSERT_TRUE(client.restore(got).ok());
     EXPECT_EQ(server.seen().back().body, got);
+    EXPECT_EQ(server.seen().back().if_match, "*");
     EXPECT_EQ(client.restore(got).problem().reason, "ConnectionLost");
     EXPECT_EQ(server.seen().size(), 3U);
 }
