@@ -4,25 +4,13 @@
 #include <set>
 #include <utility>
 
-#include "api/resources/address_pool_codec.h"
-#include "api/resources/load_balancer_codec.h"
-#include "api/resources/node_codec.h"
+#include "api/client/kind_codec.h"
 
 namespace guideway::client {
 
 using resources::Problem;
 
 namespace {
-
-contract::Decoded<resources::LoadBalancer> read(std::string_view body, const resources::LoadBalancer*) {
-    return resources::read_load_balancer(body);
-}
-contract::Decoded<resources::AddressPool> read(std::string_view body, const resources::AddressPool*) {
-    return resources::read_address_pool(body);
-}
-contract::Decoded<resources::Node> read(std::string_view body, const resources::Node*) {
-    return resources::read_node(body);
-}
 
 std::string key_of(const resources::Metadata& metadata) {
     return metadata.cluster + "/" + metadata.namespace_ + "/" + metadata.name;
@@ -104,7 +92,7 @@ void ListWatch<T>::take_list(resources::List<T> list) {
 template <class T>
 bool ListWatch<T>::take_change(const Change& change) {
     if (change.type == ChangeType::bookmark) return true;
-    auto object = read(change.object, static_cast<const T*>(nullptr));
+    auto object = KindCodec<T>::read(change.object);
     if (!object.ok()) {
         const contract::Fault& fault = object.faults.front();
         unreadable_ = {0, "UnexpectedAnswer",
