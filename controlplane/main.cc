@@ -1,8 +1,12 @@
 // guideway-controlplane: store -> manager (restores addresses, starts the link) -> REST, until SIGTERM or SIGINT.
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
+#include <sys/resource.h>
 #include <utility>
 #include <variant>
 
@@ -12,11 +16,15 @@
 
 #include "api/config/reader.h"
 #include "api/rest/server.h"
+#include "controlplane/audit.h"
+#include "controlplane/auth/doorkeeper.h"
+#include "controlplane/auth/token_book.h"
 #include "controlplane/log_value.h"
 #include "controlplane/manager.h"
 #include "controlplane/metrics.h"
 #include "controlplane/settings.h"
 #include "controlplane/store/sqlite_store.h"
+#include "controlplane/token_store.h"
 
 namespace {
 
@@ -27,7 +35,10 @@ constexpr const char* kAbout =
     "The control plane of a Guideway load-balancer appliance.\n\n"
     "It keeps load balancers, address pools and nodes, gives addresses to load balancers, and tells the dataplane\n"
     "what to forward. It serves the REST API, /metrics for Prometheus, /healthz and /readyz. It may be stopped and\n"
-    "started at any time: the dataplane goes on forwarding meanwhile.";
+    "started at any time: the dataplane goes on forwarding meanwhile.\n\n"
+    "Every request carries a token. At its first start it makes one, \"admin\", and leaves it in admin.token beside "
+    "the\n"
+    "store, for root alone, where `guideway` finds it. SIGHUP opens the audit log anew.";
 constexpr const char* kFooter =
     "Example of its section in the configuration:\n"
     "  controlplane: {\n"
@@ -54,44 +65,134 @@ void set_up_log(const std::string& level) {
     spdlog::set_default_logger(std::move(logger));
 }
 
-int serve(const Settings& settings) {
+int cannot_start(const std::string& error) {
+    spdlog::critical("cannot start error={}", log_value(error));
+    return kCannotStart;
+}
+
+/// A connection is a file: as many as the bounds allow must fit.
+void allow_files(std::size_t connections) {
+    constexpr rlim_t kOthers = 256;
+    const rlim_t wanted = connections + kOthers;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+    limit.rlim_cur = std::min(wanted, limit.rlim_max);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < wanted) {
+        spdlog::warn("too few files for limits.connections allowed={} wanted={}: raise LimitNOFILE", limit.rlim_cur,
+                     wanted);
+    }
+}
+
+void log_certificate(const rest::TlsStatus& status) {
+    if (!status.error.empty()) {
+        spdlog::error("certificate refused, the earlier one stays in force error={}", log_value(status.error));
+        return;
+    }
+    const auto left = status.not_after - std::chrono::system_clock::now();
+    const auto days = std::chrono::duration_cast<std::chrono::hours>(left).count() / 24;
+    spdlog::log(left <= std::chrono::seconds(0) ? spdlog::level::err : spdlog::level::info,
+                "certificate in force days_left={}", days);
+}
+
+/// A server of its own for those who watch over this one: few, and answered while the other one is flooded.
+rest::ServerOptions watchers(const Settings& settings, const rest::ServerOptions& of_api) {
+    constexpr std::size_t kConnections = 64;
+    rest::ServerOptions options = of_api;
+    options.serves = rest::Serves::health_and_metrics;
+    options.metrics_open = settings.metrics_open;
+    options.max_connections = kConnections;
+    options.max_connections_per_peer = kConnections / 2;
+    options.max_connections_per_loopback_peer = kConnections / 2;
+    options.max_streams = 0;
+    return options;
+}
+
+int serve(const Settings& settings, std::shared_ptr<rest::TlsContext> tls) {
     // Blocked before any thread exists, so that all inherit it and only sigwait() below sees them.
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
     set_up_log(settings.log_level);
+    allow_files(settings.server.max_connections);
 
     auto opened = store::SqliteStore::open(settings.store);
-    if (const auto* error = std::get_if<store::Error>(&opened)) {
-        spdlog::critical("cannot start error={}", log_value(error->message));
-        return kCannotStart;
+    if (const auto* error = std::get_if<store::Error>(&opened)) return cannot_start(error->message);
+    auto store = std::move(std::get<std::unique_ptr<store::SqliteStore>>(opened));
+    auto logged = AuditLog::open(settings.audit);
+    if (const auto* error = std::get_if<std::string>(&logged)) return cannot_start(*error);
+    AuditLog& audit = *std::get<std::unique_ptr<AuditLog>>(logged);
+    auth::TokenBook tokens;
+    if (const std::string error =
+            open_tokens(*store, tokens, settings.admin_token_file, std::chrono::system_clock::now());
+        !error.empty()) {
+        return cannot_start(error);
     }
     Metrics metrics;
+    metrics.audit_lost([&audit] { return audit.lost(); });
+    metrics.refused_logins_to(
+        [&audit](const std::string& peer, std::string_view reason) { audit.login_refused(peer, reason); });
     ManagerOptions options;
     options.link.socket = settings.dataplane_socket;
-    auto managed = Manager::open(std::move(std::get<std::unique_ptr<store::SqliteStore>>(opened)), options, metrics);
-    if (const auto* error = std::get_if<std::string>(&managed)) {
-        spdlog::critical("cannot start error={}", log_value(*error));
-        return kCannotStart;
-    }
+    auto managed = Manager::open(std::move(store), options, metrics);
+    if (const auto* error = std::get_if<std::string>(&managed)) return cannot_start(*error);
     Manager& manager = *std::get<std::unique_ptr<Manager>>(managed);
-    rest::Server server(manager, {}, &metrics);
-    const rest::Started started = server.start(settings.listen_host, settings.listen_port);
-    if (!started.ok()) {
-        spdlog::critical("cannot start error={}", log_value(started.error));
-        return kCannotStart;
+
+    auth::Doorkeeper doorkeeper(tokens, settings.certificate_roles);
+    std::optional<rest::TlsWatch> watch;
+    if (tls != nullptr) {
+        watch.emplace(tls, [&metrics](const rest::TlsStatus& status) {
+            metrics.certificate(status);
+            log_certificate(status);
+        });
     }
-    spdlog::info("started version={} listen={}:{} store={} dataplane_socket={}", GUIDEWAY_VERSION, settings.listen_host,
-                 started.port, settings.store, settings.dataplane_socket);
-    int signal = 0;
-    sigwait(&signals, &signal);
+    rest::ServerOptions api = settings.server;
+    api.tls = std::move(tls);
+    rest::Server server(manager, api, &metrics, &doorkeeper);
+    rest::Server watched(manager, watchers(settings, api), &metrics, &doorkeeper);
+    std::string listening;
+    for (const ListenAddress& address : settings.listen) {
+        const rest::Started started = server.start(address.host, address.port);
+        if (!started.ok()) return cannot_start(started.error);
+        listening += (listening.empty() ? "" : ",") + address.to_string();
+    }
+    if (settings.metrics_listen) {
+        const rest::Started started = watched.start(settings.metrics_listen->host, settings.metrics_listen->port);
+        if (!started.ok()) return cannot_start(started.error);
+    }
+    spdlog::info("started version={} listen={} metrics_listen={} tls={} store={} audit_file={} dataplane_socket={}",
+                 GUIDEWAY_VERSION, listening, settings.metrics_listen ? settings.metrics_listen->to_string() : "none",
+                 settings.tls ? "yes" : "no", settings.store, settings.audit.file, settings.dataplane_socket);
+    int signal = SIGHUP;
+    while (signal == SIGHUP) {
+        sigwait(&signals, &signal);
+        if (signal == SIGHUP) audit.reopen();
+    }
     spdlog::info("stopping signal={}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     manager.stop();  // first, so that requests that wait for the dataplane end
     server.stop();
+    watched.stop();
     spdlog::info("stopped");
+    return 0;
+}
+
+int new_admin_token(const Settings& settings) {
+    auto opened = store::SqliteStore::open(settings.store);
+    if (const auto* error = std::get_if<store::Error>(&opened)) {
+        std::cerr << error->message << '\n';
+        return kCannotStart;
+    }
+    store::Store& store = *std::get<std::unique_ptr<store::SqliteStore>>(opened);
+    const std::string error = renew_admin_token(store, settings.admin_token_file, std::chrono::system_clock::now());
+    if (!error.empty()) {
+        std::cerr << error << '\n';
+        return kCannotStart;
+    }
+    std::cout << "the new token \"admin\" is in " << settings.admin_token_file << "; earlier ones of it have ended\n";
     return 0;
 }
 
@@ -104,6 +205,10 @@ int run(int argc, char** argv) {
     bool check = false;
     app.add_option("--config", path, "The appliance's configuration file")->capture_default_str();
     app.add_flag("--check-config", check, "Read the configuration, report every mistake, and exit");
+    bool renew = false;
+    app.add_flag("--new-admin-token", renew,
+                 "Make a new token \"admin\" in place of a lost one, and exit; only while no control plane runs on the "
+                 "store");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -113,6 +218,7 @@ int run(int argc, char** argv) {
     config::Document document = config::Document::from_file(path);
     const Settings settings = read_settings(document);
     document.finish();
+    std::shared_ptr<rest::TlsContext> tls = load_tls(document, settings);
     if (!document.ok()) {
         std::cerr << document.report();
         return kRefused;
@@ -121,7 +227,8 @@ int run(int argc, char** argv) {
         std::cout << path << ": the controlplane section is good\n";
         return 0;
     }
-    return serve(settings);
+    if (renew) return new_admin_token(settings);
+    return serve(settings, std::move(tls));
 }
 
 }  // namespace

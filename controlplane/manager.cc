@@ -9,6 +9,7 @@
 #include "api/contract/forwarding_state_codec.h"
 #include "api/resources/address_pool_codec.h"
 #include "api/resources/node_codec.h"
+#include "controlplane/auth/token_book.h"
 #include "controlplane/log_value.h"
 #include "controlplane/reconcile/desired_state.h"
 
@@ -79,7 +80,7 @@ std::string Manager::restore() {
             auto decoded = resources::read_node(one.document);
             if (!decoded.ok()) return unreadable(decoded.faults[0].field + " " + decoded.faults[0].message);
             nodes_.emplace(one.key, std::move(*decoded.value));
-        } else {
+        } else if (one.kind != auth::kTokenKind) {  // tokens: controlplane/token_store.h
             return unreadable("this version knows no such kind");
         }
     }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
+#include <mutex>
 #include <utility>
 
 #include <prometheus/counter.h>
@@ -286,17 +289,73 @@ struct Metrics::Content {
                                          .Help("Time until a change was durable in the store.")
                                          .Register(registry)
                                          .Add({}, kCommitBuckets);
+    prometheus::Gauge& in_flight = prometheus::BuildGauge()
+                                       .Name("guideway_http_requests_in_flight")
+                                       .Help("Requests that were read and are not answered yet; watches are none.")
+                                       .Register(registry)
+                                       .Add({});
+    prometheus::Gauge& streams = prometheus::BuildGauge()
+                                     .Name("guideway_http_watches")
+                                     .Help("Watches that are open now.")
+                                     .Register(registry)
+                                     .Add({});
+    prometheus::Gauge& connections = prometheus::BuildGauge()
+                                         .Name("guideway_http_connections")
+                                         .Help("Connections of REST clients that are open now.")
+                                         .Register(registry)
+                                         .Add({});
+    prometheus::Family<prometheus::Counter>& logins =
+        prometheus::BuildCounter()
+            .Name("guideway_http_refused_logins_total")
+            .Help(
+                "Requests whose sender was not accepted, by reason; TooManyFailedLogins: beyond the limit of its peer.")
+            .Register(registry);
+    prometheus::Family<prometheus::Counter>& shed =
+        prometheus::BuildCounter()
+            .Name("guideway_http_shed_connections_total")
+            .Help(
+                "Connections refused because all (all_busy) or all of the peer's (peer_busy) were busy, and those that "
+                "waited for their client and gave way to newer ones (gave_way).")
+            .Register(registry);
+    prometheus::Family<prometheus::Counter>& throttled =
+        prometheus::BuildCounter()
+            .Name("guideway_http_throttled_total")
+            .Help("Requests and watches (streams) answered 429 because their caller has too many.")
+            .Register(registry);
+    prometheus::Family<prometheus::Counter>& handshakes = prometheus::BuildCounter()
+                                                              .Name("guideway_tls_handshake_failures_total")
+                                                              .Help("TLS handshakes that did not succeed, by reason.")
+                                                              .Register(registry);
+    prometheus::Family<prometheus::Counter>& certificates =
+        prometheus::BuildCounter()
+            .Name("guideway_tls_certificate_loads_total")
+            .Help("Certificates read from the files, by result; after a refused one the earlier stays in force.")
+            .Register(registry);
     prometheus::Gauge& stale = prometheus::BuildGauge()
                                    .Name("guideway_address_pools_stale")
                                    .Help("1 after a change of the address pools was refused, until one is taken.")
                                    .Register(registry)
                                    .Add({});
+    std::function<void(const std::string&, std::string_view)> refused_login;
+    std::atomic<std::int64_t> certificate_ends{0};  ///< Unix seconds; 0: no TLS
+    std::mutex mutex;                               ///< of the two below
+    rest::TlsStatus certificate;                    ///< as counted
+    std::function<std::uint64_t()> audit_lost;
 };
 
 Metrics::Metrics() : content_(std::make_unique<Content>()) {
     // Present from the start, so that an alert on their growth sees the first failure.
     for (const char* kind : {"unavailable", "full", "read_only", "busy", "conflict", "corrupt"}) {
         content_->commit_failures.Add({{"kind", kind}});
+    }
+    for (const char* reason : {"AuthorizationInvalid", "TokenRequired", "TokenUnknown", "TokenExpired",
+                               "CertificateUnknown", "TooManyFailedLogins"}) {
+        content_->logins.Add({{"reason", reason}});
+    }
+    for (const char* why : {"all_busy", "peer_busy", "gave_way"}) content_->shed.Add({{"reason", why}});
+    for (const char* what : {"requests", "streams"}) content_->throttled.Add({{"what", what}});
+    for (const char* why : {"not_tls", "version", "certificate", "timeout", "closed", "other"}) {
+        content_->handshakes.Add({{"reason", why}});
     }
 }
 
@@ -315,6 +374,45 @@ void Metrics::observe(std::string_view method, std::string_view route, int statu
         .Observe(seconds);
 }
 
+void Metrics::in_flight(int change) { content_->in_flight.Increment(change); }
+
+void Metrics::streams(int change) { content_->streams.Increment(change); }
+
+void Metrics::connections(int change) { content_->connections.Increment(change); }
+
+void Metrics::login_refused(const std::string& peer, std::string_view reason) {
+    if (content_->refused_login) content_->refused_login(peer, reason);
+    content_->logins.Add({{"reason", std::string(reason)}}).Increment();
+}
+
+void Metrics::connection_shed(std::string_view why) { content_->shed.Add({{"reason", std::string(why)}}).Increment(); }
+
+void Metrics::throttled(std::string_view what) { content_->throttled.Add({{"what", std::string(what)}}).Increment(); }
+
+void Metrics::handshake_failed(std::string_view why) {
+    content_->handshakes.Add({{"reason", std::string(why)}}).Increment();
+}
+
+void Metrics::certificate(const rest::TlsStatus& status) {
+    const std::lock_guard lock(content_->mutex);
+    const auto count = [&](const char* result, std::uint64_t now, std::uint64_t before) {
+        content_->certificates.Add({{"result", result}}).Increment(static_cast<double>(now - before));
+    };
+    count("taken", status.loads, content_->certificate.loads);
+    count("refused", status.refused, content_->certificate.refused);
+    content_->certificate = status;
+    content_->certificate_ends = std::chrono::system_clock::to_time_t(status.not_after);
+}
+
+void Metrics::refused_logins_to(std::function<void(const std::string&, std::string_view)> sink) {
+    content_->refused_login = std::move(sink);
+}
+
+void Metrics::audit_lost(std::function<std::uint64_t()> lines) {
+    const std::lock_guard lock(content_->mutex);
+    content_->audit_lost = std::move(lines);
+}
+
 void Metrics::committed(double seconds) { content_->commits.Observe(seconds); }
 
 void Metrics::commit_failed(std::string_view kind) {
@@ -326,6 +424,22 @@ void Metrics::pools_refused(bool refused) { content_->stale.Set(refused ? 1 : 0)
 std::string Metrics::text(const MetricsSnapshot& snapshot) const {
     std::vector<MetricFamily> families = content_->registry.Collect();
     std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });
+    if (const std::int64_t ends = content_->certificate_ends; ends != 0) {
+        Filled left(MetricType::Gauge, "guideway_tls_certificate_expires_in_seconds",
+                    "Time until the server's TLS certificate expires; negative: it has.");
+        const auto until = std::chrono::system_clock::from_time_t(ends) - std::chrono::system_clock::now();
+        left.add({}, std::chrono::duration<double>(until).count());
+        left.into(families);
+    }
+    {
+        const std::lock_guard lock(content_->mutex);
+        if (content_->audit_lost) {
+            Filled lost(MetricType::Counter, "guideway_audit_lost_lines_total",
+                        "Lines of the audit log that could not be written.");
+            lost.add({}, content_->audit_lost());
+            lost.into(families);
+        }
+    }
     add_status(snapshot, families);
     if (snapshot.counters) {
         add_services(*snapshot.counters, families);

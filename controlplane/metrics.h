@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,19 @@ class Metrics final : public rest::RequestObserver {
     Metrics& operator=(const Metrics&) = delete;
 
     void observe(std::string_view method, std::string_view route, int status, double seconds) override;
+    void in_flight(int change) override;
+    void streams(int change) override;
+    void connections(int change) override;
+    void login_refused(const std::string& peer, std::string_view reason) override;
+    void connection_shed(std::string_view why) override;
+    void throttled(std::string_view what) override;
+    void handshake_failed(std::string_view why) override;
+    /// A certificate is in force, or a changed one was refused.
+    void certificate(const rest::TlsStatus& status);
+    /// Also told about each refused login. To be set before the server starts.
+    void refused_logins_to(std::function<void(const std::string& peer, std::string_view reason)> sink);
+    /// Asked at each scrape: lines of the audit log that could not be written.
+    void audit_lost(std::function<std::uint64_t()> lines);
     void committed(double seconds);
     void commit_failed(std::string_view kind);
     /// A set of pools was refused; the last good one stays (ipam-rules 2).

@@ -229,6 +229,11 @@ bool Section::present() const { return state_->setting != nullptr; }
 
 bool Section::has(std::string_view key) const { return state_->find(key) != nullptr; }
 
+bool Section::is_list(std::string_view key) const {
+    const Setting* setting = state_->find(key);
+    return setting != nullptr && (setting->isArray() || setting->isList());
+}
+
 const std::string& Section::path() const { return state_->path; }
 
 unsigned Section::line() const { return present() ? line_of(*state_->setting) : 0; }

@@ -73,6 +73,8 @@ class Section {
     /// False: not in the file; every getter then answers its default and records nothing.
     bool present() const;
     bool has(std::string_view key) const;
+    /// Whether the key is there with several values (an array or a list), for keys that take one or more.
+    bool is_list(std::string_view key) const;
     /// "dataplane.ports[0]"; empty for the root.
     const std::string& path() const;
     /// The line the group is on; 0 for the root.

@@ -109,10 +109,9 @@ std::string list_text_of(std::string_view kind, const ListMetadata* metadata, Tr
     if (metadata != nullptr) {
         Tree& meta = out["metadata"] = Tree::object();
         meta["resourceVersion"] = std::to_string(metadata->resource_version);
-        if (!metadata->next_token.empty()) {
-            meta["continue"] = metadata->next_token;
-            meta["remainingItemCount"] = metadata->remaining_item_count;
-        }
+        const bool more = !metadata->next_token.empty();
+        if (more) meta["continue"] = metadata->next_token;
+        if (more || metadata->remaining_item_count != 0) meta["remainingItemCount"] = metadata->remaining_item_count;
     }
     out["items"] = std::move(items);
     return text_of(out, pretty);

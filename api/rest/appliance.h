@@ -64,6 +64,8 @@ struct Selection {
     std::optional<std::string> cluster;     ///< none: of every cluster
     std::optional<std::string> namespace_;  ///< none: of every namespace
     LabelQuery labels;
+    std::optional<std::string> regarding_kind;  ///< of events: that tell of this kind ("LoadBalancer")
+    std::optional<std::string> regarding_name;  ///< of events: that tell of an object of this name
 };
 
 struct PageRequest {
@@ -131,6 +133,7 @@ class Appliance {
     virtual Result<Ensured<resources::AddressPool>> ensure(resources::AddressPool wanted, const Intent& intent) = 0;
     virtual Result<resources::AddressPool> address_pool(const std::string& name) = 0;
     virtual Result<Page<resources::AddressPool>> address_pools(const PageRequest& request) = 0;
+    /// Also where it is in use: its holders move or wait then. (The routes ask for If-Match there, 428.)
     virtual Result<bool> delete_address_pool(const std::string& name, const Intent& intent) = 0;
 
     virtual Result<Ensured<resources::Node>> ensure(resources::Node wanted, const Intent& intent) = 0;
@@ -161,7 +164,8 @@ class Appliance {
 
     /// Everything the store holds, as one document (JSON lines; controlplane/store/backup.h).
     virtual Result<std::string> backup() = 0;
-    /// Replaces everything by a backup, in one step; connections go on where what they use is in it too.
+    /// Replaces everything by a backup, in one step; connections go on where what they use is in it too. The precondition's
+    /// version is the revision that lists tell (412 where it is another).
     virtual Result<resources::SystemStatus> restore(std::string_view document, const Intent& intent) = 0;
 
     /// Prometheus text exposition format 0.0.4.

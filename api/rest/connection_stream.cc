@@ -9,30 +9,47 @@
 
 namespace guideway::rest {
 
-bool ConnectionStream::wait_for(short events, Clock::time_point deadline) const {
+bool ConnectionStream::wait_for(Transport::Wait what, Clock::time_point deadline) const {
+    const short events = what == Transport::Wait::readable ? POLLIN : POLLOUT;
     while (true) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
         if (left <= 0) return false;
-        pollfd entry{fd_, events, 0};
+        pollfd entry{transport_.fd(), events, 0};
         const int ready = ::poll(&entry, 1, static_cast<int>(std::min<decltype(left)>(left, 60'000)));
         if (ready > 0) return true;
         if (ready < 0 && errno != EINTR) return false;
     }
 }
 
+bool ConnectionStream::handshake() {
+    const Clock::time_point deadline = Clock::now() + options_.handshake_timeout;
+    while (true) {
+        const Transport::Wait wait = transport_.handshake();
+        if (wait == Transport::Wait::none) return true;
+        if (wait == Transport::Wait::closed) {
+            handshake_failure_ = transport_.handshake_failure();
+            return false;
+        }
+        if (!wait_for(wait, deadline)) {
+            handshake_failure_ = "timeout";
+            return false;
+        }
+    }
+}
+
 bool ConnectionStream::fill(Clock::time_point deadline) {
     while (true) {
-        const ssize_t got = ::recv(fd_, input_.data(), input_.size(), 0);
-        if (got > 0) {
+        const Transport::Outcome outcome = transport_.receive(input_.data(), input_.size());
+        if (outcome.wait == Transport::Wait::none) {
             input_at_ = 0;
-            input_end_ = static_cast<std::size_t>(got);
+            input_end_ = outcome.bytes;
             return true;
         }
-        if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+        if (outcome.wait == Transport::Wait::closed) {
             stop_ = Stop::closed;
             return false;
         }
-        if (errno != EINTR && !wait_for(POLLIN, deadline)) {
+        if (!wait_for(outcome.wait, deadline)) {
             stop_ = Stop::timed_out;
             return false;
         }
@@ -47,6 +64,7 @@ bool ConnectionStream::wait_for_request() {
 void ConnectionStream::begin_request() {
     deadline_ = Clock::now() + options_.request_timeout;
     head_bytes_ = body_bytes_ = 0;
+    max_body_bytes_ = options_.max_body_bytes;
     line_bytes_ = 0;
     in_request_line_ = true;
     head_done_ = wrote_ = false;
@@ -55,7 +73,7 @@ void ConnectionStream::begin_request() {
 
 bool ConnectionStream::count(char byte) {
     if (head_done_) {
-        if (++body_bytes_ > options_.max_body_bytes + kBodyFraming) stop_ = Stop::body_too_large;
+        if (++body_bytes_ > max_body_bytes_ + kBodyFraming) stop_ = Stop::body_too_large;
         return stop_ == Stop::none;
     }
     if (++head_bytes_ > options_.max_head_bytes) {
@@ -95,26 +113,30 @@ ssize_t ConnectionStream::read(char* to, std::size_t size) {
 ssize_t ConnectionStream::write(const char* from, std::size_t size) {
     // A client that left in the middle of its request is not told that it did.
     if (stop_ == Stop::closed) return -1;
-    output_.append(from, size);
     wrote_ = true;
+    if (discarding_) return static_cast<ssize_t>(size);
+    output_.append(from, size);
     return static_cast<ssize_t>(size);
 }
 
 bool ConnectionStream::flush() {
     const Clock::time_point deadline = Clock::now() + options_.write_timeout;
     std::size_t sent = 0;
+    bool blocked = false;
     while (sent < output_.size()) {
-        const ssize_t now = ::send(fd_, output_.data() + sent, output_.size() - sent, MSG_NOSIGNAL);
-        if (now > 0) {
-            sent += static_cast<std::size_t>(now);
-            continue;
+        const Transport::Outcome outcome = transport_.send(output_.data() + sent, output_.size() - sent);
+        sent += outcome.bytes;
+        if (outcome.wait == Transport::Wait::none) continue;
+        if (outcome.wait != Transport::Wait::closed && !blocked) {
+            blocked = true;
+            if (on_blocked_) on_blocked_(true);
         }
-        const bool full = now < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-        if ((!full && errno != EINTR) || (full && !wait_for(POLLOUT, deadline)) || Clock::now() >= deadline) {
+        if (outcome.wait == Transport::Wait::closed || !wait_for(outcome.wait, deadline) || Clock::now() >= deadline) {
             stop_ = Stop::closed;
             break;
         }
     }
+    if (blocked && on_blocked_) on_blocked_(false);
     const bool all = sent == output_.size() && stop_ != Stop::closed;
     output_.clear();
     return all;
@@ -123,7 +145,7 @@ bool ConnectionStream::flush() {
 void ConnectionStream::linger() {
     constexpr std::chrono::milliseconds kTime{1000};
     constexpr std::size_t kBytes = 4 * 1024 * 1024;
-    ::shutdown(fd_, SHUT_WR);
+    transport_.end_sending();
     const Clock::time_point deadline = Clock::now() + kTime;
     stop_ = Stop::none;
     for (std::size_t read = 0; read < kBytes && Clock::now() < deadline; read += input_end_) {
@@ -152,13 +174,13 @@ void name_of(const sockaddr_storage& address, std::string& ip, int& port) {
 void ConnectionStream::get_remote_ip_and_port(std::string& ip, int& port) const {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
-    if (::getpeername(fd_, reinterpret_cast<sockaddr*>(&address), &length) == 0) name_of(address, ip, port);
+    if (::getpeername(transport_.fd(), reinterpret_cast<sockaddr*>(&address), &length) == 0) name_of(address, ip, port);
 }
 
 void ConnectionStream::get_local_ip_and_port(std::string& ip, int& port) const {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
-    if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &length) == 0) name_of(address, ip, port);
+    if (::getsockname(transport_.fd(), reinterpret_cast<sockaddr*>(&address), &length) == 0) name_of(address, ip, port);
 }
 
 }  // namespace guideway::rest

@@ -1,22 +1,12 @@
 #include "api/rest/server.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
-#include <cerrno>
-#include <condition_variable>
-#include <cstring>
+#include <array>
+#include <cstdio>
 #include <exception>
-#include <fcntl.h>
-#include <list>
-#include <mutex>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <limits>
 #include <optional>
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <system_error>
-#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -24,27 +14,63 @@
 #include <httplib.h>
 #include <spdlog/spdlog.h>
 
+#include "api/rest/access.h"
 #include "api/rest/connection_stream.h"
+#include "api/rest/connections.h"
+#include "api/rest/listening_socket.h"
+#include "api/rest/rate_limit.h"
+#include "api/rest/request_handler.h"
 #include "api/rest/routes.h"
+#include "api/rest/transport.h"
 
 namespace guideway::rest {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using State = Connections::State;
+
+/// Times request_timeout: what a body longer than ordinary ones (a backup) gets more.
+constexpr int kLongBodyFactor = 10;
+/// How long a stream may go without looking whether its client is gone, or the server stops.
+constexpr std::chrono::milliseconds kStreamSlice{500};
+/// How often a stream's caller is looked at again: a token that was taken back must not go on watching.
+constexpr std::chrono::seconds kStreamRecheck{10};
 
 std::optional<std::string> header(const httplib::Request& request, const char* name) {
     if (!request.has_header(name)) return std::nullopt;
     return request.get_header_value(name);
 }
 
-Request to_request(const httplib::Request& from) {
+std::vector<std::string> headers(const httplib::Request& request, const char* name) {
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < request.get_header_value_count(name); ++i) {
+        out.push_back(request.get_header_value(name, i));
+    }
+    return out;
+}
+
+template <class R>
+void put_last_event_id(R& request, const httplib::Request& from) {
+    if constexpr (requires { request.last_event_id; }) request.last_event_id = header(from, "Last-Event-ID");
+}
+
+/// The longest body that the request may have.
+template <class R = Routes>
+std::size_t max_body(const Request& request, std::size_t ordinary) {
+    if constexpr (requires { R::max_body(request, ordinary); }) return R::max_body(request, ordinary);
+    return ordinary;
+}
+
+Request to_request(const httplib::Request& from, const Caller& caller) {
     Request request;
+    request.caller = caller;
     request.method = from.method;
     request.target = from.target;
     request.content_type = header(from, "Content-Type");
     request.content_encoding = header(from, "Content-Encoding");
     request.if_match = header(from, "If-Match");
     request.if_none_match = header(from, "If-None-Match");
+    put_last_event_id(request, from);
     request.body = from.body;
     return request;
 }
@@ -96,7 +122,7 @@ BodyFraming framing_of(const httplib::Request& request) {
 
 /// What makes a request refused before its path is looked at.
 std::optional<resources::Problem> refusal(const httplib::Request& request, const BodyFraming& framing,
-                                          std::size_t max_body_bytes) {
+                                          std::size_t max_body_bytes, bool any_host) {
     const auto invalid = [](std::string detail) {
         return resources::Problem{400, "InvalidRequest", std::move(detail), {}};
     };
@@ -110,24 +136,28 @@ std::optional<resources::Problem> refusal(const httplib::Request& request, const
     }
     const std::size_t hosts = request.get_header_value_count("Host");
     if (hosts > 1 || (hosts == 0 && request.version == "HTTP/1.1")) return invalid("one Host header is required");
-    if (hosts == 1 && !host_allowed(request.get_header_value("Host"))) {
-        return resources::Problem{
-            403,
-            "HostNotAllowed",
-            "the Host header must be an address or localhost, as the server listens on loopback only",
-            {}};
+    if (hosts == 1 && !any_host && !host_allowed(request.get_header_value("Host"))) {
+        return resources::Problem{403,
+                                  "HostNotAllowed",
+                                  "the Host header must be an address or localhost, as requests are not encrypted here",
+                                  {}};
     }
     return std::nullopt;
 }
 
 /// What is known of the request a thread is serving.
 struct Serving {
+    Connections::Connection* connection = nullptr;
     ConnectionStream* stream = nullptr;
+    const std::string* certificate = nullptr;  ///< common name of the client's
     httplib::Request* request = nullptr;
     Clock::time_point head_read;
     bool close = false;  ///< after this answer
     std::string route = "other";
     double waited_seconds = 0;
+    Caller caller;
+    std::optional<bool> early;  ///< whether it was answered before its body; none: not looked at yet
+    bool observed = false;      ///< a stream is, when it begins
 
     /// Also tells the client.
     void close_after() {
@@ -160,25 +190,64 @@ resources::Problem problem_of(ConnectionStream::Stop stop, bool in_request_line,
     return {status, status < 500 ? "InvalidRequest" : "InternalError", "the request is not understood as HTTP/1.1", {}};
 }
 
+/// The answer of a server that does not even read the request.
+std::string bare_answer(const std::string& status, const Response& response, std::string_view more) {
+    return "HTTP/1.1 " + status + "\r\n" + std::string(more) + "Content-Type: " + response.content_type +
+           "\r\nContent-Length: " + std::to_string(response.body.size()) + "\r\nConnection: close\r\n\r\n" +
+           response.body;
+}
+
+class RoutesHandler final : public RequestHandler {
+  public:
+    RoutesHandler(Appliance& appliance, std::size_t max_waiting_requests) : routes_(appliance, max_waiting_requests) {}
+    std::optional<Response> answer_early(const Request& request) override { return routes_.answer_early(request); }
+    Response answer(const Request& request) override { return routes_.answer(request); }
+    void end_waits() override { routes_.end_waits(); }
+
+  private:
+    Routes routes_;
+};
+
+bool is_path(const Request& request, std::string_view path) {
+    return std::string_view(request.target).substr(0, request.target.find('?')) == path;
+}
+
 }  // namespace
 
-/// The library parses requests and writes answers; accepting, threads and bounds are here.
+/// The library parses requests and writes answers; accepting, threads, bounds and who may call are elsewhere.
 class Server::Engine : private httplib::Server {
   public:
-    Engine(Appliance& appliance, ServerOptions options, RequestObserver* observer)
-        : options_(options), routes_(appliance, options.max_waiting_requests), observer_(observer) {
-        set_payload_max_length(options_.max_body_bytes);
+    Engine(std::unique_ptr<RequestHandler> handler, ServerOptions options, RequestObserver* observer,
+           Authenticator* authenticator)
+        : options_(std::move(options)),
+          handler_(std::move(handler)),
+          observer_(observer),
+          authenticated_(authenticator != nullptr),
+          access_(options_, authenticator, observer),
+          streams_(options_.max_streams, options_.max_streams_per_client),
+          connections_(
+              options_, observer, [this](Connections::Connection& connection) { serve(connection); },
+              [this](int fd, bool tls, Connections::Refusal why) { refuse(fd, tls, why); }) {
+        // The library's bound is one for all requests; the stream knows each one's.
+        set_payload_max_length(std::numeric_limits<std::size_t>::max());
         set_keep_alive_timeout(std::chrono::duration_cast<std::chrono::seconds>(options_.idle_timeout).count());
         set_keep_alive_max_count(options_.max_requests_per_connection);
+        // Before the client is told to send the body, and again where it did not ask.
+        set_expect_100_continue_handler([this](const httplib::Request& request, httplib::Response& response) {
+            return answered_early(request, response) ? response.status : 100;
+        });
         set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-            return answer_early(request, response) ? HandlerResponse::Handled : HandlerResponse::Unhandled;
+            return answered_early(request, response) ? HandlerResponse::Handled : HandlerResponse::Unhandled;
         });
-        // Only what answer_early() let through comes here, with its body read: the pattern need not tell paths apart.
-        Put("[^]*", [this](const httplib::Request& request, httplib::Response& response) {
-            put(guarded(request.method, [&] { return routes_.answer(to_request(request)); }), response);
-        });
+        // Only what answered_early() let through comes here, with its body read: the pattern need not tell paths apart.
+        const auto with_body = [this](const httplib::Request& request, httplib::Response& response) {
+            put(guarded(request.method, [&] { return answer(request); }), response);
+        };
+        Put("[^]*", with_body);
+        Post("[^]*", with_body);
         set_error_handler(HandlerWithResponse([](const httplib::Request&, httplib::Response& response) {
-            if (!response.body.empty() || t_serving == nullptr) return HandlerResponse::Unhandled;
+            if (!response.body.empty() || t_serving == nullptr || t_serving->observed)
+                return HandlerResponse::Unhandled;
             ConnectionStream& stream = *t_serving->stream;
             put_response(problem_response(problem_of(stream.stop(), stream.in_request_line(), response.status)),
                          response);
@@ -192,47 +261,35 @@ class Server::Engine : private httplib::Server {
     ~Engine() override { stop(); }
 
     Started start(const std::string& host, std::uint16_t port);
-    void stop();
+    void stop() {
+        connections_.stop([this] { handler_->end_waits(); });
+    }
 
   private:
-    enum class State { idle, reading, answering };
-
-    struct Connection {
-        int fd = -1;
-        State state = State::idle;
-        Clock::time_point since = Clock::now();
-        bool shut = false;  ///< ended by us
-        std::thread thread;
-    };
-
-    bool answer_early(const httplib::Request& request, httplib::Response& response);
+    bool answered_early(const httplib::Request& request, httplib::Response& response);
+    std::optional<Response> answer_early(const httplib::Request& request, const BodyFraming& framing);
+    Response answer(const httplib::Request& request);
     template <class Answer>
     static std::optional<Response> guarded(const std::string& method, Answer make);
-    static bool put(const std::optional<Response>& from, httplib::Response& to);
+    bool put(const std::optional<Response>& from, httplib::Response& to);
     void answered(const std::string& method, int status);
+    void observe(const std::string& method, int status);
+    std::optional<Response> stream(const Response& from);
+    void send_stream(BodyStream& body, bool chunked);
 
-    void accept_loop();
-    void admit(int fd);
-    bool make_room(std::unique_lock<std::mutex>& lock);
-    void refuse(int fd);
-    void serve(Connection& connection);
-    bool serve_request(Connection& connection, ConnectionStream& stream, bool last);
-    void enter(Connection& connection, State state);
-    void join_finished();
+    void refuse(int fd, bool tls, Connections::Refusal why);
+    void serve(Connections::Connection& connection);
+    void serve_requests(Connections::Connection& connection, ConnectionStream& stream);
+    bool serve_request(Connections::Connection& connection, ConnectionStream& stream, const std::string& certificate,
+                       bool last);
 
     const ServerOptions options_;
-    Routes routes_;
-    RequestObserver* observer_;
-
-    int listen_fd_ = -1;
-    int stop_event_ = -1;
-    std::thread acceptor_;
-
-    std::mutex mutex_;  ///< of all below
-    std::condition_variable changed_;
-    std::list<Connection> connections_;
-    std::list<Connection> finished_;  ///< threads to join
-    bool stopping_ = false;
+    const std::unique_ptr<RequestHandler> handler_;
+    RequestObserver* const observer_;
+    const bool authenticated_;
+    Access access_;
+    SlotLimit streams_;
+    Connections connections_;  // last: its threads use the others
 };
 
 // ------------------------------------------------------------------------------------------------ one request
@@ -251,40 +308,87 @@ bool Server::Engine::put(const std::optional<Response>& from, httplib::Response&
     if (!from) return false;
     t_serving->route = from->route;
     t_serving->waited_seconds = from->waited_seconds;
+    if (from->stream != nullptr) {
+        std::optional<Response> refused = stream(*from);
+        if (refused) {
+            put_response(*refused, to);
+        } else {
+            to.status = from->status;
+        }
+        return true;
+    }
     put_response(*from, to);
     return true;
 }
 
-bool Server::Engine::answer_early(const httplib::Request& request, httplib::Response& response) {
-    const BodyFraming framing = framing_of(request);
-    std::optional<Response> early;
-    if (const std::optional<resources::Problem> refused = refusal(request, framing, options_.max_body_bytes)) {
-        early = problem_response(*refused);
-    } else {
-        early = guarded(request.method, [&]() -> std::optional<Response> {
-            // Without a body there is nothing to wait for.
-            return framing.present ? routes_.answer_early(to_request(request)) : routes_.answer(to_request(request));
-        });
+std::optional<Response> Server::Engine::answer_early(const httplib::Request& request, const BodyFraming& framing) {
+    const Connections::Connection& connection = *t_serving->connection;
+    Request asked = to_request(request, t_serving->caller);
+    const std::size_t longest = max_body(asked, options_.max_body_bytes);
+    if (const auto refused = refusal(request, framing, longest, connection.tls)) return problem_response(*refused);
+    const bool open = Routes::is_open(asked) || (options_.metrics_open && is_path(asked, "/metrics"));
+    if (options_.serves == Serves::health_and_metrics && !open && !is_path(asked, "/metrics")) {
+        return problem_response({404, "NotFound", "this address serves /metrics, /healthz and /readyz only", {}});
     }
-    // What is not read would be taken for the next request; after chunks the library may leave something unread.
-    if (framing.present && (early || framing.chunked)) t_serving->close_after();
-    return put(early, response);
+    if (!open) {
+        auto admitted = access_.admit(headers(request, "Authorization"), *t_serving->certificate, connection.peer);
+        if (auto* refused = std::get_if<Response>(&admitted)) return std::move(*refused);
+        asked.caller = t_serving->caller = std::get<Caller>(std::move(admitted));
+    }
+    // Without a body there is nothing to wait for.
+    if (!framing.present) return handler_->answer(asked);
+    std::optional<Response> early = handler_->answer_early(asked);
+    if (!early && longest > options_.max_body_bytes) {
+        t_serving->stream->allow_body(longest, kLongBodyFactor * options_.request_timeout);
+    }
+    return early;
 }
 
-void Server::Engine::answered(const std::string& method, int status) {
-    if (t_serving == nullptr || !t_serving->stream->flush()) return;
+Response Server::Engine::answer(const httplib::Request& request) {
+    const Request whole = to_request(request, t_serving->caller);
+    if (whole.body.size() > max_body(whole, options_.max_body_bytes)) {
+        return problem_response(problem_of(ConnectionStream::Stop::body_too_large, false, 413));
+    }
+    return handler_->answer(whole);
+}
+
+bool Server::Engine::answered_early(const httplib::Request& request, httplib::Response& response) {
+    if (t_serving->early) return *t_serving->early;
+    const BodyFraming framing = framing_of(request);
+    const std::optional<Response> early = guarded(request.method, [&] { return answer_early(request, framing); });
+    // What is not read would be taken for the next request; after chunks the library may leave something unread.
+    if (framing.present && (early || framing.chunked)) t_serving->close_after();
+    // Who goes on guessing pays for a connection each time.
+    if (early && early->status == 429) t_serving->close_after();
+    t_serving->early = put(early, response);
+    return *t_serving->early;
+}
+
+void Server::Engine::observe(const std::string& method, int status) {
+    if (observer_ != nullptr && t_serving->request != nullptr) observer_->in_flight(-1);
+    t_serving->observed = true;
     const double seconds = std::chrono::duration<double>(Clock::now() - t_serving->head_read).count();
     const double worked = std::max(0.0, seconds - t_serving->waited_seconds);
     // Only methods that the library knows: what anybody may write must not become a label.
     const std::string_view label = t_serving->request == nullptr ? "other" : std::string_view(method);
-    spdlog::debug("request method={} route={} status={} seconds={:.6f}", label, t_serving->route, status, worked);
+    spdlog::debug("request method={} route={} status={} caller={} peer={} seconds={:.6f}", label, t_serving->route,
+                  status, t_serving->caller.name, t_serving->connection->peer.address, worked);
     if (observer_ != nullptr) observer_->observe(label, t_serving->route, status, worked);
 }
 
-bool Server::Engine::serve_request(Connection& connection, ConnectionStream& stream, bool last) {
+void Server::Engine::answered(const std::string& method, int status) {
+    if (t_serving == nullptr || t_serving->observed || !t_serving->stream->flush()) return;
+    observe(method, status);
+}
+
+bool Server::Engine::serve_request(Connections::Connection& connection, ConnectionStream& stream,
+                                   const std::string& certificate, bool last) {
     Serving serving;
+    serving.connection = &connection;
     serving.stream = &stream;
+    serving.certificate = &certificate;
     serving.head_read = Clock::now();
+    serving.caller = Caller{"anonymous", authenticated_ ? Role::viewer : Role::admin, {}, connection.peer.address};
     t_serving = &serving;
     stream.begin_request();
     bool closed_by_client = false;
@@ -292,215 +396,184 @@ bool Server::Engine::serve_request(Connection& connection, ConnectionStream& str
         serving.request = &request;
         serving.head_read = Clock::now();
         request.ranges.clear();  // answers are whole
-        enter(connection, State::answering);
+        connections_.enter(connection, State::answering);
+        if (observer_ != nullptr) observer_->in_flight(1);
     });
     const ConnectionStream::Stop stop = stream.stop();
     if (!answered_well && !stream.wrote() && stop != ConnectionStream::Stop::none &&
         stop != ConnectionStream::Stop::closed) {
         // The library gave up within the request line, without an answer.
         const Response response = problem_response(problem_of(stop, stream.in_request_line(), 400));
-        const std::string phrase = response.status == 408 ? "Request Timeout" : "URI Too Long";
-        stream.write("HTTP/1.1 " + std::to_string(response.status) + " " + phrase + "\r\nContent-Type: " +
-                     response.content_type + "\r\nContent-Length: " + std::to_string(response.body.size()) +
-                     "\r\nConnection: close\r\n\r\n" + response.body);
+        stream.write(bare_answer(
+            std::to_string(response.status) + (response.status == 408 ? " Request Timeout" : " URI Too Long"), response,
+            ""));
         answered("", response.status);
     }
     const bool sent = stream.flush();
+    // Nobody was told of an answer that did not arrive.
+    if (observer_ != nullptr && serving.request != nullptr && !serving.observed) observer_->in_flight(-1);
     t_serving = nullptr;
     // Where the request was not understood, the next one's beginning is not known.
     const bool understood = serving.request != nullptr && answered_well && stop == ConnectionStream::Stop::none;
     const bool close = serving.close || !understood;
     if (sent && close && stop != ConnectionStream::Stop::closed) {
-        enter(connection, State::reading);
+        connections_.enter(connection, State::reading);
         stream.linger();
     }
     return sent && !close && !closed_by_client;
 }
 
-void Server::Engine::serve(Connection& connection) {
-    ConnectionStream stream(connection.fd, options_);
-    for (std::size_t served = 1; served <= options_.max_requests_per_connection; ++served) {
-        enter(connection, State::idle);
-        if (!stream.wait_for_request()) break;
-        enter(connection, State::reading);
-        bool stopping = false;
-        {
-            const std::lock_guard lock(mutex_);
-            stopping = stopping_;
-        }
-        if (!serve_request(connection, stream, stopping || served == options_.max_requests_per_connection)) break;
-        if (stopping) break;
+// ---------------------------------------------------------------------------------------------------- streams
+
+/// Sends the whole stream; nothing where it did, else the refusal.
+std::optional<Response> Server::Engine::stream(const Response& from) {
+    const httplib::Request& request = *t_serving->request;
+    const std::unique_ptr<SlotLimitHold> place =
+        streams_.take("caller " + t_serving->caller.name, "peer " + t_serving->connection->peer.key);
+    if (place == nullptr) {
+        if (observer_ != nullptr) observer_->throttled("streams");
+        t_serving->close_after();
+        return too_many("TooManyWatches",
+                        "as many watches as allowed are open, in all or of yours: limits.watches, "
+                        "limits.watches_per_client; close one, or try again later",
+                        std::chrono::seconds(5));
     }
-    const std::lock_guard lock(mutex_);
-    ::close(connection.fd);
-    connection.fd = -1;
-    const auto self = std::find_if(connections_.begin(), connections_.end(),
-                                   [&](const Connection& other) { return &other == &connection; });
-    finished_.splice(finished_.end(), connections_, self);
-    changed_.notify_all();
+    const bool chunked = request.version != "HTTP/1.0";
+    std::string head = "HTTP/1.1 200 OK\r\nContent-Type: " + from.content_type + "\r\n";
+    for (const auto& [name, value] : from.headers) head += name + ": " + value + "\r\n";
+    head += std::string(chunked ? "Transfer-Encoding: chunked\r\n" : "") + "Connection: close\r\n\r\n";
+    ConnectionStream& out = *t_serving->stream;
+    out.write(head);
+    const bool begun = out.flush();
+    observe(request.method, from.status);
+    if (begun && request.method != "HEAD") {
+        if (observer_ != nullptr) observer_->streams(1);
+        connections_.enter(*t_serving->connection, State::streaming);
+        send_stream(*from.stream, chunked);
+        if (observer_ != nullptr) observer_->streams(-1);
+        connections_.enter(*t_serving->connection, State::answering);
+    }
+    // The library would write an answer of its own now.
+    out.discard_output();
+    t_serving->close_after();
+    return std::nullopt;
 }
 
-void Server::Engine::enter(Connection& connection, State state) {
-    const std::lock_guard lock(mutex_);
-    connection.state = state;
-    connection.since = Clock::now();
-    // Nothing more is taken from a client that has not asked yet.
-    if (stopping_ && state != State::answering) ::shutdown(connection.fd, SHUT_RD);
+void Server::Engine::send_stream(BodyStream& body, bool chunked) {
+    const Serving& serving = *t_serving;
+    ConnectionStream& out = *serving.stream;
+    const std::vector<std::string> authorization = headers(*serving.request, "Authorization");
+    Clock::time_point recheck = Clock::now() + kStreamRecheck;
+    while (!connections_.stopping() && !out.transport().client_gone()) {
+        std::optional<std::string> piece;
+        try {
+            piece = body.next(kStreamSlice);
+        } catch (const std::exception& error) {
+            // Without the last chunk the client sees that the end is missing.
+            spdlog::error("stream of {} failed: {}", serving.route, error.what());
+            return;
+        }
+        if (!piece) break;
+        if (!piece->empty()) {
+            if (chunked) {
+                std::array<char, 20> size{};
+                std::snprintf(size.data(), size.size(), "%zx\r\n", piece->size());
+                out.write(size.data() + *piece + "\r\n");
+            } else {
+                out.write(*piece);
+            }
+            if (!out.flush()) return;
+        }
+        if (Clock::now() < recheck) continue;
+        recheck = Clock::now() + kStreamRecheck;
+        if (!access_.still_admits(authorization, *serving.certificate, serving.connection->peer, serving.caller)) break;
+    }
+    if (chunked) out.write("0\r\n\r\n");
+    out.flush();
 }
 
 // ------------------------------------------------------------------------------------------------ connections
 
-bool Server::Engine::make_room(std::unique_lock<std::mutex>& lock) {
-    Connection* oldest = nullptr;
-    for (Connection& connection : connections_) {
-        if (connection.state == State::answering || connection.shut) continue;
-        if (oldest == nullptr || connection.since < oldest->since) oldest = &connection;
-    }
-    if (oldest == nullptr) return false;
-    oldest->shut = true;
-    ::shutdown(oldest->fd, SHUT_RDWR);
-    return changed_.wait_for(lock, std::chrono::seconds(1),
-                             [this] { return connections_.size() < options_.max_connections; });
-}
-
-void Server::Engine::refuse(int fd) {
-    static const std::string kAnswer = [] {
-        const Response response =
-            problem_response({503, "TooManyConnections", "every connection is busy; try again in a second", {}});
-        return "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: " + response.content_type +
-               "\r\nContent-Length: " + std::to_string(response.body.size()) + "\r\nConnection: close\r\n\r\n" +
-               response.body;
-    }();
-    [[maybe_unused]] const ssize_t sent = ::send(fd, kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL);
-    ::shutdown(fd, SHUT_WR);
-    ::close(fd);
-    if (observer_ != nullptr) observer_->observe("other", "other", 503, 0);
-}
-
-void Server::Engine::admit(int fd) {
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    std::unique_lock lock(mutex_);
-    if (connections_.size() >= options_.max_connections && !make_room(lock)) {
-        lock.unlock();
-        return refuse(fd);
-    }
-    connections_.emplace_back();
-    Connection& connection = connections_.back();
-    connection.fd = fd;
-    try {
-        connection.thread = std::thread([this, &connection] { serve(connection); });
-    } catch (const std::system_error& error) {
-        spdlog::error("no thread for a connection: {}", error.what());
-        connections_.pop_back();
-        lock.unlock();
-        refuse(fd);
-    }
-}
-
-void Server::Engine::join_finished() {
-    std::list<Connection> finished;
-    {
-        const std::lock_guard lock(mutex_);
-        finished.swap(finished_);
-    }
-    for (Connection& connection : finished) connection.thread.join();
-}
-
-void Server::Engine::accept_loop() {
-    constexpr int kForever = -1;
-    constexpr int kRetryMilliseconds = 50;
-    int timeout = kForever;
-    while (true) {
-        std::array<pollfd, 2> entries{{{stop_event_, POLLIN, 0}, {listen_fd_, POLLIN, 0}}};
-        // After a shortage the listening socket stays readable: only the stop is waited for, briefly.
-        if (::poll(entries.data(), timeout == kForever ? 2 : 1, timeout) < 0 && errno != EINTR) break;
-        if (entries[0].revents != 0) break;
-        timeout = kForever;
-        const int fd = ::accept4(listen_fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        join_finished();
-        if (fd >= 0) {
-            admit(fd);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            spdlog::warn("no connection accepted: {}", std::system_category().message(errno));
-            std::unique_lock lock(mutex_);
-            make_room(lock);
-            timeout = kRetryMilliseconds;
+void Server::Engine::serve_requests(Connections::Connection& connection, ConnectionStream& stream) {
+    if (connection.tls) {
+        connections_.enter(connection, State::reading);
+        if (!stream.handshake()) {
+            if (observer_ != nullptr) observer_->handshake_failed(stream.handshake_failure());
+            if (stream.handshake_failure() != "not_tls") return;
+            const std::string answer = bare_answer(
+                "400 Bad Request",
+                problem_response({400, "TlsRequired", "this address speaks TLS; ask with https://", {}}), "");
+            [[maybe_unused]] const ssize_t sent = ::send(connection.fd, answer.data(), answer.size(), MSG_NOSIGNAL);
+            stream.linger();
+            return;
         }
-        // Anything else concerns the one connection that is gone again.
+    }
+    const std::string certificate = stream.transport().client_name();
+    for (std::size_t served = 1; served <= options_.max_requests_per_connection; ++served) {
+        connections_.enter(connection, State::idle);
+        if (!stream.wait_for_request()) return;
+        connections_.enter(connection, State::reading);
+        const bool stopping = connections_.stopping();
+        if (!serve_request(connection, stream, certificate,
+                           stopping || served == options_.max_requests_per_connection)) {
+            return;
+        }
+        if (stopping) return;
     }
 }
 
-// ---------------------------------------------------------------------------------------------- start and stop
+void Server::Engine::serve(Connections::Connection& connection) {
+    ssl_st* const tls = connection.tls ? options_.tls->new_connection() : nullptr;
+    if (connection.tls && tls == nullptr) return;
+    Transport transport(connection.fd, tls);
+    bool streaming = false;
+    ConnectionStream stream(transport, options_, [&](bool blocked) {
+        if (blocked) streaming = t_serving != nullptr && t_serving->observed;
+        connections_.enter(connection, blocked ? State::sending : streaming ? State::streaming : State::answering);
+    });
+    serve_requests(connection, stream);
+    transport.end_sending();
+}
+
+void Server::Engine::refuse(int fd, bool tls, Connections::Refusal why) {
+    const bool peer = why == Connections::Refusal::peer_busy;
+    if (observer_ != nullptr) observer_->observe("other", "other", peer ? 429 : 503, 0);
+    if (tls) return;  // who speaks TLS would not understand it
+    const Response response = problem_response(
+        peer ? resources::Problem{429,
+                                  "TooManyConnections",
+                                  "every connection your address may have is busy; try again in a second",
+                                  {}}
+             : resources::Problem{503, "TooManyConnections", "every connection is busy; try again in a second", {}});
+    const std::string answer =
+        bare_answer(peer ? "429 Too Many Requests" : "503 Service Unavailable", response, "Retry-After: 1\r\n");
+    [[maybe_unused]] const ssize_t sent = ::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL);
+    ::shutdown(fd, SHUT_WR);
+}
 
 Started Server::Engine::start(const std::string& host, std::uint16_t port) {
-    const auto failed = [](std::string error) { return Started{0, std::move(error)}; };
-    if (listen_fd_ >= 0) return failed("already started");
-    const std::optional<IpAddress> address = IpAddress::parse(host == "localhost" ? "127.0.0.1" : host);
-    if (!address) return failed("listen address \"" + host + "\": not an IPv4 or IPv6 address");
-    if (!address->is_loopback()) {
-        return failed(
-            "listen address " + host +
-            " is refused: only loopback (127.0.0.1, ::1), as requests are not yet encrypted or authenticated");
+    const std::optional<IpAddress> address = listen_address(host);
+    const bool loopback = address && address->is_loopback();
+    const bool tls = options_.tls != nullptr && (!loopback || options_.tls_on_loopback);
+    const bool harmless = options_.serves == Serves::health_and_metrics && options_.metrics_open;
+    if (address && !loopback && !harmless && (!tls || !authenticated_)) {
+        return {0, "listen address " + host +
+                       " is refused: only loopback (127.0.0.1, ::1) without TLS and tokens, as others could read what "
+                       "is sent, or send anything"};
     }
-    const std::string shown = (address->is_v4() ? host : "[" + host + "]") + ":" + std::to_string(port);
-    sockaddr_in v4{};
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    std::memcpy(&v4.sin_addr, address->bytes.data(), sizeof v4.sin_addr);
-    sockaddr_in6 v6{};
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    std::memcpy(&v6.sin6_addr, address->bytes.data(), sizeof v6.sin6_addr);
-    auto* const name = address->is_v4() ? reinterpret_cast<sockaddr*>(&v4) : reinterpret_cast<sockaddr*>(&v6);
-    socklen_t length = address->is_v4() ? sizeof v4 : sizeof v6;
-
-    const int fd = ::socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return failed("cannot make a socket: " + std::system_category().message(errno));
-    const int on = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    constexpr int kBacklog = 128;
-    if (::bind(fd, name, length) != 0 || ::listen(fd, kBacklog) != 0) {
-        const int error = errno;
-        ::close(fd);
-        return failed(error == EADDRINUSE ? "address in use: " + shown
-                                          : "cannot listen on " + shown + ": " + std::system_category().message(error));
-    }
-    ::getsockname(fd, name, &length);
-    const int event = ::eventfd(0, EFD_CLOEXEC);
-    if (event < 0) {
-        const int error = errno;
-        ::close(fd);
-        return failed("cannot make an eventfd: " + std::system_category().message(error));
-    }
-    listen_fd_ = fd;
-    stop_event_ = event;
-    acceptor_ = std::thread([this] { accept_loop(); });
-    return Started{ntohs(address->is_v4() ? v4.sin_port : v6.sin6_port), ""};
+    ListeningSocket socket = open_listener(host, port);
+    if (!socket.error.empty()) return {0, std::move(socket.error)};
+    std::string error = connections_.listen(socket, tls);
+    if (!error.empty()) return {0, std::move(error)};
+    return {socket.port, ""};
 }
 
-void Server::Engine::stop() {
-    if (listen_fd_ < 0) return;
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = ::write(stop_event_, &one, sizeof one);
-    acceptor_.join();
-    ::close(listen_fd_);
-    ::close(stop_event_);
-    listen_fd_ = stop_event_ = -1;
-    routes_.end_waits();
-    {
-        std::unique_lock lock(mutex_);
-        stopping_ = true;
-        for (const Connection& connection : connections_) {
-            if (connection.state != State::answering) ::shutdown(connection.fd, SHUT_RD);
-        }
-        changed_.wait(lock, [this] { return connections_.empty(); });
-    }
-    join_finished();
-}
-
-Server::Server(Appliance& appliance, ServerOptions options, RequestObserver* observer)
-    : engine_(std::make_unique<Engine>(appliance, options, observer)) {}
+Server::Server(Appliance& appliance, ServerOptions options, RequestObserver* observer, Authenticator* authenticator)
+    : Server(std::make_unique<RoutesHandler>(appliance, options.max_waiting_requests), options, observer,
+             authenticator) {}
+Server::Server(std::unique_ptr<RequestHandler> handler, ServerOptions options, RequestObserver* observer,
+               Authenticator* authenticator)
+    : engine_(std::make_unique<Engine>(std::move(handler), std::move(options), observer, authenticator)) {}
 Server::~Server() = default;
 
 Started Server::start(const std::string& host, std::uint16_t port) { return engine_->start(host, port); }

@@ -244,7 +244,7 @@ class Demo:
     def metrics(self):
         story = self.story
         story.chapter("Numbers", "A piece of /metrics, as Prometheus scrapes it.")
-        story.command("curl http://127.0.0.1:8870/metrics      (in the appliance's namespace)")
+        story.command("curl http://127.0.0.1:8871/metrics      (in the appliance's namespace)")
         wanted = [line for line in self.appliance.metrics().splitlines()
                   if re.match(r"guideway_(service_connections|backend_connections|port_packets|dataplane_flows|forwarding_gen)", line)]
         story.show("\n".join(wanted), most=24)
@@ -283,7 +283,7 @@ def farewell(story, demo, keep):
     {client} curl http://{vip[4]}/
     {client} curl -g 'http://[{vip[6]}]/'
     {client} wrk -c8 -d10s -H 'Connection: close' http://{vip[4]}/
-    nsenter --net=/run/netns/{demo.appliance.namespace.name} curl -s http://127.0.0.1:8870/metrics | less
+    nsenter --net=/run/netns/{demo.appliance.namespace.name} curl -s http://127.0.0.1:8871/metrics | less
     nsenter --net=/run/netns/{demo.appliance.namespace.name} ip address
     less {demo.lab.folder}/dataplane.log {demo.lab.folder}/controlplane.log {demo.appliance.config}
 

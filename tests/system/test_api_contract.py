@@ -63,12 +63,13 @@ def template_of(path):
 
 
 class Server:
-    def __init__(self, url):
+    def __init__(self, url, token):
         self.url = url
+        self.authorization = {"Authorization": "Bearer " + token}
 
-    def ask(self, method, path, check=True, **options):
-        """The answer, after holding it against the document."""
-        answer = requests.request(method, self.url + path, timeout=20, **options)
+    def ask(self, method, path, check=True, headers=None, **options):
+        """The answer to the admin, after holding it against the document."""
+        answer = requests.request(method, self.url + path, timeout=20, headers={**self.authorization, **(headers or {})}, **options)
         if check:
             self.hold(method, path, answer)
         return answer
@@ -135,7 +136,7 @@ def server(tmp_path_factory):
                 pass
             assert process.poll() is None and time.monotonic() < end, "no start:\n" + (folder / "log").read_text()
             time.sleep(0.02)
-        yield Server(f"http://127.0.0.1:{port}")
+        yield Server(f"http://127.0.0.1:{port}", (folder / "admin.token").read_text().strip())
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0, (folder / "log").read_text()
     finally:
@@ -404,6 +405,8 @@ def raw(server, target):
     client = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
     try:
         client.putrequest("GET", target, skip_accept_encoding=True)
+        for name, value in server.authorization.items():
+            client.putheader(name, value)
         client.endheaders()
         answer = client.getresponse()
         return answer.status, json.loads(answer.read())

@@ -16,7 +16,7 @@ PROMETHEUS = """\
 global: {{ scrape_interval: 250ms, scrape_timeout: 250ms }}
 scrape_configs:
   - job_name: guideway
-    static_configs: [ {{ targets: ["127.0.0.1:8870"] }} ]
+    static_configs: [ {{ targets: ["127.0.0.1:8871"] }} ]
 """
 
 

@@ -53,6 +53,11 @@ class Appliance:
     def run_folder(self):
         return self.folder / "run"
 
+    @property
+    def authorization(self):
+        """The header of the admin's token, which the control plane leaves in the run folder."""
+        return {"Authorization": "Bearer " + (self.run_folder / "admin.token").read_text().strip()}
+
     def write_config(self, **changes):
         """configs/guideway.cfg with this lab's folder, driver and number of workers; `changes` set further keys."""
         self.settings.update(changes)
@@ -153,7 +158,8 @@ class Appliance:
         try:
             client.sock.connect(("127.0.0.1", REST_PORT))
             encoded = json.dumps(body) if isinstance(body, (dict, list)) else body
-            client.request(method, path, encoded, {"Content-Type": "application/json", **(headers or {})})
+            client.request(method, path, encoded,
+                           {"Content-Type": "application/json", **self.authorization, **(headers or {})})
             answer = client.getresponse()
             return answer.status, answer.read(), answer.headers.get("Content-Type", "")
         finally:
