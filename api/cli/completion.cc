@@ -15,7 +15,7 @@ _guideway_names() {
 _guideway() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command="" second="" kind="" i
     local -a line given=()
-    read -ra line <<< "${COMP_LINE:0:COMP_POINT}"
+    if [ -n "$COMP_LINE" ]; then read -ra line <<< "${COMP_LINE:0:COMP_POINT}"; else line=("${COMP_WORDS[@]:0:COMP_CWORD+1}"); fi
     for ((i = 1; i < ${#line[@]}; i++)); do
         case ${line[i]} in
             --server|--token-file|--ca-file|--client-cert|--client-key|--server-name|--cluster|-n|--namespace)
