@@ -37,8 +37,8 @@ struct PoolFamilyUse {
     std::uint64_t total = 0;
     std::uint64_t allocated = 0;    ///< a shared one counts once (rule 18)
     std::uint64_t shared = 0;       ///< of the allocated: by more than one load balancer
-    std::uint64_t quarantined = 0;  ///< free, but given away last (rule 6)
-    std::uint64_t free = 0;         ///< the quarantined included
+    std::uint64_t quarantined = 0;  ///< given only while none is free (rule 6)
+    std::uint64_t free = 0;         ///< total = allocated + quarantined + free
     friend bool operator==(const PoolFamilyUse&, const PoolFamilyUse&) = default;
 };
 

@@ -100,7 +100,7 @@ TEST(Rule21, WhereRecordedClaimsConflictTheOldestKeepsIt) {
     allocation.order = 4;
     recorded[service("z-older")] = allocation;
     Bench bench({});
-    bench.allocator.begin();
+    bench.allocator.begin(bench.now);
     bench.allocator.load(pool_set({pool("a", {"10.0.1.0/30"})}), recorded);
     EXPECT_EQ(bench.allocator.changed(), std::vector<ServiceKey>{service("a-younger")})
         << "so that it is written again";
@@ -117,7 +117,7 @@ TEST(Rule22, AWaitingServiceNeverTakesARecordedAddress) {
     std::map<ServiceKey, Allocation> recorded = bench.allocator.allocations();
     recorded[service("waits")].wish.pool = "";  // older, and it would now take what s1 holds
     Bench again({});
-    again.allocator.begin();
+    again.allocator.begin(again.now);
     again.allocator.load(pool_set({pool("a", {"10.0.1.1/32"})}), recorded);
     again.allocator.commit();
     EXPECT_EQ(again.held("s1"), "10.0.1.1");
@@ -135,7 +135,7 @@ TEST(Rule22, ARestartChangesNothing) {
     const auto before = bench.allocator.allocations();
     bench.restart(pools);
     EXPECT_EQ(bench.allocator.allocations(), before);
-    EXPECT_EQ(bench.allocator.use("a").ipv4_allocated, 2U);
+    EXPECT_EQ(bench.allocator.use("a").ipv4.allocated, 2U);
 }
 
 TEST(Rule23, AFreedAddressServesTheOldestWaitingAtOnce) {
@@ -143,7 +143,7 @@ TEST(Rule23, AFreedAddressServesTheOldestWaitingAtOnce) {
     bench.ensure("s1");
     bench.ensure("z-second");
     bench.ensure("a-third");
-    bench.allocator.begin();
+    bench.allocator.begin(bench.now);
     bench.allocator.release(service("s1"));
     EXPECT_EQ(bench.allocator.changed(), (std::vector<ServiceKey>{service("s1"), service("z-second")}));
     bench.allocator.commit();
@@ -173,12 +173,12 @@ TEST(Rule20, ARolledBackTransactionLeavesNoTrace) {
     bench.ensure("s5", asking_for({"10.0.1.3"}));
     const auto before = bench.allocator.allocations();
     const auto undo = [&](auto change) {
-        bench.allocator.begin();
+        bench.allocator.begin(bench.now);
         change();
         EXPECT_FALSE(bench.allocator.changed().empty());
         bench.allocator.rollback();
         EXPECT_EQ(bench.allocator.allocations(), before);
-        EXPECT_EQ(bench.allocator.use("a").ipv4_allocated, 2U);
+        EXPECT_EQ(bench.allocator.use("a").ipv4.allocated, 2U);
         EXPECT_EQ(bench.allocator.without_address(), 2U);
     };
     undo([&] { bench.allocator.release(service("s4")); });
@@ -192,7 +192,7 @@ TEST(Rule20, ARolledBackTransactionLeavesNoTrace) {
 
 TEST(Rule5, AHalfFullSlash8AndASlash64AllocateWithoutEnumeration) {
     Allocator allocator;
-    allocator.begin();
+    allocator.begin(1);
     allocator.set_pools(pool_set({pool("a", {"10.0.0.0/8", "2001:db8::/64"}, true, true)}));
     for (std::uint64_t i = 0; i < 20000; ++i) {
         allocator.ensure(service("s" + std::to_string(i)), i % 2 == 0 ? v4_wish() : v6_wish(), i);

@@ -83,15 +83,15 @@ TEST(Rule18, AnAddressIsFreeWhenItsLastUserLeavesAndCountsOnce) {
     Bench bench({pool("a", {"10.0.1.1/32"})});
     bench.ensure("s1", sharing("k", {80}));
     bench.ensure("s2", sharing("k", {443}));
-    EXPECT_EQ(bench.allocator.use("a").ipv4_allocated, 1U);
+    EXPECT_EQ(bench.allocator.use("a").ipv4.allocated, 1U);
     EXPECT_EQ(bench.ensure("s3"), "NoAvailableIPs");
     bench.release("s1");
     EXPECT_EQ(bench.held("s3"), "NoAvailableIPs");
-    EXPECT_EQ(bench.allocator.use("a").ipv4_allocated, 1U);
+    EXPECT_EQ(bench.allocator.use("a").ipv4.allocated, 1U);
     bench.release("s2");
     EXPECT_EQ(bench.held("s3"), "10.0.1.1");
     bench.release("s3");
-    EXPECT_EQ(bench.allocator.use("a").ipv4_allocated, 0U);
+    EXPECT_EQ(bench.allocator.use("a").ipv4.allocated, 0U);
 }
 
 TEST(Rule18, KeysCountWithinTheirNamespaceUnlessThePoolAllowsMore) {
