@@ -66,7 +66,7 @@ int restore(Session& session) {
         return session.misused("a backup from standard input leaves nobody to ask; give --yes");
     }
     std::string document;
-    if (!read_text(session, options.file, document)) return kFailed;
+    if (!read_text(session, options.file, document, "a backup, or - for standard input")) return kFailed;
     if (document.find_first_not_of(" \t\r\n") == std::string::npos) {
         session.err() << "guideway: " << options.file << " is empty; nothing was changed\n";
         return kFailed;

@@ -129,7 +129,8 @@ class Parser {
         add_target(get, "load-balancers (lb), address-pools (pool), nodes, events, tokens or snat-addresses (snat)",
                    true);
         get->add_option("-l,--selector", options_.labels, "only those with such labels: a=b,c!=d,e in (f,g),h,!i");
-        get->add_flag("-A,--all", options_.everywhere, "of all namespaces and clusters")->excludes(app_.get_option("-n"));
+        get->add_flag("-A,--all", options_.everywhere, "of all namespaces and clusters")
+            ->excludes(app_.get_option("-n"));
         get->add_flag("-w,--watch", options_.watch, "go on: show each change");
         CLI::App* describe =
             command(app_, "describe", "one resource in full, with what stands in its way", cli::describe,

@@ -160,7 +160,7 @@ bool Session::read_target(const std::vector<Kind>& allowed, bool name_required) 
     return true;
 }
 
-bool read_text(const Session& session, const std::string& file, std::string& text) {
+bool read_text(const Session& session, const std::string& file, std::string& text, const char* wanted) {
     if (file == "-") {
         text.assign(std::istreambuf_iterator<char>(session.streams.in), {});
         return true;
@@ -171,7 +171,7 @@ bool read_text(const Session& session, const std::string& file, std::string& tex
     std::ifstream stream(file, std::ios::binary);
     if (!folder) text.assign(std::istreambuf_iterator<char>(stream), {});
     if (!folder && stream) return true;
-    session.err() << "guideway: cannot read " << file << "; give a file, or - for standard input\n";
+    session.err() << "guideway: cannot read " << file << "; give " << wanted << '\n';
     return false;
 }
 

@@ -52,8 +52,9 @@ class Session {
     client::ObjectName name;
 };
 
-/// The text of a file, or of standard input ("-"). False: told why not.
-bool read_text(const Session& session, const std::string& file, std::string& text);
+/// The text of a file, or of standard input ("-"). False: told why not; `wanted` says what to give.
+bool read_text(const Session& session, const std::string& file, std::string& text,
+               const char* wanted = "-f a file, or - for standard input");
 
 /// "90s", "15m", "12h", "90d", "2w" in seconds; nothing: none of these, or none at all.
 std::optional<std::uint64_t> parse_duration(std::string_view text);

@@ -348,7 +348,7 @@ void show_events(std::ostream& out, const std::vector<resources::Event>& events)
     Table table({"  LAST SEEN", "TYPE", "REASON", "MESSAGE"});
     for (const resources::Event& event : events) {
         Cells cells = row_of(event, {});
-        table.add({"  " + cells[0], cells[1], cells[2], cells[4]});
+        table.add({"  " + (cells[0].empty() ? "-" : cells[0]), cells[1], cells[2], cells[4]});
     }
     table.print(out);
 }

@@ -93,12 +93,17 @@ TEST(Documents, AliasesCannotGrowWithoutBound) {
 
 TEST(Documents, TagsAreRefused) { EXPECT_EQ(errors_of("kind: !!binary aGVsbG8=").size(), 1U); }
 
+TEST(YamlOf, TextsThatMeanSomethingToYamlAreQuoted) {
+    EXPECT_EQ(yaml_of(R"({"a": "x: y # \"z\"\n", "b": "- c", "d": "*e", "f": "null", "g": null, "h": "plain/text-1"})"),
+              "a: \"x: y # \\\"z\\\"\\n\"\nb: \"- c\"\nd: \"*e\"\nf: \"null\"\ng: null\nh: plain/text-1\n");
+}
+
+// Labels are held to Kubernetes' rules, so that what needs most quoting is above.
 TEST(YamlOf, ReadsBackAsTheSameObject) {
     resources::LoadBalancer object;
     object.metadata.namespace_ = "default";
     object.metadata.name = "web";
-    object.metadata.labels = {{"a", "true"}, {"b", "12"}, {"c", "x: y # \"z\"\n"},
-                              {"d", ""},     {"e", "no"}, {"f", "1e3"}};
+    object.metadata.labels = {{"a", "true"}, {"b", "12"}, {"c", "0x1f"}, {"d", ""}, {"e", "no"}, {"f", "1e3"}};
     object.spec.ports = {{"http", contract::Protocol::tcp, 80, 30080}};
     const std::string yaml = yaml_of(resources::encode(object));
     EXPECT_NE(yaml.find("resourceVersion: \"0\""), std::string::npos) << yaml;
