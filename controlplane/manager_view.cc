@@ -6,6 +6,7 @@
 #include "api/resources/event_codec.h"
 #include "api/resources/load_balancer_codec.h"
 #include "api/resources/node_codec.h"
+#include "api/rest/selection.h"
 #include "controlplane/manager.h"
 #include "controlplane/manager_support.h"
 #include "controlplane/timestamps.h"
@@ -45,7 +46,7 @@ Change made_of(rest::ChangeType type, T object, std::map<std::string, std::strin
     Change change;
     change.kind = kind_of(object);
     change.type = type;
-    change.scope = {object.metadata.cluster, object.metadata.namespace_, object.metadata.labels, {}, {}};
+    change.scope = {object.metadata.cluster, object.metadata.namespace_, object.metadata.labels};
     change.labels_before = std::move(labels_before);
     change.bytes = size_of(object);
     change.encode = [object = std::move(object)] { return encode(object); };
@@ -186,8 +187,8 @@ void Manager::add_event(std::vector<Change>& changes, bool warning, std::string 
     Change change;
     change.kind = rest::Kind::event;
     change.type = added.again ? rest::ChangeType::modified : rest::ChangeType::added;
-    const resources::ObjectReference& of = added.event.regarding;
-    change.scope = {of.cluster, of.namespace_, {}, of.kind, of.name};
+    const resources::ObjectReference& about = added.event.regarding;
+    change.scope = {about.cluster, about.namespace_, {}, about.kind, about.name};
     change.encode = [event = std::move(added.event)] { return encode(event); };
     changes.push_back(std::move(change));
 }
@@ -262,12 +263,7 @@ Result<rest::Page<resources::Event>> Manager::events(const rest::PageRequest& re
     rest::Page<resources::Event> page;
     page.revision = revision_;
     for (const resources::Event& event : event_book_.events()) {
-        const rest::Selection& wanted = request.selection;
-        if (wanted.cluster && *wanted.cluster != event.regarding.cluster) continue;
-        if (wanted.namespace_ && *wanted.namespace_ != event.regarding.namespace_) continue;
-        if (wanted.regarding_kind && *wanted.regarding_kind != event.regarding.kind) continue;
-        if (wanted.regarding_name && *wanted.regarding_name != event.regarding.name) continue;
-        page.items.push_back(event);
+        if (rest::selects(request.selection, event)) page.items.push_back(event);
     }
     // The newest are the ones that are wanted.
     if (request.limit != 0 && page.items.size() > request.limit) {

@@ -143,7 +143,8 @@ Response watched(Routes& routes, Routes::Context& context, const Listing<T>& lis
     }
     if (!context.faults.empty()) return context.faulty();
     Appliance& appliance = RouteHandlers::appliance(routes);
-    // The watch begins before the list is made, so that no change falls between them; what the list has already is passed over.
+    // Changes follow the present objects without a gap: from the list's revision on. Where that is 0, which a watch takes for "from
+    // now on", the watch is the one made before the list.
     Result<std::unique_ptr<Watch>> watch = appliance.watch(*listing.watched, selection, revision);
     if (!watch.ok()) return problem_response(watch.problem());
     std::optional<WatchStart> start;
@@ -153,6 +154,8 @@ Response watched(Routes& routes, Routes::Context& context, const Listing<T>& lis
         start.emplace();
         start->revision = page.value().revision;
         for (const T& object : page.value().items) start->objects.push_back(encode(object));
+        if (start->revision != 0) watch = appliance.watch(*listing.watched, selection, start->revision);
+        if (!watch.ok()) return problem_response(watch.problem());
     }
     Response response;
     response.content_type = "text/event-stream";

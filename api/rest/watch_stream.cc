@@ -30,9 +30,7 @@ std::string_view text_of(ChangeType type) {
 }  // namespace
 
 WatchStream::WatchStream(std::unique_ptr<Watch> watch, std::optional<WatchStart> start, WatchStreamOptions options)
-    : watch_(std::move(watch)), start_(std::move(start)), options_(std::move(options)) {
-    if (start_) skip_to_ = start_->revision;
-}
+    : watch_(std::move(watch)), start_(std::move(start)), options_(std::move(options)) {}
 
 std::string WatchStream::bookmark(std::uint64_t revision, bool end_of_start) const {
     return event("BOOKMARK", &revision,
@@ -63,7 +61,6 @@ std::optional<std::string> WatchStream::next(std::chrono::milliseconds wait) {
             std::chrono::duration_cast<std::chrono::milliseconds>(last_sent_ + options_.quiet - Clock::now());
         WatchBatch batch = watch_->next(std::clamp(quiet_left, std::chrono::milliseconds(0), wait));
         for (WatchEvent& one : batch.events) {
-            if (one.revision <= skip_to_) continue;  // the present objects had it already
             out +=
                 event(text_of(one.type), one.last_of_revision ? &one.revision : nullptr, shown(std::move(one.object)));
         }
@@ -80,7 +77,7 @@ std::optional<std::string> WatchStream::next(std::chrono::milliseconds wait) {
             ended_ = true;
             if (out.empty()) return std::nullopt;
         } else if (out.empty() && Clock::now() >= last_sent_ + options_.quiet) {
-            out = options_.bookmarks ? bookmark(std::max(batch.revision, skip_to_), false) : ":\n\n";
+            out = options_.bookmarks ? bookmark(batch.revision, false) : ":\n\n";
         }
     }
     if (!out.empty()) last_sent_ = Clock::now();

@@ -40,7 +40,7 @@ struct WatchStart {
 
 class WatchStream : public BodyStream {
   public:
-    /// `start`: changes up to its revision are in its objects already; none: the watch was resumed.
+    /// `start`: what is told before the changes of `watch`, which begins at its revision; none: the watch was resumed.
     WatchStream(std::unique_ptr<Watch> watch, std::optional<WatchStart> start, WatchStreamOptions options);
     std::optional<std::string> next(std::chrono::milliseconds wait) override;
 
@@ -55,7 +55,6 @@ class WatchStream : public BodyStream {
     std::optional<WatchStart> start_;
     std::size_t started_ = 0;  ///< objects of the start that were sent
     WatchStreamOptions options_;
-    std::uint64_t skip_to_ = 0;
     Clock::time_point last_sent_ = Clock::now();
     bool ended_ = false;
 };

@@ -32,7 +32,7 @@ struct Scope {
     std::string cluster;
     std::string namespace_;
     std::map<std::string, std::string> labels;
-    std::string regarding_kind, regarding_name;  ///< of an event
+    std::string regarding_kind{}, regarding_name{};  ///< of an event
 };
 
 struct Change {

@@ -355,7 +355,7 @@ TEST_F(ManagerTest, SeriesOfAServiceGoAwayWithIt) {
     ASSERT_TRUE(manager->wait_until_forwarding(20s));
     const std::string before = manager->metrics();
     EXPECT_NE(
-        before.find("guideway_service_connections_total{namespace=\"default\",service=\"web\",vip=\"203.0.113.10\","
+        before.find("guideway_service_connections_total{cluster=\"default\",namespace=\"default\",service=\"web\",vip=\"203.0.113.10\","
                     "protocol=\"TCP\",port=\"80\"} 42"),
         std::string::npos)
         << before;
