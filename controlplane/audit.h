@@ -30,8 +30,6 @@
 #include <string>
 #include <variant>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "api/rest/caller.h"
 
 namespace guideway::controlplane {
