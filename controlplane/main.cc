@@ -24,6 +24,7 @@
 #include "controlplane/metrics.h"
 #include "controlplane/settings.h"
 #include "controlplane/store/sqlite_store.h"
+#include "controlplane/store_commands.h"
 #include "controlplane/token_store.h"
 
 namespace {
@@ -47,8 +48,8 @@ constexpr const char* kFooter =
     "      dataplane_socket = \"/run/guideway/dataplane.sock\";\n"
     "      log: { level = \"info\"; };\n"
     "  };\n\n"
-    "Exit status: 0 stopped cleanly, or the configuration is good; 1 could not start; 2 the configuration or\n"
-    "the command line is refused.\n"
+    "Exit status: 0 stopped cleanly, the configuration is good, or the store is backed up or restored; 1 could not;\n"
+    "2 the configuration or the command line is refused.\n"
     "See also: guideway status, guideway --help.";
 
 constexpr int kCannotStart = 1;
@@ -126,11 +127,11 @@ int serve(const Settings& settings, std::shared_ptr<rest::TlsContext> tls) {
     auto logged = AuditLog::open(settings.audit);
     if (const auto* error = std::get_if<std::string>(&logged)) return cannot_start(*error);
     AuditLog& audit = *std::get<std::unique_ptr<AuditLog>>(logged);
-    auth::TokenBook tokens;
-    if (const std::string error =
-            open_tokens(*store, tokens, settings.admin_token_file, std::chrono::system_clock::now());
-        !error.empty()) {
-        return cannot_start(error);
+    {
+        auth::TokenBook first;  // the manager reads them again, with all the rest
+        const auto now = std::chrono::system_clock::now();
+        const std::string error = open_tokens(*store, first, settings.admin_token_file, now);
+        if (!error.empty()) return cannot_start(error);
     }
     Metrics metrics;
     metrics.audit_lost([&audit] { return audit.lost(); });
@@ -138,11 +139,12 @@ int serve(const Settings& settings, std::shared_ptr<rest::TlsContext> tls) {
         [&audit](const std::string& peer, std::string_view reason) { audit.login_refused(peer, reason); });
     ManagerOptions options;
     options.link.socket = settings.dataplane_socket;
+    options.audit = &audit;
     auto managed = Manager::open(std::move(store), options, metrics);
     if (const auto* error = std::get_if<std::string>(&managed)) return cannot_start(*error);
     Manager& manager = *std::get<std::unique_ptr<Manager>>(managed);
 
-    auth::Doorkeeper doorkeeper(tokens, settings.certificate_roles);
+    auth::Doorkeeper doorkeeper(manager.token_book(), settings.certificate_roles);
     std::optional<rest::TlsWatch> watch;
     if (tls != nullptr) {
         watch.emplace(tls, [&metrics](const rest::TlsStatus& status) {
@@ -167,11 +169,15 @@ int serve(const Settings& settings, std::shared_ptr<rest::TlsContext> tls) {
     spdlog::info("started version={} listen={} metrics_listen={} tls={} store={} audit_file={} dataplane_socket={}",
                  GUIDEWAY_VERSION, listening, settings.metrics_listen ? settings.metrics_listen->to_string() : "none",
                  settings.tls ? "yes" : "no", settings.store, settings.audit.file, settings.dataplane_socket);
-    int signal = SIGHUP;
-    while (signal == SIGHUP) {
-        sigwait(&signals, &signal);
+    // When tokens were last used is written now and then: a request must not cost a write.
+    constexpr timespec kBetweenTokenUses{300, 0};
+    int signal = 0;
+    while (signal != SIGTERM && signal != SIGINT) {
+        signal = sigtimedwait(&signals, nullptr, &kBetweenTokenUses);
         if (signal == SIGHUP) audit.reopen();
+        if (signal < 0) manager.save_token_uses();
     }
+    manager.save_token_uses();
     spdlog::info("stopping signal={}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     manager.stop();  // first, so that requests that wait for the dataplane end
     server.stop();
@@ -205,6 +211,20 @@ int run(int argc, char** argv) {
     bool check = false;
     app.add_option("--config", path, "The appliance's configuration file")->capture_default_str();
     app.add_flag("--check-config", check, "Read the configuration, report every mistake, and exit");
+    std::string backup;
+    std::string restoring;
+    auto* back_up_to =
+        app.add_option("--backup", backup,
+                       "Write what the store holds to FILE (-: standard output), and exit; only while no "
+                       "control plane runs on the store")
+            ->type_name("FILE");
+    auto* restore_from =
+        app.add_option(
+               "--restore", restoring,
+               "Put the backup FILE (-: standard input) in the store's place, and exit; likewise. The store before "
+               "is kept as NAME.before-restore")
+            ->type_name("FILE")
+            ->excludes(back_up_to);
     bool renew = false;
     app.add_flag("--new-admin-token", renew,
                  "Make a new token \"admin\" in place of a lost one, and exit; only while no control plane runs on the "
@@ -227,6 +247,8 @@ int run(int argc, char** argv) {
         std::cout << path << ": the controlplane section is good\n";
         return 0;
     }
+    if (back_up_to->count() > 0) return back_up(settings.store, backup);
+    if (restore_from->count() > 0) return restore(settings.store, restoring);
     if (renew) return new_admin_token(settings);
     return serve(settings, std::move(tls));
 }

@@ -1,35 +1,51 @@
 // Manager: the control plane's rules behind the REST API: keeps the objects, lets the address management decide, makes each
-// change durable, and hands the resulting ForwardingState to the dataplane's link.
+// change durable, and hands what is to be forwarded to the reconcile loop.
 //
-// A change goes: check it -> allocator transaction -> new desired state, validated -> store commit -> in memory -> link.
+// A change goes: CommitQueue (its turn, with others that came at the same time) -> checked against the objects -> allocator
+// transaction -> staged -> one store batch, durable -> published: objects, change log, events, reconcile loop -> answered.
 // Only after the commit anything is answered or forwarded (ipam-rules 20); where the store refuses, nothing has happened.
 //
+// Terms. Writer: whoever leads the commit queue at the moment: one thread; only it touches the allocator, and what is staged.
+// Published: what readers see; it changes at once for all that one batch holds.
+//
 // Worked example: PUT load balancer default/web, pool "a" with 203.0.113.10 free, store at revision 7, generation 3.
-//   allocator: 203.0.113.10. Record with resourceVersion 8 and generation 4 committed in one batch. The link sends
-//   generation 4. GET shows Programmed=False until the dataplane answers with 4, then Programmed=True and Ready=True.
+//   allocator: 203.0.113.10. Record with resourceVersion 8 and generation 4 committed in one batch. The loop builds and the
+//   link sends generation 4. GET shows Programmed=False until the dataplane answers with 4, then Programmed=True and Ready=True.
 //   The same PUT again: changed=false, the store is not touched.
 //
-// Thread contract: every method from any thread; one mutex around the objects. The mutex is held during a store commit, and
-// never while waiting for the dataplane.
+// Thread contract: every public method from any thread. `mutex_` guards what is published, and is held for memory work alone:
+// never during a commit or while waiting for the dataplane. The writer may read what is published without it, for only the
+// writer changes it (but for the conditions that were told, which are read under it).
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <shared_mutex>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "api/rest/appliance.h"
+#include "controlplane/audit.h"
+#include "controlplane/auth/token_book.h"
+#include "controlplane/commit/commit_queue.h"
 #include "controlplane/ipam/allocator.h"
 #include "controlplane/metrics.h"
+#include "controlplane/pool_forecast.h"
 #include "controlplane/reconcile/dataplane_link.h"
+#include "controlplane/reconcile/state_loop.h"
 #include "controlplane/records.h"
 #include "controlplane/store/store.h"
+#include "controlplane/watch/change_log.h"
+#include "controlplane/watch/event_book.h"
 
 namespace guideway::controlplane {
 
@@ -40,6 +56,9 @@ struct ManagerOptions {
     std::chrono::milliseconds counters_timeout{1000};
     /// Scrapes closer together than this get the same counters.
     std::chrono::milliseconds counters_age{200};
+    ChangeLog::Bounds watch;
+    /// Null: no audit log.
+    AuditLog* audit = nullptr;
     std::function<std::chrono::system_clock::time_point()> now = std::chrono::system_clock::now;
 };
 
@@ -50,103 +69,228 @@ class Manager final : public rest::Appliance {
     static std::variant<std::unique_ptr<Manager>, std::string> open(std::unique_ptr<store::Store> store,
                                                                     ManagerOptions options, Metrics& metrics);
     ~Manager() override;
-    /// Ends the link: waits end, nothing more is sent. The objects stay readable.
+    /// Ends the link and the watches: waits end, nothing more is sent. The objects stay readable.
     void stop();
 
-    rest::Result<rest::Ensured<resources::LoadBalancer>> ensure_load_balancer(
-        resources::LoadBalancer wanted, std::optional<std::uint64_t> if_match) override;
-    rest::Result<resources::LoadBalancer> load_balancer(const std::string& ns, const std::string& name) override;
-    std::vector<resources::LoadBalancer> load_balancers(const std::string& ns) override;
-    rest::Result<bool> delete_load_balancer(const std::string& ns, const std::string& name,
-                                            std::optional<std::uint64_t> if_match) override;
+    rest::Result<rest::Ensured<resources::LoadBalancer>> ensure(resources::LoadBalancer wanted,
+                                                                const rest::Intent& intent) override;
+    rest::Result<resources::LoadBalancer> load_balancer(const std::string& cluster, const std::string& ns,
+                                                        const std::string& name) override;
+    rest::Result<rest::Page<resources::LoadBalancer>> load_balancers(const rest::PageRequest& request) override;
+    rest::Result<bool> delete_load_balancer(const std::string& cluster, const std::string& ns, const std::string& name,
+                                            const std::string& uid, const rest::Intent& intent) override;
+    resources::AllocationPreview preview(const resources::LoadBalancer& wanted) override;
 
-    rest::Result<rest::Ensured<resources::AddressPool>> ensure_address_pool(
-        resources::AddressPool wanted, std::optional<std::uint64_t> if_match) override;
+    rest::Result<rest::Ensured<resources::AddressPool>> ensure(resources::AddressPool wanted,
+                                                               const rest::Intent& intent) override;
     rest::Result<resources::AddressPool> address_pool(const std::string& name) override;
-    std::vector<resources::AddressPool> address_pools() override;
-    rest::Result<bool> delete_address_pool(const std::string& name, std::optional<std::uint64_t> if_match) override;
+    rest::Result<rest::Page<resources::AddressPool>> address_pools(const rest::PageRequest& request) override;
+    rest::Result<bool> delete_address_pool(const std::string& name, const rest::Intent& intent) override;
 
-    rest::Result<rest::Ensured<resources::Node>> ensure_node(resources::Node wanted,
-                                                             std::optional<std::uint64_t> if_match) override;
-    rest::Result<resources::Node> node(const std::string& name) override;
-    std::vector<resources::Node> nodes() override;
-    rest::Result<bool> delete_node(const std::string& name, std::optional<std::uint64_t> if_match) override;
+    rest::Result<rest::Ensured<resources::Node>> ensure(resources::Node wanted, const rest::Intent& intent) override;
+    rest::Result<resources::Node> node(const std::string& cluster, const std::string& name) override;
+    rest::Result<rest::Page<resources::Node>> nodes(const rest::PageRequest& request) override;
+    rest::Result<bool> delete_node(const std::string& cluster, const std::string& name,
+                                   const rest::Intent& intent) override;
+
+    rest::Result<rest::Ensured<resources::Token>> ensure(resources::Token wanted, const rest::Intent& intent) override;
+    rest::Result<resources::Token> token(const std::string& name) override;
+    rest::Result<rest::Page<resources::Token>> tokens(const rest::PageRequest& request) override;
+    rest::Result<bool> delete_token(const std::string& name, const rest::Intent& intent) override;
+    rest::Result<resources::Token> rotate_token(const std::string& name, const rest::Intent& intent) override;
+
+    rest::Result<std::vector<resources::SnatAddress>> snat_addresses() override;
+    rest::Result<rest::Page<resources::Event>> events(const rest::PageRequest& request) override;
+    rest::Result<std::unique_ptr<rest::Watch>> watch(rest::Kind kind, const rest::Selection& selection,
+                                                     std::uint64_t revision) override;
 
     resources::SystemStatus status() override;
     bool wait_until_forwarding(std::chrono::milliseconds timeout) override;
     rest::Result<contract::ExplainAnswer> explain(const contract::ExplainRequest& request) override;
     rest::Result<contract::Counters> counters() override;
+
+    rest::Result<std::string> backup() override;
+    rest::Result<resources::SystemStatus> restore(std::string_view document, const rest::Intent& intent) override;
+
     std::string metrics() override;
     std::string not_ready_reason() override;
+
+    /// The tokens in force; for the authenticator.
+    auth::TokenBook& token_book() { return tokens_; }
+    /// A record that was made beside the API (the first token). Empty: durable; else why not.
+    std::string put_token_record(const auth::TokenRecord& record);
+    /// Writes when tokens were last used. To be called now and then.
+    void save_token_uses();
 
   private:
     /// A load balancer as the store has it, and what is known of it beside.
     struct Entry {
         LoadBalancerRecord record;
         std::uint64_t in_state_since = 0;  ///< first generation that holds it as it is now
-        resources::Condition programmed;   ///< as last seen, for the time of its transition
+        resources::Condition programmed;   ///< as last told
+        resources::Condition ready;
+    };
+    struct NodeEntry {
+        resources::Node object;
+        std::uint64_t in_state_since = 0;
+        resources::Condition programmed;
         resources::Condition ready;
     };
     using Entries = std::map<ipam::ServiceKey, Entry>;
     using Pools = std::map<std::string, resources::AddressPool>;
-    using Nodes = std::map<std::string, resources::Node>;
+    using Nodes = std::map<NodeKey, NodeEntry>;
 
-    /// Objects that a transaction puts (or takes away: no value), beside what the allocator changed.
+    struct Objects {
+        Entries load_balancers;
+        Pools pools;  ///< with the numbers of their status
+        Nodes nodes;
+    };
+    /// What a store's contents stand for, with every address given as the pools allow now.
+    struct Loaded {
+        Objects objects;
+        ipam::Allocator allocator;
+        std::vector<auth::TokenRecord> tokens;
+        std::vector<store::Change> settled;  ///< what is not as recorded any more
+        std::vector<ipam::Event> events;
+    };
+
+    /// What the works of one batch want. Each object once; what an allocator's decision changes beside is added at the commit.
     struct Staged {
         std::map<ipam::ServiceKey, std::optional<resources::LoadBalancer>> load_balancers;
+        std::set<ipam::ServiceKey> replaced;  ///< another UID: a new object under the old name
         std::map<std::string, std::optional<resources::AddressPool>> pools;
-        std::map<std::string, std::optional<resources::Node>> nodes;
+        std::map<NodeKey, std::optional<NodeEntry>> nodes;
+        std::map<std::string, std::optional<auth::TokenRecord>> tokens;
+        std::size_t services = 0;  ///< entries of the forwarding state that load balancers of it may add
+        bool alone = false;        ///< nothing else fits into this batch
+        bool probe = false;        ///< nothing is changed: does the store take a batch?
+        bool renumber = false;     ///< the generation grows though nothing changed
+        std::uint64_t beyond = 0;  ///< ... beyond this one
+        std::vector<AuditEntry> audit;
+        bool empty() const;
+    };
+    /// What a batch makes of the objects, ready to be published.
+    struct Outcome {
+        std::vector<std::pair<ipam::ServiceKey, std::optional<Entry>>> load_balancers;
+        std::vector<std::pair<NodeKey, std::optional<NodeEntry>>> nodes;
+        store::Batch batch;
+        bool forwarding_changed = false;
     };
 
     Manager(std::unique_ptr<store::Store> store, ManagerOptions options, Metrics& metrics);
 
-    // manager.cc: the store, transactions and the link. The mutex is held.
-    std::string restore();
-    std::optional<resources::Problem> commit(Staged staged);
-    LoadBalancerRecord record_of(const ipam::ServiceKey& key, resources::LoadBalancer object, const Entry* before,
-                                 const ipam::Allocation& allocation) const;
-    contract::ForwardingState build_state() const;
+    // manager.cc: start and stop, what is in the store
+    std::string open_store();
+    /// Everything is as these contents say from now on; what has to be settled is written first. Empty: done.
+    std::string take_over(const store::Contents& contents, std::uint64_t generation);
+    /// The store has something else than this process knows of (a write that was believed lost is there): what the store says
+    /// counts, so everything is read again, as at a start.
+    bool catch_up();
+    std::variant<Loaded, std::string> load_contents(const store::Contents& contents, std::uint64_t next_revision) const;
+    void install(Loaded loaded, std::uint64_t revision, std::uint64_t generation);
+    rest::Result<bool> replace_everything(store::Contents& contents);
+
+    // manager_commit.cc: the writer's way from staged to published
+    void begin();
+    CommitQueue::Failure commit(std::size_t works);
+    void abandon();
+    Outcome outcome_of(Staged& staged);
+    void stage_load_balancers(Staged& staged, Outcome& outcome);
+    void stage_nodes(Staged& staged, Outcome& outcome);
+    static std::vector<store::Change> quarantine_changes(const ipam::Allocator& allocator);
+    void publish(Staged& staged, Outcome& outcome);
+    void publish_load_balancers(Staged& staged, Outcome& outcome, const reconcile::LinkStatus& link,
+                                std::vector<Change>& changes, reconcile::Delta& delta);
+    void publish_nodes(Outcome& outcome, const reconcile::LinkStatus& link, std::vector<Change>& changes,
+                       reconcile::Delta& delta);
+    void publish_pools(Staged& staged, std::vector<Change>& changes);
+    void publish_event(const ipam::Event& event, std::vector<Change>& changes);
+    void count_serving(const resources::Node& node, int by);
     std::optional<store::Error> write(const store::Batch& batch);
     void renumber_beyond(std::uint64_t generation);
-    void log_events() const;
-    std::string timestamp() const;
+    LoadBalancerRecord record_of(const ipam::ServiceKey& key, resources::LoadBalancer object,
+                                 const LoadBalancerRecord* before, const ipam::Allocation& allocation) const;
 
-    // manager_objects.cc. The mutex is held.
+    // What changes need. The writer.
     std::variant<ipam::PoolSet, resources::Problem> pools_with(const std::string& name,
                                                                const resources::AddressPoolSpec* spec) const;
-    template <class T>
-    std::optional<resources::Problem> check_version(const T* object, std::optional<std::uint64_t> if_match) const;
+    /// Whether the token may cease to be one of an admin: somebody must be able to let others in.
+    std::optional<resources::Problem> refuse_lockout(const std::string& name, bool stays_admin) const;
+    std::optional<resources::Problem> refuse_node(const resources::Node& wanted, const NodeKey& key) const;
     /// What the server sets in the metadata of a written object; `before` is none for a new one.
     template <class T>
     void stamp(T& wanted, const T* before) const;
+    /// Staged with the change; null: there was none, or is none any more.
+    template <class T>
+    void audit(const rest::Intent& intent, const char* verb, const char* kind, std::string key, const T* before,
+               const T* after);
+    /// Waits for its turn. Where the audit log must have every change and cannot, nothing is changed: a problem.
+    template <class T>
+    void submit(const rest::Intent& intent, const char* kind, const std::string& key, const CommitQueue::Work& work,
+                std::optional<rest::Result<T>>& answer);
 
-    // manager_view.cc. The mutex is held where a map is read.
-    resources::LoadBalancer render(const ipam::ServiceKey& key, Entry& entry, const reconcile::LinkStatus& link);
+    // manager_view.cc. `mutex_` is held.
+    resources::LoadBalancer render(const Entry& entry, const reconcile::LinkStatus& link) const;
+    resources::Node render(const NodeEntry& entry, const reconcile::LinkStatus& link) const;
+    resources::Condition programmed_condition(std::uint64_t in_state_since, const reconcile::LinkStatus& link) const;
     resources::Condition programmed_condition(const Entry& entry, const reconcile::LinkStatus& link) const;
     resources::Condition ready_condition(const Entry& entry, bool programmed) const;
-    resources::AddressPool render(const resources::AddressPool& pool) const;
+    resources::Condition ready_condition(const NodeEntry& entry, bool programmed) const;
     resources::SystemStatus status_locked(const reconcile::LinkStatus& link) const;
+    void count_pool_use(resources::AddressPool& pool);
+    /// Tells watchers of conditions that are others now.
+    void link_changed();
+    /// Notes the conditions of now as told. True: they are others than those told last.
+    bool tell(Entry& entry, const reconcile::LinkStatus& link);
+    bool tell(NodeEntry& entry, const reconcile::LinkStatus& link);
+    void tell_all(const reconcile::LinkStatus& link, std::vector<Change>& changes);
+    Change change_of(rest::ChangeType type, resources::LoadBalancer object,
+                     std::map<std::string, std::string> labels_before) const;
+    Change change_of(rest::ChangeType type, resources::Node object,
+                     std::map<std::string, std::string> labels_before) const;
+    Change change_of(rest::ChangeType type, resources::AddressPool object,
+                     std::map<std::string, std::string> labels_before) const;
+    void add_event(std::vector<Change>& changes, bool warning, std::string reason, std::string message,
+                   resources::ObjectReference regarding);
+
+    std::string timestamp() const;
+    std::uint64_t unix_seconds() const;
 
     std::unique_ptr<store::Store> store_;
-    ManagerOptions options_;
+    const ManagerOptions options_;
     Metrics& metrics_;
-    std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+    const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 
-    mutable std::mutex mutex_;
-    Entries load_balancers_;
-    Pools pools_;
-    Nodes nodes_;
+    // The writer's.
     ipam::Allocator allocator_;
+    Staged staged_;
+    bool stale_ = false;  ///< the store has to be read again before anything is changed
+
+    mutable std::shared_mutex mutex_;
+    Objects objects_;
+    std::map<std::pair<std::string, IpFamily>, std::size_t> serving_;  ///< nodes that take connections, by cluster and family
+    std::size_t services_ = 0;     ///< entries of the forwarding state
     std::uint64_t revision_ = 0;
-    reconcile::DataplaneLink::State desired_;
-    std::string store_error_;  // of the last commit; empty: it worked
+    std::uint64_t generation_ = 0;
+    std::string store_error_;  ///< of the last commit; empty: it worked
+    EventBook event_book_;
+    bool told_connected_ = false;
+    std::uint64_t told_refused_ = 0;
+    PoolForecast forecast_;
+    /// When generations that are not in force yet were committed.
+    std::deque<std::pair<std::uint64_t, std::chrono::steady_clock::time_point>> not_in_force_;
+
+    ChangeLog changes_;
+    auth::TokenBook tokens_;
 
     std::mutex counters_mutex_;
     std::optional<contract::Counters> counters_;  ///< none: counters_error_ says why
     std::string counters_error_;
     std::chrono::steady_clock::time_point counters_at_{};  ///< when the dataplane was last asked, to the end
 
-    reconcile::DataplaneLink link_;  // last: its thread uses the others
+    CommitQueue queue_;
+    reconcile::DataplaneLink link_;
+    reconcile::StateLoop loop_;  // last: its thread uses the others
 };
 
 }  // namespace guideway::controlplane

@@ -28,6 +28,8 @@ const prometheus::Histogram::BucketBoundaries kRequestBuckets{0.001, 0.0025, 0.0
 const prometheus::Histogram::BucketBoundaries kCommitBuckets{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                                              0.05,   0.1,   0.25,   0.5,   1,    2.5};
 
+const prometheus::Histogram::BucketBoundaries kBatchBuckets{1, 2, 4, 8, 16, 32, 64, 128, 256};
+
 /// A family that is filled at the scrape and left out while it has no series.
 class Filled {
   public:
@@ -56,10 +58,14 @@ Labels with(Labels labels, std::string name, std::string value) {
     return labels;
 }
 
+/// "namespace/name", or "cluster/namespace/name".
 Labels labels_of(const contract::ServiceCounters& service) {
-    const std::size_t slash = service.name.find('/');
-    return {{"namespace", slash == std::string::npos ? "" : service.name.substr(0, slash)},
-            {"service", slash == std::string::npos ? service.name : service.name.substr(slash + 1)},
+    const std::size_t last = service.name.rfind('/');
+    const std::string front = last == std::string::npos ? "" : service.name.substr(0, last);
+    const std::size_t first = front.find('/');
+    return {{"cluster", first == std::string::npos ? resources::kDefaultCluster : front.substr(0, first)},
+            {"namespace", first == std::string::npos ? front : front.substr(first + 1)},
+            {"service", last == std::string::npos ? service.name : service.name.substr(last + 1)},
             {"vip", service.vip.to_string()},
             {"protocol", std::string(contract::to_string(service.protocol))},
             {"port", std::to_string(service.port)}};
@@ -227,6 +233,34 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
     started.into(families);
 }
 
+void add_pools(const MetricsSnapshot& snapshot, std::vector<MetricFamily>& families) {
+    Filled addresses(MetricType::Gauge, "guideway_address_pool_addresses",
+                     "Addresses of the pool: in all (total = allocated + quarantined + free), in use (allocated; shared: of "
+                     "these, by several), given away again only where none is free (quarantined), free.");
+    Filled users(MetricType::Gauge, "guideway_address_pool_load_balancers", "Load balancers with addresses of the pool.");
+    Filled forecast(MetricType::Gauge, "guideway_address_pool_full_in_seconds",
+                    "When the pool is full if it goes on growing as in the last hour; absent while it does not grow.");
+    for (const PoolSeries& series : snapshot.pools) {
+        const std::string& name = series.pool.metadata.name;
+        const auto add = [&](const char* family, const resources::PoolFamilyUse& use, const std::optional<double>& full) {
+            if (use.total == 0 && use.allocated == 0) return;
+            const Labels labels{{"pool", name}, {"family", family}};
+            addresses.add(with(labels, "state", "total"), use.total);
+            addresses.add(with(labels, "state", "allocated"), use.allocated);
+            addresses.add(with(labels, "state", "shared"), use.shared);
+            addresses.add(with(labels, "state", "quarantined"), use.quarantined);
+            addresses.add(with(labels, "state", "free"), use.free);
+            if (full) forecast.add(labels, *full);
+        };
+        add("ipv4", series.pool.status.ipv4, series.ipv4_full_in);
+        add("ipv6", series.pool.status.ipv6, series.ipv6_full_in);
+        users.add({{"pool", name}}, series.pool.status.load_balancers);
+    }
+    addresses.into(families);
+    users.into(families);
+    forecast.into(families);
+}
+
 void add_status(const MetricsSnapshot& snapshot, std::vector<MetricFamily>& families) {
     const resources::SystemStatus& status = snapshot.status;
     const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
@@ -254,19 +288,17 @@ void add_status(const MetricsSnapshot& snapshot, std::vector<MetricFamily>& fami
     nodes.add({{"state", "active"}}, status.nodes - status.nodes_draining);
     nodes.add({{"state", "draining"}}, status.nodes_draining);
     nodes.into(families);
-    Filled addresses(MetricType::Gauge, "guideway_address_pool_addresses",
-                     "Addresses of the pool in all (total) and in use (allocated).");
-    for (const resources::AddressPool& pool : snapshot.pools) {
-        const auto add = [&](const char* family, std::uint64_t total, std::uint64_t allocated) {
-            if (total == 0 && allocated == 0) return;
-            const Labels labels{{"pool", pool.metadata.name}, {"family", family}};
-            addresses.add(with(labels, "state", "total"), total);
-            addresses.add(with(labels, "state", "allocated"), allocated);
-        };
-        add("ipv4", pool.status.ipv4_total, pool.status.ipv4_allocated);
-        add("ipv6", pool.status.ipv6_total, pool.status.ipv6_allocated);
-    }
-    addresses.into(families);
+    Filled waiting(MetricType::Gauge, "guideway_load_balancers_waiting",
+                   "Load balancers whose wish is not met, by the reason.");
+    for (const auto& [reason, count] : snapshot.waiting) waiting.add({{"reason", reason}}, count);
+    waiting.into(families);
+    Filled lag(MetricType::Gauge, "guideway_sync_lag_seconds",
+               "Age of the oldest committed change that the dataplane does not have in force yet; 0: it has all.");
+    lag.add({}, snapshot.sync_lag_seconds);
+    lag.into(families);
+    gauge("guideway_reconcile_failed", "1 while the newest forwarding state is refused; the status says why.",
+          snapshot.reconcile_failed ? 1 : 0);
+    add_pools(snapshot, families);
 }
 
 }  // namespace
@@ -289,6 +321,31 @@ struct Metrics::Content {
                                          .Help("Time until a change was durable in the store.")
                                          .Register(registry)
                                          .Add({}, kCommitBuckets);
+    prometheus::Histogram& batches = prometheus::BuildHistogram()
+                                         .Name("guideway_store_commit_changes")
+                                         .Help("Changes that shared one commit.")
+                                         .Register(registry)
+                                         .Add({}, kBatchBuckets);
+    prometheus::Family<prometheus::Counter>& allocations =
+        prometheus::BuildCounter()
+            .Name("guideway_allocations_total")
+            .Help("Addresses given to load balancers, by pool.")
+            .Register(registry);
+    prometheus::Family<prometheus::Counter>& refusals =
+        prometheus::BuildCounter()
+            .Name("guideway_allocation_refusals_total")
+            .Help("Wishes of load balancers that could not be met, by reason.")
+            .Register(registry);
+    prometheus::Family<prometheus::Counter>& builds =
+        prometheus::BuildCounter()
+            .Name("guideway_reconcile_builds_total")
+            .Help("Forwarding states built from what is committed, by result.")
+            .Register(registry);
+    prometheus::Histogram& build_times = prometheus::BuildHistogram()
+                                             .Name("guideway_reconcile_build_duration_seconds")
+                                             .Help("Time to build a forwarding state.")
+                                             .Register(registry)
+                                             .Add({}, kCommitBuckets);
     prometheus::Gauge& in_flight = prometheus::BuildGauge()
                                        .Name("guideway_http_requests_in_flight")
                                        .Help("Requests that were read and are not answered yet; watches are none.")
@@ -345,9 +402,10 @@ struct Metrics::Content {
 
 Metrics::Metrics() : content_(std::make_unique<Content>()) {
     // Present from the start, so that an alert on their growth sees the first failure.
-    for (const char* kind : {"unavailable", "full", "read_only", "busy", "conflict", "corrupt"}) {
+    for (const char* kind : {"unavailable", "full", "read_only", "busy", "conflict", "corrupt", "unknown"}) {
         content_->commit_failures.Add({{"kind", kind}});
     }
+    for (const char* result : {"handed_on", "faulty"}) content_->builds.Add({{"result", result}});
     for (const char* reason : {"AuthorizationInvalid", "TokenRequired", "TokenUnknown", "TokenExpired",
                                "CertificateUnknown", "TooManyFailedLogins"}) {
         content_->logins.Add({{"reason", reason}});
@@ -417,6 +475,19 @@ void Metrics::committed(double seconds) { content_->commits.Observe(seconds); }
 
 void Metrics::commit_failed(std::string_view kind) {
     content_->commit_failures.Add({{"kind", std::string(kind)}}).Increment();
+}
+
+void Metrics::batch_committed(std::size_t changes) { content_->batches.Observe(static_cast<double>(changes)); }
+
+void Metrics::allocated(const std::string& pool) { content_->allocations.Add({{"pool", pool}}).Increment(); }
+
+void Metrics::allocation_refused(std::string_view reason) {
+    content_->refusals.Add({{"reason", std::string(reason)}}).Increment();
+}
+
+void Metrics::reconciled(double seconds, bool handed_on) {
+    content_->builds.Add({{"result", handed_on ? "handed_on" : "faulty"}}).Increment();
+    content_->build_times.Observe(seconds);
 }
 
 void Metrics::pools_refused(bool refused) { content_->stale.Set(refused ? 1 : 0); }

@@ -6,7 +6,9 @@
 // Thread contract: any thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,12 +23,21 @@
 
 namespace guideway::controlplane {
 
+struct PoolSeries {
+    resources::AddressPool pool;
+    /// Seconds until it is full at the pace of the last hour; none: it does not grow.
+    std::optional<double> ipv4_full_in, ipv6_full_in;
+};
+
 /// Everything that a scrape shows besides the registry's own.
 struct MetricsSnapshot {
     resources::SystemStatus status;
-    std::vector<resources::AddressPool> pools;
-    bool forwarding_known = false;               ///< the dataplane answers
-    std::optional<contract::Counters> counters;  ///< none: the dataplane does not answer
+    std::vector<PoolSeries> pools;
+    std::map<std::string, std::uint64_t> waiting;  ///< load balancers without what they asked for, by reason
+    bool forwarding_known = false;                 ///< the dataplane answers
+    double sync_lag_seconds = 0;                   ///< age of the oldest commit that is not in force; 0: all are
+    bool reconcile_failed = false;                 ///< the newest state was refused
+    std::optional<contract::Counters> counters;    ///< none: the dataplane does not answer
 };
 
 class Metrics final : public rest::RequestObserver {
@@ -52,6 +63,12 @@ class Metrics final : public rest::RequestObserver {
     void audit_lost(std::function<std::uint64_t()> lines);
     void committed(double seconds);
     void commit_failed(std::string_view kind);
+    /// How many changes shared one commit.
+    void batch_committed(std::size_t changes);
+    void allocated(const std::string& pool);
+    void allocation_refused(std::string_view reason);
+    /// A forwarding state was built from what is committed.
+    void reconciled(double seconds, bool handed_on);
     /// A set of pools was refused; the last good one stays (ipam-rules 2).
     void pools_refused(bool refused);
 

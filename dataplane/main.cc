@@ -209,6 +209,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     settings.own_addresses = own_addresses(config);
     settings.workers = config.workers.count;
     settings.idle = config.workers.idle == config::Idle::busy ? "busy" : "adaptive";
+    settings.snat_addresses = config.snat_addresses;
     settings.version = GUIDEWAY_VERSION;
     settings.started_at_unix_seconds = static_cast<std::uint64_t>(started_at.count());
     control::Engine engine;

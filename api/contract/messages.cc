@@ -43,6 +43,8 @@ Tree tree_of_status(const DataplaneStatus& status) {
     json::Writer flow_file;
     put(flow_file, status.flow_file);
     out["flow_file"] = Tree::parse(flow_file.take());
+    Tree& snat = out["snat_addresses"] = Tree::array();
+    for (const IpAddress& address : status.snat_addresses) snat.push_back(address.to_string());
     return out;
 }
 
@@ -64,6 +66,8 @@ DataplaneStatus read_status(json::ObjectReader& reader) {
         status.flow_file = read_flow_file(file);
         file.finish();
     }
+    status.snat_addresses =
+        reader.values<IpAddress>("snat_addresses", {0, 1U << 16}, IpAddress::parse, "an IPv4 or IPv6 address");
     return status;
 }
 

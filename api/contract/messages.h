@@ -48,6 +48,7 @@ struct DataplaneStatus {
     std::string idle;  ///< "busy" or "adaptive"
     std::vector<PortStatus> ports;
     FlowFileStatus flow_file;
+    std::vector<IpAddress> snat_addresses;  ///< from which connections to the backends are opened
     friend bool operator==(const DataplaneStatus&, const DataplaneStatus&) = default;
 };
 

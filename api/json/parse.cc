@@ -23,11 +23,12 @@ class StrictBuilder : public nlohmann::json_sax<Tree> {
     bool number_integer(number_integer_t value) override { return put(Tree(value)) != nullptr; }
     bool number_unsigned(number_unsigned_t value) override { return put(Tree(value)) != nullptr; }
     bool number_float(number_float_t value, const string_t& text) override {
-        if (!std::isfinite(value)) return refuse("found " + text + ", a number no reader can hold");
+        if (!std::isfinite(value))
+            return refuse("found " + text + ", a number no reader can hold, allowed what a double holds");
         return put(Tree(value)) != nullptr;
     }
     bool string(string_t& value) override { return put(Tree(std::move(value))) != nullptr; }
-    bool binary(binary_t&) override { return refuse("found binary data"); }
+    bool binary(binary_t&) override { return refuse("found binary data, allowed JSON"); }
 
     bool start_object(std::size_t) override { return open(Tree::object()); }
     bool key(string_t& name) override {
@@ -43,7 +44,7 @@ class StrictBuilder : public nlohmann::json_sax<Tree> {
         std::string what = error.what();
         // "[json.exception.parse_error.101] parse error at line 1, column 2: ...": the number means nothing to a person.
         if (const auto end = what.find("] "); what.starts_with('[') && end != std::string::npos) what.erase(0, end + 2);
-        fault_ = contract::Fault{"", "found no valid JSON: " + what};
+        fault_ = contract::Fault{"", "found no valid JSON: " + what + ", allowed one document (RFC 8259)"};
         return false;
     }
 
@@ -73,7 +74,8 @@ class StrictBuilder : public nlohmann::json_sax<Tree> {
 
     bool open(Tree value) {
         if (open_.size() >= max_depth_) {
-            return refuse("found nesting deeper than " + std::to_string(max_depth_) + " levels");
+            return refuse("found nesting deeper than " + std::to_string(max_depth_) + " levels, allowed " +
+                          std::to_string(max_depth_));
         }
         // Pointers stay good: a parent does not grow while one of its children is open.
         open_.push_back(put(std::move(value)));

@@ -13,17 +13,20 @@
 
 #include "api/contract/decoded.h"
 #include "api/resources/address_pool.h"
+#include "api/resources/list.h"
 
 namespace guideway::resources {
 
 /// One line; `pretty`: indented.
 std::string encode(const AddressPool& object, bool pretty = false);
-/// {"kind": "AddressPoolList", "items": [...]}
+/// {"kind": "AddressPoolList", "items": [...]}, and with what a page of it says.
 std::string encode(const std::vector<AddressPool>& objects, bool pretty = false);
+std::string encode(const List<AddressPool>& list, bool pretty = false);
 
 /// `name` is that of the path. Ranges are only checked for being short texts here; the rules of addresses are ipam's.
 contract::Decoded<AddressPool> decode_address_pool(std::string_view body, std::string_view name);
 contract::Decoded<AddressPool> read_address_pool(std::string_view body);
 contract::Decoded<std::vector<AddressPool>> read_address_pool_list(std::string_view body);
+contract::Decoded<List<AddressPool>> read_address_pool_page(std::string_view body);
 
 }  // namespace guideway::resources

@@ -11,6 +11,12 @@ inline constexpr std::size_t kMaxListBytes = 256U << 20;  ///< of a list, as the
 inline constexpr std::size_t kMaxPorts = 100;             ///< of a load balancer
 inline constexpr std::size_t kMaxPoolAddresses = 1000;    ///< ranges of a pool
 inline constexpr std::size_t kMaxLabels = 64;
+inline constexpr std::size_t kMaxSelectors = 64;        ///< of a pool, of each sort
+inline constexpr std::size_t kMaxExpressions = 64;      ///< of a selector or a label query
+inline constexpr std::size_t kMaxSelectorValues = 256;  ///< of an expression
+inline constexpr std::size_t kMaxNames = 1000;          ///< namespaces or clusters of a pool
+inline constexpr std::size_t kMaxLabelQueryBytes = 4096;
+inline constexpr std::uint32_t kMaxQuarantine = 604800;  ///< seconds: a week
 inline constexpr std::uint32_t kMaxNodeWeight = 1000;
 inline constexpr std::uint32_t kMaxIdleTimeout = 604800;  ///< seconds: a week
 

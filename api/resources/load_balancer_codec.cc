@@ -1,7 +1,6 @@
 #include "api/resources/load_balancer_codec.h"
 
 #include <algorithm>
-#include <limits>
 #include <set>
 #include <utility>
 
@@ -18,6 +17,7 @@ namespace {
 using Tree = nlohmann::ordered_json;
 
 constexpr std::string_view kKind = "LoadBalancer";
+constexpr std::string_view kPreviewKind = "AllocationPreview";
 
 std::string text_of_policy(IpFamilyPolicy policy) {
     switch (policy) {
@@ -50,12 +50,21 @@ Tree tree_of(const LoadBalancerSpec& spec) {
     out["ipFamilyPolicy"] = text_of_policy(spec.ip_family_policy);
     Tree& families = out["ipFamilies"] = Tree::array();
     for (const IpFamily family : spec.ip_families) families.push_back(std::string(to_string(family)));
+    if (!spec.cluster_ips.empty()) {
+        Tree& addresses = out["clusterIPs"] = Tree::array();
+        for (const IpAddress& address : spec.cluster_ips) addresses.push_back(address.to_string());
+    }
     if (!spec.address_pool.empty()) out["addressPool"] = spec.address_pool;
     if (!spec.addresses.empty()) {
         Tree& addresses = out["addresses"] = Tree::array();
         for (const IpAddress& address : spec.addresses) addresses.push_back(address.to_string());
     }
+    if (spec.load_balancer_ip) out["loadBalancerIP"] = spec.load_balancer_ip->to_string();
     if (!spec.sharing_key.empty()) out["sharingKey"] = spec.sharing_key;
+    if (!spec.namespace_labels.empty()) {
+        Tree& labels = out["namespaceLabels"] = Tree::object();
+        for (const auto& [name, value] : spec.namespace_labels) labels[name] = value;
+    }
     if (spec.idle_timeout_seconds != 0) out["idleTimeoutSeconds"] = spec.idle_timeout_seconds;
     Tree& ports = out["ports"] = Tree::array();
     for (const LoadBalancerPort& port : spec.ports) {
@@ -68,17 +77,22 @@ Tree tree_of(const LoadBalancerSpec& spec) {
     return out;
 }
 
-Tree tree_of(const LoadBalancer& object) {
-    Tree out = head_of(kKind, object.metadata);
-    out["spec"] = tree_of(object.spec);
-    Tree& status = out["status"] = Tree::object();
-    status["observedGeneration"] = object.status.observed_generation;
-    Tree& ingress = status["ingress"] = Tree::array();
-    for (const Ingress& one : object.status.ingress) {
-        Tree& entry = ingress.emplace_back(Tree::object());
+Tree tree_of(const std::vector<Ingress>& ingress) {
+    Tree out = Tree::array();
+    for (const Ingress& one : ingress) {
+        Tree& entry = out.emplace_back(Tree::object());
         entry["ip"] = one.ip.to_string();
         entry["pool"] = one.pool;
     }
+    return out;
+}
+
+Tree tree_of_balancer(const LoadBalancer& object) {
+    Tree out = head_of(kKind, Scope::name_space, object.metadata);
+    out["spec"] = tree_of(object.spec);
+    Tree& status = out["status"] = Tree::object();
+    status["observedGeneration"] = object.status.observed_generation;
+    status["ingress"] = tree_of(object.status.ingress);
     status["conditions"] = tree_of(object.status.conditions);
     return out;
 }
@@ -124,13 +138,16 @@ void check_families(json::ObjectReader& spec, const LoadBalancerSpec& wanted) {
     if (single && wanted.addresses.size() > 1) {
         spec.fault("addresses", "found 2 addresses, allowed one where ipFamilyPolicy is SingleStack");
     }
-    if (!single) return;
+    // With cluster IPs the families are theirs, whatever ipFamilies says (rule 12).
+    if (!single || !wanted.cluster_ips.empty()) return;
     // Without ipFamilies, a requested address says which family is meant.
-    for (const IpAddress& address : wanted.addresses) {
-        if (families.empty() || std::find(families.begin(), families.end(), address.family) != families.end()) continue;
-        spec.fault("addresses", "found " + address.to_string() + ", allowed an address of ipFamilies (" +
-                                    std::string(to_string(families[0])) + ")");
-    }
+    const auto check = [&](const char* key, const IpAddress& address) {
+        if (families.empty() || std::find(families.begin(), families.end(), address.family) != families.end()) return;
+        spec.fault(key, "found " + address.to_string() + ", allowed an address of ipFamilies (" +
+                            std::string(to_string(families[0])) + ")");
+    };
+    for (const IpAddress& address : wanted.addresses) check("addresses", address);
+    if (wanted.load_balancer_ip) check("loadBalancerIP", *wanted.load_balancer_ip);
 }
 
 LoadBalancerSpec read_spec(json::ObjectReader& reader) {
@@ -147,6 +164,9 @@ LoadBalancerSpec read_spec(json::ObjectReader& reader) {
         "addressPool", {},
         {0, 253, [](std::string_view text) { return text.empty() || is_name(text); }, "the name of an address pool"});
     out.addresses = read_addresses(spec, "addresses", 0);
+    out.cluster_ips = read_addresses(spec, "clusterIPs", 0);
+    if (spec.has("loadBalancerIP")) out.load_balancer_ip = read_address(spec, "loadBalancerIP");
+    out.namespace_labels = read_labels(spec, "namespaceLabels");
     out.sharing_key = spec.string_or("sharingKey", {}, json::length(0, 253));
     out.idle_timeout_seconds = spec.integer_or<std::uint32_t>("idleTimeoutSeconds", 0, 0, kMaxIdleTimeout);
     read_ports(spec, out);
@@ -155,16 +175,22 @@ LoadBalancerSpec read_spec(json::ObjectReader& reader) {
     return out;
 }
 
-LoadBalancerStatus read_status_part(json::ObjectReader& reader) {
-    LoadBalancerStatus out;
-    json::ObjectReader status = reader.optional_object("status");
-    out.observed_generation = status.unsigned_or("observedGeneration", 0, 0, std::numeric_limits<std::uint64_t>::max());
-    status.each_object("ingress", {0, 2}, [&](json::ObjectReader& one) {
+std::vector<Ingress> read_ingress(json::ObjectReader& reader) {
+    std::vector<Ingress> out;
+    reader.each_object("ingress", {0, 2}, [&](json::ObjectReader& one) {
         Ingress ingress;
         ingress.ip = one.required_value<IpAddress>("ip", IpAddress::parse, "an IPv4 or IPv6 address");
         ingress.pool = one.string_or("pool", {}, json::length(0, 253));
-        out.ingress.push_back(std::move(ingress));
+        out.push_back(std::move(ingress));
     });
+    return out;
+}
+
+LoadBalancerStatus read_status_part(json::ObjectReader& reader) {
+    LoadBalancerStatus out;
+    json::ObjectReader status = reader.optional_object("status");
+    out.observed_generation = read_count(status, "observedGeneration");
+    out.ingress = read_ingress(status);
     out.conditions = read_conditions(status);
     status.finish();
     return out;
@@ -172,7 +198,7 @@ LoadBalancerStatus read_status_part(json::ObjectReader& reader) {
 
 LoadBalancer read_answer(json::ObjectReader& reader) {
     LoadBalancer object;
-    object.metadata = read_answer_head(reader, kKind, true);
+    object.metadata = read_answer_head(reader, kKind, Scope::name_space);
     object.spec = read_spec(reader);
     object.status = read_status_part(reader);
     return object;
@@ -180,19 +206,38 @@ LoadBalancer read_answer(json::ObjectReader& reader) {
 
 }  // namespace
 
-std::string encode(const LoadBalancer& object, bool pretty) { return text_of(tree_of(object), pretty); }
+std::string encode(const LoadBalancer& object, bool pretty) { return text_of(tree_of_balancer(object), pretty); }
 
 std::string encode(const std::vector<LoadBalancer>& objects, bool pretty) {
-    Tree items = Tree::array();
-    for (const LoadBalancer& object : objects) items.push_back(tree_of(object));
-    return list_text_of(kKind, std::move(items), pretty);
+    return list_text_of(kKind, nullptr, objects, tree_of_balancer, pretty);
 }
 
-contract::Decoded<LoadBalancer> decode_load_balancer(std::string_view body, std::string_view ns,
-                                                     std::string_view name) {
+std::string encode(const List<LoadBalancer>& list, bool pretty) {
+    return list_text_of(kKind, &list.metadata, list.items, tree_of_balancer, pretty);
+}
+
+std::string encode(const AllocationPreview& preview, bool pretty) {
+    Tree out = Tree::object();
+    out["kind"] = std::string(kPreviewKind);
+    out["ingress"] = tree_of(preview.ingress);
+    out["reason"] = preview.reason;
+    out["message"] = preview.message;
+    Tree& pools = out["pools"] = Tree::array();
+    for (const PoolVerdict& verdict : preview.pools) {
+        Tree& one = pools.emplace_back(Tree::object());
+        one["pool"] = verdict.pool;
+        one["used"] = verdict.used;
+        one["reason"] = verdict.reason;
+        one["message"] = verdict.message;
+    }
+    return text_of(out, pretty);
+}
+
+contract::Decoded<LoadBalancer> decode_load_balancer(std::string_view body, std::string_view ns, std::string_view name,
+                                                     std::string_view cluster) {
     return decode_document<LoadBalancer>(body, kMaxBodyBytes, [&](json::ObjectReader& reader) {
         LoadBalancer object;
-        object.metadata = read_wish_head(reader, kKind, {ns, name});
+        object.metadata = read_wish_head(reader, kKind, Scope::name_space, {cluster, ns, name});
         object.spec = read_spec(reader);
         reader.ignore("status");
         return object;
@@ -204,7 +249,30 @@ contract::Decoded<LoadBalancer> read_load_balancer(std::string_view body) {
 }
 
 contract::Decoded<std::vector<LoadBalancer>> read_load_balancer_list(std::string_view body) {
+    return items_of(read_load_balancer_page(body));
+}
+
+contract::Decoded<List<LoadBalancer>> read_load_balancer_page(std::string_view body) {
     return decode_list<LoadBalancer>(body, kMaxListBytes, "LoadBalancerList", read_answer);
+}
+
+contract::Decoded<AllocationPreview> read_preview(std::string_view body) {
+    return decode_document<AllocationPreview>(body, kMaxListBytes, [](json::ObjectReader& reader) {
+        AllocationPreview out;
+        check_kind(reader, kPreviewKind);
+        out.ingress = read_ingress(reader);
+        out.reason = reader.required_string("reason", json::length(0, 253));
+        out.message = reader.string_or("message", {}, json::length(0, 1U << 16));
+        reader.each_object("pools", {0, 1U << 20}, [&](json::ObjectReader& one) {
+            PoolVerdict verdict;
+            verdict.pool = one.required_string("pool", json::length(0, 253));
+            verdict.used = one.required_boolean("used");
+            verdict.reason = one.required_string("reason", json::length(0, 253));
+            verdict.message = one.string_or("message", {}, json::length(0, 1U << 16));
+            out.pools.push_back(std::move(verdict));
+        });
+        return out;
+    });
 }
 
 }  // namespace guideway::resources

@@ -9,10 +9,14 @@
 
 namespace guideway::resources {
 
+/// Where nobody speaks of clusters, there is one.
+inline constexpr const char* kDefaultCluster = "default";
+
 struct Metadata {
-    std::string namespace_;  ///< only load balancers have one
-    std::string name;        ///< RFC 1123 label(s), 1..253 characters
-    std::string uid;         ///< the caller's (Kubernetes object UID) or empty
+    std::string cluster = kDefaultCluster;  ///< of load balancers and nodes; RFC 1123 label
+    std::string namespace_;                 ///< only load balancers have one
+    std::string name;                       ///< RFC 1123 label(s), 1..253 characters
+    std::string uid;                        ///< the caller's (Kubernetes object UID) or empty
     std::map<std::string, std::string> labels;
     std::uint64_t resource_version = 0;  ///< set by the server: changes with every write of the object
     std::uint64_t generation = 0;        ///< set by the server: changes with every change of spec

@@ -27,8 +27,12 @@ std::optional<std::uint64_t> parse_version(std::string_view text) {
     return value;
 }
 
-void read_common(json::ObjectReader& metadata, Metadata& out) {
-    out.uid = metadata.string_or("uid", {}, kUid);
+constexpr json::TextRule kNewLabelValue{
+    0, 63, is_label_value,
+    "letters, digits, '-', '_' and '.', beginning and ending with a letter or digit, or nothing"};
+
+/// As the store may have them from before they were held to Kubernetes' rules.
+void read_old_labels(json::ObjectReader& metadata, Metadata& out) {
     metadata.each_member(
         "labels", {0, kMaxLabels}, kLabelValue, [&](const std::string& name, const std::string& value) {
             if (name.empty() || name.size() > 317) {  // 253 prefix, '/', 63 name
@@ -37,6 +41,14 @@ void read_common(json::ObjectReader& metadata, Metadata& out) {
             }
             out.labels[name] = value;
         });
+}
+
+constexpr std::string_view kUsable =
+    "an IPv4 or IPv6 address hosts can use (not unspecified, loopback, multicast, broadcast or link-local)";
+
+std::optional<IpAddress> parse_usable(std::string_view text) {
+    const auto address = IpAddress::parse(text);
+    return address && address->is_usable_unicast() ? address : std::nullopt;
 }
 
 /// The name in the path, which stands also where the body has none.
@@ -55,11 +67,12 @@ std::string name_of(json::ObjectReader& metadata, std::string_view key, std::str
 
 }  // namespace
 
-Tree head_of(std::string_view kind, const Metadata& metadata) {
+Tree head_of(std::string_view kind, Scope scope, const Metadata& metadata) {
     Tree out = Tree::object();
     out["kind"] = std::string(kind);
     Tree& meta = out["metadata"] = Tree::object();
-    if (!metadata.namespace_.empty()) meta["namespace"] = metadata.namespace_;
+    if (scope != Scope::appliance) meta["cluster"] = metadata.cluster;
+    if (scope == Scope::name_space) meta["namespace"] = metadata.namespace_;
     meta["name"] = metadata.name;
     if (!metadata.uid.empty()) meta["uid"] = metadata.uid;
     if (!metadata.labels.empty()) {
@@ -90,9 +103,16 @@ std::string text_of(const Tree& tree, bool pretty) {
     return tree.dump(pretty ? 2 : -1, ' ', false, Tree::error_handler_t::replace);
 }
 
-std::string list_text_of(std::string_view kind, Tree items, bool pretty) {
+std::string list_text_of(std::string_view kind, const ListMetadata* metadata, Tree items, bool pretty) {
     Tree out = Tree::object();
     out["kind"] = std::string(kind) + "List";
+    if (metadata != nullptr) {
+        Tree& meta = out["metadata"] = Tree::object();
+        meta["resourceVersion"] = std::to_string(metadata->resource_version);
+        const bool more = !metadata->next_token.empty();
+        if (more) meta["continue"] = metadata->next_token;
+        if (more || metadata->remaining_item_count != 0) meta["remainingItemCount"] = metadata->remaining_item_count;
+    }
     out["items"] = std::move(items);
     return text_of(out, pretty);
 }
@@ -104,8 +124,37 @@ void check_kind(json::ObjectReader& reader, std::string_view kind) {
     }
 }
 
-Metadata read_wish_head(json::ObjectReader& reader, std::string_view kind, const PathNames& path) {
+std::map<std::string, std::string> read_labels(json::ObjectReader& reader, std::string_view key) {
+    std::map<std::string, std::string> out;
+    reader.each_member(key, {0, kMaxLabels}, kNewLabelValue, [&](const std::string& name, const std::string& value) {
+        if (!is_label_key(name)) {
+            reader.fault(key, "found " + json::ObjectReader::quoted(name) +
+                                  " as a label's name, allowed 1..63 letters, digits, '-', '_' and '.' after an "
+                                  "optional prefix (\"example.com/\")");
+        }
+        out[name] = value;
+    });
+    return out;
+}
+
+std::uint64_t read_count(json::ObjectReader& reader, std::string_view key) {
+    return reader.unsigned_or(key, 0, 0, std::numeric_limits<std::uint64_t>::max());
+}
+
+ListMetadata read_list_metadata(json::ObjectReader& reader) {
+    ListMetadata out;
+    json::ObjectReader metadata = reader.optional_object("metadata");
+    out.resource_version = metadata.value_or<std::uint64_t>("resourceVersion", 0, parse_version, "a number as a text");
+    out.next_token = metadata.string_or("continue", {}, kText);
+    out.remaining_item_count = read_count(metadata, "remainingItemCount");
+    metadata.finish();
+    return out;
+}
+
+Metadata read_wish_head(json::ObjectReader& reader, std::string_view kind, Scope scope, const PathNames& path) {
     Metadata out;
+    const bool clustered = scope != Scope::appliance;
+    const bool namespaced = scope == Scope::name_space;
     check_kind(reader, kind);
     json::ObjectReader metadata = reader.optional_object("metadata");
     if (!metadata.present()) {
@@ -115,29 +164,35 @@ Metadata read_wish_head(json::ObjectReader& reader, std::string_view kind, const
             reader.fault("metadata", std::string(key) + ": found " + json::ObjectReader::quoted(text) +
                                          " in the path, allowed " + rule.allowed);
         };
+        if (clustered) check("cluster", path.cluster, kNamespaceRule);
+        if (namespaced) check("namespace", path.ns, kNamespaceRule);
         check("name", path.name, kNameRule);
-        if (!path.ns.empty()) check("namespace", path.ns, kNamespaceRule);
+        if (clustered) out.cluster = std::string(path.cluster);
         out.namespace_ = std::string(path.ns);
         out.name = std::string(path.name);
         return out;
     }
-    if (!path.ns.empty()) out.namespace_ = name_of(metadata, "namespace", path.ns, kNamespaceRule);
+    if (clustered) out.cluster = name_of(metadata, "cluster", path.cluster, kNamespaceRule);
+    if (namespaced) out.namespace_ = name_of(metadata, "namespace", path.ns, kNamespaceRule);
     out.name = name_of(metadata, "name", path.name, kNameRule);
-    read_common(metadata, out);
+    out.uid = metadata.string_or("uid", {}, kUid);
+    out.labels = read_labels(metadata, "labels");
     for (const auto* key : {"resourceVersion", "generation", "creationTimestamp"}) metadata.ignore(key);
     metadata.finish();
     return out;
 }
 
-Metadata read_answer_head(json::ObjectReader& reader, std::string_view kind, bool namespaced) {
+Metadata read_answer_head(json::ObjectReader& reader, std::string_view kind, Scope scope) {
     Metadata out;
     check_kind(reader, kind);
     json::ObjectReader metadata = reader.required_object("metadata");
-    if (namespaced) out.namespace_ = metadata.required_string("namespace", kNamespaceRule);
+    if (scope != Scope::appliance) out.cluster = metadata.string_or("cluster", kDefaultCluster, kNamespaceRule);
+    if (scope == Scope::name_space) out.namespace_ = metadata.required_string("namespace", kNamespaceRule);
     out.name = metadata.required_string("name", kNameRule);
-    read_common(metadata, out);
+    out.uid = metadata.string_or("uid", {}, kUid);
+    read_old_labels(metadata, out);
     out.resource_version = metadata.value_or<std::uint64_t>("resourceVersion", 0, parse_version, "a number as a text");
-    out.generation = metadata.unsigned_or("generation", 0, 0, std::numeric_limits<std::uint64_t>::max());
+    out.generation = read_count(metadata, "generation");
     out.creation_timestamp = metadata.string_or("creationTimestamp", {}, kText);
     metadata.finish();
     return out;
@@ -162,14 +217,12 @@ std::vector<Condition> read_conditions(json::ObjectReader& reader) {
     return out;
 }
 
+IpAddress read_address(json::ObjectReader& reader, std::string_view key) {
+    return reader.required_value<IpAddress>(key, parse_usable, kUsable);
+}
+
 std::vector<IpAddress> read_addresses(json::ObjectReader& reader, std::string_view key, std::size_t min) {
-    const std::vector<IpAddress> addresses = reader.values<IpAddress>(
-        key, {min, 2},
-        [](std::string_view text) -> std::optional<IpAddress> {
-            const auto address = IpAddress::parse(text);
-            return address && address->is_usable_unicast() ? address : std::nullopt;
-        },
-        "an IPv4 or IPv6 address hosts can use (not unspecified, loopback, multicast, broadcast or link-local)");
+    const std::vector<IpAddress> addresses = reader.values<IpAddress>(key, {min, 2}, parse_usable, kUsable);
     if (addresses.size() == 2 && addresses[0].family == addresses[1].family) {
         reader.fault(key, "found two addresses of " + std::string(to_string(addresses[0].family)) +
                               ", allowed at most one a family");

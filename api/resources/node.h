@@ -1,4 +1,4 @@
-// Node: a machine whose NodePorts serve. Key: name. Thread contract: plain values.
+// Node: a machine whose NodePorts serve. Key: cluster and name. Thread contract: plain values.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,16 @@ struct NodeSpec {
     friend bool operator==(const NodeSpec&, const NodeSpec&) = default;
 };
 
+struct NodeStatus {
+    std::uint64_t observed_generation = 0;
+    std::vector<Condition> conditions;  ///< Programmed, Ready (takes new connections)
+    friend bool operator==(const NodeStatus&, const NodeStatus&) = default;
+};
+
 struct Node {
     Metadata metadata;
     NodeSpec spec;
+    NodeStatus status;
     friend bool operator==(const Node&, const Node&) = default;
 };
 

@@ -16,6 +16,8 @@ std::string_view title_of(int status) {
     switch (status) {
         case 400:
             return "Bad Request";
+        case 401:
+            return "Unauthorized";
         case 403:
             return "Forbidden";
         case 404:
@@ -28,6 +30,8 @@ std::string_view title_of(int status) {
             return "Request Timeout";
         case 409:
             return "Conflict";
+        case 410:
+            return "Gone";
         case 411:
             return "Length Required";
         case 412:
@@ -42,6 +46,8 @@ std::string_view title_of(int status) {
             return "Range Not Satisfiable";
         case 422:
             return "Unprocessable Content";
+        case 428:
+            return "Precondition Required";
         case 429:
             return "Too Many Requests";
         case 431:

@@ -1,7 +1,8 @@
 // Routes: what each path and method of the REST API does, without sockets: a request in, an answer out.
 //
-// Terms. Early answer: one that needs no body to be read (everything but a well-formed PUT). Wait gate: the bound on
-// requests that are waiting (`?wait=`), and the way to end them when the server stops.
+// Terms. Early answer: one that needs no body to be read (everything but a well-formed request of a route that takes one). Wait
+// gate: the bound on requests that are waiting (`?wait=`), and the way to end them when the server stops. Access: which
+// callers a route serves; checked before anything else about a known path is.
 //
 // Thread contract: answer_early() and answer() from any thread at once; end_waits() from any thread.
 //
@@ -33,6 +34,7 @@ struct Request {
     std::optional<std::string> content_encoding;
     std::optional<std::string> if_match;
     std::optional<std::string> if_none_match;
+    std::optional<std::string> last_event_id;  ///< of a watch taken up again
     std::string_view body;
 };
 
@@ -58,24 +60,38 @@ struct Response {
 /// A problem as an answer (application/problem+json).
 Response problem_response(const resources::Problem& problem, std::string route = "other");
 
+struct RoutesOptions {
+    std::size_t max_waiting_requests = 64;
+    /// After so long without a change a watch says so: by a bookmark where they are asked for, else by a comment.
+    std::chrono::milliseconds watch_quiet{15'000};
+};
+
 class Routes {
   public:
-    Routes(Appliance& appliance, std::size_t max_waiting_requests);
+    static constexpr std::size_t kMaxBackupBytes = std::size_t{256} << 20;
+
+    Routes(Appliance& appliance, std::size_t max_waiting_requests)
+        : Routes(appliance, RoutesOptions{.max_waiting_requests = max_waiting_requests}) {}
+    Routes(Appliance& appliance, const RoutesOptions& options) : appliance_(appliance), options_(options) {}
 
     /// The answer, or nothing where the body has to be read first (then answer()).
     std::optional<Response> answer_early(const Request& request);
     Response answer(const Request& request);
     /// Served to anybody, whoever they are: /healthz and /readyz.
     static bool is_open(const Request& request);
+    /// The longest body the request's route takes, in bytes; `ordinary` for all but restoring a backup.
+    static std::size_t max_body(const Request& request, std::size_t ordinary);
     /// Ends waits under way and to come: they answer as if their time were over.
     void end_waits() { stopping_ = true; }
 
     struct Context;  ///< one request with its path and query taken apart
     struct Entry;    ///< one method of one path
+    struct Checked;  ///< a request that may be handled, or why not
 
   private:
     friend struct RouteHandlers;
 
+    static Checked check(const Request& request);
     struct Waited {
         bool forwarding = false;
         double seconds = 0;
@@ -84,7 +100,7 @@ class Routes {
     std::optional<Waited> wait_until_forwarding(std::chrono::seconds timeout);
 
     Appliance& appliance_;
-    const std::size_t max_waiting_;
+    const RoutesOptions options_;
     std::atomic<std::size_t> waiting_{0};
     std::atomic<bool> stopping_{false};
 };

@@ -98,7 +98,7 @@ std::variant<AddressRange, std::string> parse_range(std::string_view written) {
     return range;
 }
 
-std::uint64_t capacity(const AddressRange& range, bool avoid_buggy_ips, std::uint64_t limit) {
+Number capacity(const AddressRange& range, bool avoid_buggy_ips) {
     Number count = range.last - range.first + 1;
     if (avoid_buggy_ips && range.family == IpFamily::ipv4) {
         // How many numbers <= n end in .0, and in .255.
@@ -109,7 +109,7 @@ std::uint64_t capacity(const AddressRange& range, bool avoid_buggy_ips, std::uin
         if (before > 0) buggy -= zeros(before - 1) + ones(before - 1);
         count -= buggy;
     }
-    return count > limit ? limit : static_cast<std::uint64_t>(count);
+    return count;
 }
 
 }  // namespace guideway::ipam

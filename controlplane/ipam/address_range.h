@@ -43,8 +43,8 @@ struct AddressRange {
 std::variant<AddressRange, std::string> parse_range(std::string_view text);
 
 /// Addresses in the range that may be given away: all of them, or with `avoid_buggy_ips` without those IPv4
-/// addresses that end in .0 or .255 (rule 3). Saturates at `limit` (rule 5).
-std::uint64_t capacity(const AddressRange& range, bool avoid_buggy_ips, std::uint64_t limit);
+/// addresses that end in .0 or .255 (rule 3).
+Number capacity(const AddressRange& range, bool avoid_buggy_ips);
 
 /// Ends in .0 or .255: some old client stacks take such an IPv4 address for a network's or a broadcast
 /// address.

@@ -1,64 +1,104 @@
-// Transactions, and the book of who occupies what. Which address is chosen: choosing.cc; what becomes of a
-// service: meeting.cc.
+// Transactions and changes of the pools. Who is on which address: occupying.cc; which address is chosen: choosing.cc; what becomes
+// of a service: meeting.cc.
 #include "controlplane/ipam/allocator.h"
 
 #include <algorithm>
+#include <string_view>
 
 namespace guideway::ipam {
+namespace {
 
-void Allocator::begin() {
+constexpr std::array<std::string_view, 7> kEventKinds{
+    "Allocated", "ServedLate", "Moved", "Lost", "Conflict", "GainedFamily", "Refused",
+};
+
+}  // namespace
+
+std::string_view to_string(EventKind kind) { return kEventKinds[static_cast<std::size_t>(kind)]; }
+
+void Allocator::begin(std::uint64_t now_seconds) {
     in_transaction_ = true;
-    before_.clear();
-    pools_before_.reset();
-    events_.clear();
+    journal_ = {};
+    now_ = std::max(now_, now_seconds);
+    end_quarantines();
 }
 
 void Allocator::commit() {
     in_transaction_ = false;
-    before_.clear();
-    pools_before_.reset();
-    events_.clear();
+    journal_ = {};
 }
 
 void Allocator::rollback() {
-    if (pools_before_) {
-        for (auto& [service, allocation] : before_) {
+    undo();
+    commit();
+}
+
+void Allocator::undo() {
+    Journal journal = std::move(journal_);
+    journal_ = {};
+    if (journal.pools_before) {
+        for (auto& [service, allocation] : journal.before) {
             if (allocation) {
                 services_[service] = std::move(*allocation);
             } else {
                 services_.erase(service);
             }
         }
-        pools_ = std::move(*pools_before_);
+        pools_ = std::move(*journal.pools_before);
+        std::vector<Quarantined> quarantined;
+        for (const auto& [address, now] : quarantine_) {
+            if (!journal.quarantine_before.contains(address)) quarantined.push_back(now);
+        }
+        for (const auto& [address, before] : journal.quarantine_before) {
+            if (before) quarantined.push_back(*before);
+        }
         forget_occupation();
         for (const auto& [service, allocation] : services_) {
             occupy_all(service);
             reindex(service);
         }
+        restore_quarantines(quarantined);
     } else {
         // All leave before one returns: the old and the new holder of an address may both be among them.
-        for (const auto& [service, allocation] : before_) forget(service);
-        for (auto& [service, allocation] : before_) {
+        for (const auto& [service, allocation] : journal.before) forget(service);
+        for (auto& [service, allocation] : journal.before) {
             if (allocation) services_[service] = std::move(*allocation);
         }
-        for (const auto& [service, allocation] : before_) {
+        for (const auto& [service, allocation] : journal.before) {
             occupy_all(service);
             reindex(service);
         }
+        // Leaving put addresses in quarantine that are held again now, or were in it since longer.
+        for (auto& [address, before] : journal_.quarantine_before) {
+            journal.quarantine_before.try_emplace(address, std::move(before));
+        }
+        for (auto& [address, before] : journal.quarantine_before) set_quarantine(address, std::move(before));
     }
-    commit();
+    waiting_.settle();
+    incomplete_.settle();
+    journal_ = {};
 }
 
-void Allocator::load(PoolSet pools, std::map<ServiceKey, Allocation> recorded) {
+void Allocator::load(PoolSet pools, std::map<ServiceKey, Allocation> recorded,
+                     const std::vector<Quarantined>& quarantined) {
     for (const auto& [service, allocation] : services_) touch(service);
-    for (const auto& [service, allocation] : recorded) before_.emplace(service, allocation);
-    if (!pools_before_) pools_before_ = pools_;
+    for (const auto& [service, allocation] : recorded) {
+        journal_.before.emplace(service, allocation);
+        journal_.touched.insert(service);
+    }
+    if (!journal_.pools_before) journal_.pools_before = pools_;
     services_ = std::move(recorded);
+    for (const auto& [address, now] : quarantine_) journal_.quarantine_before.try_emplace(address, now);
+    quarantine_.clear();
+    for (const Quarantined& one : quarantined) {
+        journal_.quarantine_before.try_emplace(one.address, one);
+        quarantine_[one.address] = {one.address, std::min(one.freed_at, now_), one.former};
+    }
     rebuild(std::move(pools));
 }
 
 void Allocator::set_pools(PoolSet pools) {
-    if (!pools_before_) pools_before_ = pools_;
+    if (!journal_.pools_before) journal_.pools_before = pools_;
     rebuild(std::move(pools));
 }
 
@@ -66,6 +106,7 @@ const Allocation& Allocator::ensure(const ServiceKey& service, Wish wish, std::u
     touch(service);
     std::sort(wish.claim.ports.begin(), wish.claim.ports.end());
     std::sort(wish.addresses.begin(), wish.addresses.end());
+    std::sort(wish.annotation_addresses.begin(), wish.annotation_addresses.end());
     const auto [at, is_new] = services_.try_emplace(service);
     Allocation& allocation = at->second;
     if (is_new) {
@@ -75,13 +116,15 @@ const Allocation& Allocator::ensure(const ServiceKey& service, Wish wish, std::u
     } else {
         // A granted request stays granted while it is not changed, whatever the pool's name has become since
         // (19).
-        const bool same_place = allocation.wish.pool == wish.pool && allocation.wish.addresses == wish.addresses;
+        const bool same_place = allocation.wish.asks_same_place(wish);
         allocation.wish = std::move(wish);
         if (!same_place) allocation.placed = is_placed(allocation.wish, allocation.holdings);
     }
     meet(service);
     serve_waiting();
-    return services_.at(service);
+    const Allocation& now = services_.at(service);
+    if (is_new && !now.holdings.empty()) note(service, EventKind::allocated, "has " + list_of(now.holdings));
+    return now;
 }
 
 bool Allocator::release(const ServiceKey& service) {
@@ -98,128 +141,64 @@ const Allocation* Allocator::find(const ServiceKey& service) const {
     return at == services_.end() ? nullptr : &at->second;
 }
 
-PoolUse Allocator::use(const std::string& pool) const {
-    const Pool* found = pools_.find(pool);
-    return found == nullptr ? PoolUse{} : states_[static_cast<std::size_t>(found - pools_.pools().data())].use;
+bool Allocator::is_changed(const ServiceKey& service, const std::optional<Allocation>& before) const {
+    const Allocation* now = find(service);
+    return before.has_value() != (now != nullptr) || (now != nullptr && *now != *before);
 }
 
 std::vector<ServiceKey> Allocator::changed() const {
     std::vector<ServiceKey> keys;
-    for (const auto& [service, before] : before_) {
-        const Allocation* now = find(service);
-        if (before.has_value() != (now != nullptr) || (now != nullptr && *now != *before)) keys.push_back(service);
+    for (const auto& [service, before] : journal_.before) {
+        if (is_changed(service, before)) keys.push_back(service);
     }
     return keys;
 }
 
+std::vector<ServiceKey> Allocator::take_changed() {
+    std::vector<ServiceKey> keys;
+    for (const ServiceKey& service : journal_.touched) {
+        const auto taken = journal_.at_take.find(service);
+        if (is_changed(service, taken == journal_.at_take.end() ? journal_.before.at(service) : taken->second)) {
+            keys.push_back(service);
+        }
+    }
+    journal_.touched.clear();
+    journal_.at_take.clear();
+    return keys;
+}
+
+std::vector<QuarantineChange> Allocator::quarantine_changes() const {
+    std::vector<QuarantineChange> changes;
+    for (const auto& [address, before] : journal_.quarantine_before) {
+        const auto at = quarantine_.find(address);
+        std::optional<Quarantined> now;
+        if (at != quarantine_.end()) now = at->second;
+        if (now != before) changes.push_back({address, std::move(now)});
+    }
+    return changes;
+}
+
 void Allocator::touch(const ServiceKey& service) {
-    if (before_.contains(service)) return;
+    const bool is_first = !journal_.before.contains(service);
+    if (!is_first && journal_.touched.contains(service)) return;
     const Allocation* now = find(service);
-    before_.emplace(service, now == nullptr ? std::nullopt : std::optional(*now));
+    (is_first ? journal_.before : journal_.at_take)
+        .emplace(service, now == nullptr ? std::nullopt : std::optional(*now));
+    journal_.touched.insert(service);
 }
 
-void Allocator::reindex(const ServiceKey& service) {
-    const auto at = services_.find(service);
-    if (at == services_.end()) return;
-    const Allocation& allocation = at->second;
-    const Age age{allocation.order, service};
-    if (allocation.refusal) {
-        waiting_.insert(age);
-    } else {
-        waiting_.erase(age);
-    }
-    if (allocation.wish.policy == FamilyPolicy::prefer_dual && allocation.placed && allocation.holdings.size() == 1) {
-        incomplete_.insert(age);
-    } else {
-        incomplete_.erase(age);
-    }
-}
-
-void Allocator::note(const ServiceKey& service, std::string message) {
-    events_.push_back({service, std::move(message)});
-}
-
-void Allocator::occupy(const ServiceKey& service, const Claim& claim, const IpAddress& address) {
-    std::vector<ServiceKey>& users = users_[address];
-    // Sorted, so that who is named in a refusal does not depend on who came first.
-    users.insert(std::upper_bound(users.begin(), users.end(), service), service);
-    if (!claim.sharing_key.empty()) by_sharing_key_[claim.sharing_key].insert(address);
-    if (users.size() > 1) return;
-    const auto place = pools_.place_of(address);
-    if (!place) return;
-    PoolState& state = states_[place->pool];
-    ++(address.is_v4() ? state.use.ipv4_allocated : state.use.ipv6_allocated);
-    IntervalSet& blocked = state.blocked[place->entry];
-    const Number number = to_number(address);
-    blocked.insert(number);
-    const Pool& pool = pools_.pools()[place->pool];
-    if (!pool.avoid_buggy_ips) return;
-    // The left-out neighbours are blocked with it, so that the intervals merge across them and the search
-    // stays one step.
-    for (Number next = number + 1; is_buggy(address.family, next); ++next) blocked.insert(next);
-    for (Number next = number; next > 0 && is_buggy(address.family, next - 1); --next) blocked.insert(next - 1);
-}
-
-void Allocator::vacate(const ServiceKey& service, const Claim& claim, const IpAddress& address) {
-    const auto at = users_.find(address);
-    if (at == users_.end()) return;
-    std::erase(at->second, service);
-    if (!at->second.empty()) return;
-    users_.erase(at);
-    if (const auto keyed = by_sharing_key_.find(claim.sharing_key); keyed != by_sharing_key_.end()) {
-        keyed->second.erase(address);
-        if (keyed->second.empty()) by_sharing_key_.erase(keyed);
-    }
-    const auto place = pools_.place_of(address);
-    if (!place) return;
-    PoolState& state = states_[place->pool];
-    --(address.is_v4() ? state.use.ipv4_allocated : state.use.ipv6_allocated);
-    state.blocked[place->entry].erase(to_number(address));
-}
-
-void Allocator::occupy_all(const ServiceKey& service) {
-    const auto at = services_.find(service);
-    if (at == services_.end()) return;
-    for (const Holding& holding : at->second.holdings) occupy(service, at->second.claim, holding.address);
-    if (at->second.holdings.empty()) ++without_address_;
-}
-
-void Allocator::vacate_all(const ServiceKey& service) {
-    const auto at = services_.find(service);
-    if (at == services_.end()) return;
-    for (const Holding& holding : at->second.holdings) vacate(service, at->second.claim, holding.address);
-    if (at->second.holdings.empty()) --without_address_;
-}
-
-void Allocator::forget(const ServiceKey& service) {
-    const auto at = services_.find(service);
-    if (at == services_.end()) return;
-    vacate_all(service);
-    waiting_.erase({at->second.order, service});
-    incomplete_.erase({at->second.order, service});
-    services_.erase(at);
-}
-
-void Allocator::forget_occupation() {
-    users_.clear();
-    by_sharing_key_.clear();
-    waiting_.clear();
-    incomplete_.clear();
-    without_address_ = 0;
-    states_.clear();
-    for (const Pool& pool : pools_.pools()) states_.push_back({std::vector<IntervalSet>(pool.entries.size()), {}});
-}
-
-void Allocator::set_holdings(const ServiceKey& service, std::vector<Holding> holdings, const Claim& claim) {
-    Allocation& allocation = services_.at(service);
-    vacate_all(service);
-    allocation.holdings = std::move(holdings);
-    allocation.claim = claim;
-    occupy_all(service);
+void Allocator::note(const ServiceKey& service, EventKind kind, std::string message) {
+    journal_.events.push_back({service, kind, std::move(message)});
 }
 
 void Allocator::rebuild(PoolSet pools) {
     pools_ = std::move(pools);
+    std::vector<Quarantined> quarantined;
+    quarantined.reserve(quarantine_.size());
+    for (const auto& [address, one] : quarantine_) {
+        journal_.quarantine_before.try_emplace(address, one);
+        quarantined.push_back(one);
+    }
     forget_occupation();
     std::vector<Age> by_age;
     by_age.reserve(services_.size());
@@ -232,19 +211,21 @@ void Allocator::rebuild(PoolSet pools) {
         std::vector<Holding> kept;
         for (const Holding& holding : allocation.holdings) {
             const auto place = pools_.place_of(holding.address);
+            EventKind kind = EventKind::lost;
             std::string why;
             if (!place) {
                 why = pools_.range_of(holding.address) ? "its pool now leaves out addresses that end in .0 and .255"
                                                        : "no pool has it any more";
-            } else if (const auto clash = misfit(service, allocation.claim, holding.address)) {
+            } else if (const auto clash = misfit(service, allocation.claim, holding.address, true)) {
+                kind = EventKind::conflict;
                 why = "an older claim stands: " + clash->message;
             } else {
                 kept.push_back({holding.address, pools_.pools()[place->pool].name});
                 continue;
             }
-            note(service, "lost " + holding.address.to_string() + ": " + why);
-            if (std::find(allocation.wish.addresses.begin(), allocation.wish.addresses.end(), holding.address) !=
-                allocation.wish.addresses.end()) {
+            note(service, kind, "lost " + holding.address.to_string() + ": " + why);
+            const std::vector<IpAddress>& requested = allocation.wish.requested();
+            if (std::find(requested.begin(), requested.end(), holding.address) != requested.end()) {
                 touch(service);
                 allocation.placed = false;
             }
@@ -261,8 +242,16 @@ void Allocator::rebuild(PoolSet pools) {
         occupy_all(service);
         reindex(service);
     }
+    restore_quarantines(quarantined);
     // Those that had an address come before those that wait (22).
-    for (const ServiceKey& service : displaced) meet(service);
+    for (const ServiceKey& service : displaced) {
+        const std::vector<Holding> kept = services_.at(service).holdings;
+        meet(service);
+        const std::vector<Holding>& now = services_.at(service).holdings;
+        if (now != kept) note(service, EventKind::moved, "has " + list_of(now) + " now");
+    }
+    waiting_.everything_changed();
+    incomplete_.everything_changed();
     serve_waiting();
 }
 

@@ -1,6 +1,8 @@
 #include "controlplane/ipam/pool_set.h"
 
 #include <algorithm>
+#include <limits>
+#include <numeric>
 #include <utility>
 
 namespace guideway::ipam {
@@ -15,6 +17,8 @@ struct Located {
     std::size_t entry;
 };
 
+std::string field_of(std::size_t entry) { return "/addresses/" + std::to_string(entry); }
+
 }  // namespace
 
 bool Pool::has_family(IpFamily family) const {
@@ -22,13 +26,17 @@ bool Pool::has_family(IpFamily family) const {
                        [&](const AddressRange& entry) { return entry.family == family; });
 }
 
-std::uint64_t Pool::capacity(IpFamily family) const {
-    std::uint64_t total = 0;
+Number Pool::exact_capacity(IpFamily family) const {
+    Number total = 0;
     for (const AddressRange& entry : entries) {
-        if (entry.family != family) continue;
-        total += ipam::capacity(entry, avoid_buggy_ips, kCountLimit - total);
+        if (entry.family == family) total += ipam::capacity(entry, avoid_buggy_ips);
     }
     return total;
+}
+
+std::uint64_t Pool::capacity(IpFamily family) const {
+    const Number total = exact_capacity(family);
+    return total > kCountLimit ? kCountLimit : static_cast<std::uint64_t>(total);
 }
 
 const Pool* PoolSet::find(const std::string& name) const {
@@ -67,17 +75,25 @@ ParsedPools parse_pools(std::vector<PoolDefinition> definitions) {
         }
         if (definition.addresses.empty()) {
             parsed.faults.push_back(
-                {definition.name, std::nullopt, "has no addresses; write at least one CIDR or range"});
+                {definition.name, std::nullopt, "has no addresses; write at least one CIDR or range", "/addresses"});
         }
         Pool pool{definition.name,
                   {},
                   definition.auto_assign,
                   definition.avoid_buggy_ips,
-                  definition.share_across_namespaces};
+                  definition.share_across_namespaces,
+                  definition.quarantine_seconds,
+                  definition.service_allocation};
+        if (definition.service_allocation) {
+            for (SelectorFault& fault : faults_of(*definition.service_allocation)) {
+                parsed.faults.push_back({definition.name, std::nullopt, std::move(fault.message),
+                                         "/serviceAllocation" + std::move(fault.field)});
+            }
+        }
         for (std::size_t entry = 0; entry < definition.addresses.size(); ++entry) {
             auto range = parse_range(definition.addresses[entry]);
             if (const auto* message = std::get_if<std::string>(&range)) {
-                parsed.faults.push_back({definition.name, entry, *message});
+                parsed.faults.push_back({definition.name, entry, *message, field_of(entry)});
                 continue;
             }
             pool.entries.push_back(std::get<AddressRange>(range));
@@ -100,12 +116,12 @@ ParsedPools parse_pools(std::vector<PoolDefinition> definitions) {
                            ? entry + " of the same pool"
                            : entry + " of pool \"" + definitions[one.definition].name + "\"";
             };
-            parsed.faults.push_back(
-                {definitions[current.definition].name, current.entry,
-                 "overlaps " + name(*furthest, current) + "; an address belongs to one entry only"});
-            parsed.faults.push_back(
-                {definitions[furthest->definition].name, furthest->entry,
-                 "overlaps " + name(current, *furthest) + "; an address belongs to one entry only"});
+            parsed.faults.push_back({definitions[current.definition].name, current.entry,
+                                     "overlaps " + name(*furthest, current) + "; an address belongs to one entry only",
+                                     field_of(current.entry)});
+            parsed.faults.push_back({definitions[furthest->definition].name, furthest->entry,
+                                     "overlaps " + name(current, *furthest) + "; an address belongs to one entry only",
+                                     field_of(furthest->entry)});
         }
         if (furthest == nullptr || furthest->range.family != current.range.family ||
             furthest->range.last < current.range.last) {
@@ -120,6 +136,15 @@ ParsedPools parse_pools(std::vector<PoolDefinition> definitions) {
             parsed.set.by_last_.emplace(PoolSet::Key{entries[entry].family, entries[entry].last}, Place{pool, entry});
         }
     }
+    std::vector<std::size_t>& order = parsed.set.by_preference_;
+    order.resize(parsed.set.pools_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    const auto rank = [&](std::size_t pool) {
+        constexpr auto kLast = std::numeric_limits<std::uint64_t>::max();
+        const auto& scoped = parsed.set.pools_[pool].service_allocation;
+        return !scoped ? kLast : scoped->priority == 0 ? kLast - 1 : scoped->priority;
+    };
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
     return parsed;
 }
 

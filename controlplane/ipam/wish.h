@@ -15,6 +15,7 @@
 
 #include "api/contract/forwarding_state.h"
 #include "api/contract/ip_address.h"
+#include "controlplane/ipam/label_selector.h"
 
 namespace guideway::ipam {
 
@@ -57,11 +58,19 @@ struct Claim {
     friend bool operator==(const Claim&, const Claim&) = default;
 };
 
-/// Names a service.
+inline constexpr const char* kDefaultCluster = "default";
+
+/// Names a service. Several clusters may share the appliance.
 struct ServiceKey {
+    std::string cluster = kDefaultCluster;
     std::string name_space;
     std::string name;
-    std::string to_string() const { return name_space + "/" + name; }
+    /// "namespace/name" in the default cluster, else "cluster/namespace/name".
+    std::string to_string() const {
+        return (cluster == kDefaultCluster ? "" : cluster + "/") + name_space + "/" + name;
+    }
+    /// What to_string() wrote. None for any other text (no or too many parts, an empty part, "default/..." in full).
+    static std::optional<ServiceKey> parse(std::string_view text);
     friend auto operator<=>(const ServiceKey&, const ServiceKey&) = default;
 };
 
@@ -72,20 +81,50 @@ struct Wish {
     std::string pool;    ///< requested (rule 8) or empty
     std::vector<IpAddress> addresses;  ///< requested (rule 9): at most one a family
     Claim claim;
+    /// Of the Service, where they are known: their families are the service's, and `primary` does not count (rule 12). Hand over
+    /// Kubernetes' spec.clusterIPs as they are.
+    std::vector<IpAddress> cluster_ips = {};
+    /// For the pools' selectors (rule 4). A change moves nobody (rule 7).
+    Labels service_labels = {};
+    Labels namespace_labels = {};
+    /// Requested in the other way (an annotation beside a field). Both ways at once: ConflictingRequest, whatever they say.
+    std::vector<IpAddress> annotation_addresses = {};
+    /// Requested texts that are no IP address, as written: InvalidRequest.
+    std::vector<std::string> unreadable_addresses = {};
+
+    /// What asks for an address, by whichever way.
+    const std::vector<IpAddress>& requested() const { return addresses.empty() ? annotation_addresses : addresses; }
+    /// One cluster IP: one family is all that PreferDualStack can have (rule 12).
+    FamilyPolicy effective_policy() const;
+    /// That of the first cluster IP, else `primary`.
+    IpFamily first_family() const { return cluster_ips.empty() ? primary : cluster_ips.front().family; }
     /// The families it asks for, IPv4 first (rule 12).
     std::vector<IpFamily> families() const {
-        if (policy == FamilyPolicy::single) return {primary};
+        if (effective_policy() == FamilyPolicy::single) return {first_family()};
         return {IpFamily::ipv4, IpFamily::ipv6};
     }
-    bool wants(IpFamily family) const { return policy != FamilyPolicy::single || family == primary; }
+    bool wants(IpFamily family) const { return effective_policy() != FamilyPolicy::single || family == first_family(); }
+    /// Asks for the same place (pool, addresses), in the same way.
+    bool asks_same_place(const Wish& other) const {
+        return pool == other.pool && addresses == other.addresses &&
+               annotation_addresses == other.annotation_addresses && unreadable_addresses == other.unreadable_addresses;
+    }
     friend bool operator==(const Wish&, const Wish&) = default;
 };
+
+/// What is wrong with the wish itself, whatever the pools are: InvalidRequest, ConflictingRequest (both ways of asking),
+/// NotEnoughClusterIPs. A caller that refuses such a wish altogether asks before it calls the allocator; the allocator answers
+/// the same, and what the service has keeps working (rule 10).
+std::optional<Refusal> fault_of(const Wish& wish);
 
 struct Holding {
     IpAddress address;
     std::string pool;  ///< by its name now (rule 19)
     friend bool operator==(const Holding&, const Holding&) = default;
 };
+
+/// "192.0.2.1, 2001:db8::1".
+std::string list_of(const std::vector<Holding>& holdings);
 
 /// All that is known of one service; what the store keeps of it.
 struct Allocation {

@@ -140,8 +140,9 @@ DataplaneLink::~DataplaneLink() {
     ::close(wake_event_);
 }
 
-void DataplaneLink::start(std::function<void(std::uint64_t)> on_ahead) {
+void DataplaneLink::start(std::function<void(std::uint64_t)> on_ahead, std::function<void()> on_status) {
     on_ahead_ = std::move(on_ahead);
+    on_status_ = std::move(on_status);
     thread_ = std::thread([this] { run(); });
 }
 
@@ -219,9 +220,14 @@ bool DataplaneLink::pause(std::chrono::milliseconds timeout, bool wake_on_desire
 }
 
 void DataplaneLink::publish(const std::function<void(LinkStatus&)>& change) {
-    const std::lock_guard lock(mutex_);
-    change(status_);
-    changed_.notify_all();
+    {
+        const std::lock_guard lock(mutex_);
+        const LinkStatus before = status_;
+        change(status_);
+        if (status_ == before) return;
+        changed_.notify_all();
+    }
+    if (on_status_) on_status_();
 }
 
 }  // namespace guideway::reconcile

@@ -10,8 +10,8 @@
 // Worked example: dataplane at 7, desired 9 -> connect, "state" -> 7, "apply" 9 -> ok 9, wait_until_forwarding(9) returns.
 // Dataplane killed and started again: end of connection, connect, "state" -> 9 from its disk, nothing to send.
 //
-// Thread contract: every method from any thread, but start() and stop() from one. `on_ahead` runs on the link's thread
-// without a lock held, and may call set_desired().
+// Thread contract: every method from any thread, but start() and stop() from one. `on_ahead` and `on_status` run on the link's
+// thread without a lock held; `on_ahead` may call set_desired().
 #pragma once
 
 #include <chrono>
@@ -60,7 +60,8 @@ class DataplaneLink {
     DataplaneLink& operator=(const DataplaneLink&) = delete;
 
     /// `on_ahead(generation)`: the dataplane has a state of this generation, which is not the desired one and not below it.
-    void start(std::function<void(std::uint64_t generation)> on_ahead);
+    /// `on_status()`: status() may be another now.
+    void start(std::function<void(std::uint64_t generation)> on_ahead, std::function<void()> on_status = {});
     void stop();
 
     void set_desired(State state);
@@ -82,6 +83,7 @@ class DataplaneLink {
 
     LinkOptions options_;
     std::function<void(std::uint64_t)> on_ahead_;
+    std::function<void()> on_status_;
     int stop_event_ = -1;  // eventfd: readable once stopping
     int wake_event_ = -1;  // eventfd: readable when desired changed
     int connection_ = -1;  // of the session under way; the link's thread alone

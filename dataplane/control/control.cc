@@ -118,6 +118,7 @@ contract::DataplaneStatus Control::status() const {
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_).count());
     status.workers = settings_.workers;
     status.idle = settings_.idle;
+    status.snat_addresses = settings_.snat_addresses;
     status.ports = engine_.ports();
     status.flow_file = engine_.flow_file();
     return status;

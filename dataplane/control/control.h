@@ -42,6 +42,7 @@ struct ControlSettings {
     std::vector<std::pair<IpAddress, std::string>> own_addresses;
     std::uint32_t workers = 1;
     std::string idle;
+    std::vector<IpAddress> snat_addresses;
     std::string version;
     std::uint64_t started_at_unix_seconds = 0;
 };

@@ -6,13 +6,7 @@ answer without a documented status, content type and schema; no other method or 
 import copy
 import http.client
 import json
-import os
-import pathlib
 import re
-import signal
-import socket
-import subprocess
-import time
 import urllib.parse
 
 import jsonschema
@@ -20,14 +14,23 @@ import pytest
 import requests
 import yaml
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / os.environ.get("GUIDEWAY_BUILD", "build")
-PROGRAM = BUILD / "controlplane" / "guideway-controlplane"
+from live import ROOT, ControlPlane
+
 DOCUMENT = yaml.safe_load((ROOT / "api" / "openapi.yaml").read_text())
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in METHODS if method in item]
-START_SECONDS = 30
-NO_DATAPLANE = {"/v1/explain", "/v1/counters"}  # 503 here, as nobody is there to answer
+NO_DATAPLANE = {"/v1/explain", "/v1/counters", "/v1/snat-addresses"}  # 503 here, as nobody is there to answer
+METADATA = ["name", "resourceVersion", "generation", "creationTimestamp"]
+WHOLE = {
+    "LoadBalancer": {"metadata": ["cluster", "namespace", *METADATA], "spec": ["ipFamilyPolicy", "ports"],
+                     "status": ["observedGeneration", "ingress", "conditions"]},
+    "AddressPool": {"metadata": METADATA,
+                    "spec": ["addresses", "autoAssign", "avoidBuggyIPs", "shareAcrossNamespaces", "quarantineSeconds"],
+                    "status": ["observedGeneration", "ipv4", "ipv6", "loadBalancers"]},
+    "Node": {"metadata": ["cluster", *METADATA], "spec": ["addresses", "weight", "drain"], "status": ["observedGeneration", "conditions"]},
+    "Token": {"metadata": METADATA, "spec": ["role"], "status": ["secrets"]},
+    "Event": {"metadata": ["resourceVersion"], "regarding": ["kind"]},
+}
 
 
 def resolved(node):
@@ -94,6 +97,16 @@ class Server:
         for name in ("ETag", "Guideway-Forwarding"):
             assert name not in answer.headers or name in response.get("headers", {}), f"{name} not documented: {where}"
         Server.hold_body(response, answer, where)
+        if answer.status_code < 300 and "fields=" not in path and answer.headers.get("Content-Type") == "application/json":
+            Server.hold_whole(answer.json(), where)
+
+    @staticmethod
+    def hold_whole(body, where):
+        """The schemas let members be absent, as ?fields= leaves them out; without it nothing may be."""
+        for one in body.get("items", [body]):
+            for part, names in WHOLE.get(one["kind"], {}).items():
+                missing = set(names) - set(one.get(part, {}))
+                assert not missing, f"no {sorted(missing)} in {part}: {where}"
 
     @staticmethod
     def hold_body(response, answer, where):
@@ -102,7 +115,7 @@ class Server:
             return
         kind = answer.headers["Content-Type"].split(";")[0].strip()
         assert kind in response["content"], f"content type {kind} not documented: {where}"
-        body = answer.json() if kind.endswith("json") else answer.text
+        body = answer.json() if kind.endswith(("/json", "+json")) else answer.text
         errors = list(validator(response["content"][kind]["schema"]).iter_errors(body))
         assert not errors, f"{where}\n" + "\n".join(f"{one.json_path}: {one.message}" for one in errors)
         if kind == "application/problem+json":
@@ -111,55 +124,31 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    if not PROGRAM.exists():
-        pytest.fail(f"{PROGRAM} is not built: meson setup build && ninja -C build")
-    folder = tmp_path_factory.mktemp("contract")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = folder / "guideway.cfg"
-    config.write_text(f"""controlplane = {{
-    listen = "127.0.0.1:{port}";
-    store = "{folder}/guideway.db";
-    dataplane_socket = "{folder}/dataplane.sock";
-}};
-""")
-    log = open(folder / "log", "w+")
-    process = subprocess.Popen([PROGRAM, "--config", config], stdout=log, stderr=subprocess.STDOUT)
-    try:
-        end = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                if requests.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200:
-                    break
-            except requests.ConnectionError:
-                pass
-            assert process.poll() is None and time.monotonic() < end, "no start:\n" + (folder / "log").read_text()
-            time.sleep(0.02)
-        yield Server(f"http://127.0.0.1:{port}", (folder / "admin.token").read_text().strip())
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, (folder / "log").read_text()
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        log.close()
+    with ControlPlane(tmp_path_factory.mktemp("contract")) as running:
+        yield Server(running.url, running.token)
 
 
 @pytest.fixture(autouse=True)
 def empty(server):
     """Each test begins without objects."""
     yield
-    for plural in ("load-balancers", "nodes", "address-pools"):
+    for plural in ("load-balancers", "nodes", "address-pools", "tokens"):
         for one in server.ask("GET", f"/v1/{plural}").json()["items"]:
-            names = [one["metadata"][key] for key in ("namespace", "name") if key in one["metadata"]]
-            assert server.ask("DELETE", "/".join([f"/v1/{plural}", *names])).status_code == 204
+            metadata = one["metadata"]
+            if (plural, metadata["name"]) == ("tokens", "admin"):
+                continue
+            cluster = f"/clusters/{metadata['cluster']}" if "cluster" in metadata else ""
+            names = [metadata[key] for key in ("namespace", "name") if key in metadata]
+            answer = server.ask("DELETE", "/".join([f"/v1{cluster}/{plural}", *names]), headers={"If-Match": "*"})
+            assert answer.status_code == 204, answer.text
 
 
 POOL = {"spec": {"addresses": ["203.0.113.0/28", "2001:db8:9::/120"]}}
 NODE = {"spec": {"addresses": ["10.0.2.11"]}}
 BALANCER = {"spec": {"ports": [{"protocol": "TCP", "port": 80, "nodePort": 30080}]}}
-KINDS = {"/v1/address-pools/a": POOL, "/v1/nodes/a": NODE, "/v1/load-balancers/default/a": BALANCER}
+TOKEN = {"spec": {"role": "viewer"}}
+KINDS = {"/v1/address-pools/a": POOL, "/v1/nodes/a": NODE, "/v1/load-balancers/default/a": BALANCER, "/v1/tokens/a": TOKEN,
+         "/v1/clusters/prod/nodes/a": NODE, "/v1/clusters/prod/load-balancers/default/a": BALANCER}
 
 
 def concrete(path, method):
@@ -171,6 +160,11 @@ def concrete(path, method):
         elif one["in"] == "query" and one.get("required"):
             query[one["name"]] = one["example"]
     return path + ("?" + urllib.parse.urlencode(query) if query else "")
+
+
+def body_of(path):
+    """A wish that the path takes."""
+    return BALANCER if "load-balancers" in path else NODE if "nodes" in path else POOL if "pools" in path else TOKEN
 
 
 def examples(path, method):
@@ -218,29 +212,39 @@ def test_the_document_is_sound():
 
 def test_the_documents_examples_agree_with_its_schemas():
     for path, method in OPERATIONS:
-        body = operation(path, method).get("requestBody")
-        if body:
-            schema = body["content"]["application/json"]["schema"]
-            assert examples(path, method), f"{method} {path} has no example"
-            for value in examples(path, method).values():
-                validator(schema).validate(value)
+        for content in operation(path, method).get("requestBody", {}).get("content", {}).values():
+            assert content["examples"], f"{method} {path} has no example"
+            for one in content["examples"].values():
+                validator(content["schema"]).validate(one["value"])
         for one in parameters(path, method):
-            assert "example" in one or one["name"] == "wait", one["name"]
             validator(one["schema"]).validate(one["example"])
 
 
 @pytest.mark.parametrize("path, method", OPERATIONS, ids=[f"{method} {path}" for path, method in OPERATIONS])
 def test_each_documented_operation_is_served(server, path, method):
     instance = concrete(path, method)
+    if path == "/v1/backup" and method == "put":
+        backup = server.ask("GET", instance)
+        kind = {"Content-Type": "application/x-ndjson"}
+        assert server.ask("PUT", instance, data=backup.content, headers=kind).status_code == 428
+        assert server.ask("PUT", instance, data=backup.content, headers={**kind, "If-Match": "*"}).status_code == 200
+        example = operation(path, method)["requestBody"]["content"]["application/x-ndjson"]["examples"]["format"]["value"]
+        refused = server.ask("PUT", instance, data=example.encode(), headers={**kind, "If-Match": "*"})
+        assert refused.status_code == 400 and "checksum" in refused.json()["detail"]
+        return
+    if method == "post" and path.endswith("/preview"):
+        for name, value in examples(path, method).items():
+            answer = server.ask("POST", instance, json=named(value, instance.removesuffix("/preview")))
+            assert answer.status_code == 200, f"example {name} is refused: {answer.text}"
+        return
     if method == "put":
         for name, value in examples(path, method).items():
             answer = server.ask("PUT", instance, json=named(value, instance))
             assert answer.status_code in (200, 201), f"example {name} is refused: {answer.text}"
             assert server.ask("DELETE", instance).status_code == 204
         return
-    if method == "get" and "{" in path:
-        body = KINDS[next(one for one in KINDS if one.startswith(path.split("{")[0]))]
-        assert server.ask("PUT", instance, json=body).status_code == 201
+    if (method == "get" and path.endswith("}")) or path.endswith("/rotate"):
+        assert server.ask("PUT", instance.removesuffix("/rotate"), json=body_of(path)).status_code == 201
     answer = server.ask(method.upper(), instance)
     wanted = (503,) if path in NO_DATAPLANE else (200, 204)
     assert answer.status_code in wanted, answer.text
@@ -252,7 +256,9 @@ def test_each_documented_operation_is_served(server, path, method):
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
 def test_no_other_method_is_served(server, path):
     instance = concrete(path, next(method for method in METHODS if method in DOCUMENT["paths"][path]))
-    documented = {method.upper() for method in METHODS if method in DOCUMENT["paths"][path]} | {"HEAD"}
+    documented = {method.upper() for method in METHODS if method in DOCUMENT["paths"][path]}
+    if "GET" in documented:
+        documented.add("HEAD")
     for method in {"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"} - documented:
         answer = server.ask(method, instance)
         assert answer.status_code == 405, f"{method} {instance}"
@@ -280,7 +286,8 @@ def test_the_life_of_an_object(server, path):
     back = server.ask("PUT", path, json=got.json())
     assert (back.status_code, back.headers["ETag"]) == (200, tag), "what GET answers can be PUT and changes nothing"
     items = server.ask("GET", path.rsplit("/", 2 if "load-balancers" in path else 1)[0]).json()["items"]
-    assert items == [got.json()]
+    assert [one for one in items if one["metadata"]["name"] != "admin"] == [got.json()]
+    assert server.ask("PUT", path, json=KINDS[path], headers={"If-None-Match": "*"}).status_code == 412
 
     labelled = got.json()
     labelled["metadata"]["labels"] = {"team": "shop"}
@@ -384,9 +391,10 @@ def test_refusals_before_the_body_is_read(server):
         assert server.ask("PUT", "/v1/nodes/a", data=json.dumps(NODE), headers=kind).status_code == 415
     big = json.dumps({**NODE, "x": "y" * (1 << 20)})
     assert server.ask("PUT", "/v1/nodes/a", data=big, headers={"Content-Type": "application/json"}).status_code == 413
-    for tag in ("1", "*", 'W/"1"', '"1", "2"'):
+    for tag in ("1", "**", 'W/"1"', '"1", "2"'):  # "*" is allowed since the contract has If-Match: *
         assert server.ask("PUT", "/v1/nodes/a", json=NODE, headers={"If-Match": tag}).status_code == 400
-    assert server.ask("PUT", "/v1/nodes/a", json=NODE, headers={"If-Match": '"1"'}).status_code == 412, "it does not exist"
+    for tag in ('"1"', "*"):
+        assert server.ask("PUT", "/v1/nodes/a", json=NODE, headers={"If-Match": tag}).status_code == 412, "it does not exist"
 
 
 @pytest.mark.parametrize("path", [concrete(path, "get") for path, item in DOCUMENT["paths"].items() if "get" in item])
@@ -440,3 +448,135 @@ def test_a_change_that_does_not_fit_what_exists_is_refused(server):
     put("/v1/nodes/a", NODE)
     put("/v1/nodes/b", NODE)  # the address of another: 409
     assert seen == {200, 201, 400, 409, 412}
+
+
+@pytest.mark.parametrize("path", [path for path, method in OPERATIONS if method == "get"])
+def test_each_documented_parameter_is_taken(server, path):
+    instance = concrete(path, "get")
+    if path.endswith("}"):
+        assert server.ask("PUT", instance, json=body_of(path)).status_code == 201
+    for one in parameters(path, "get"):
+        if one["in"] == "path" or one.get("required"):
+            continue
+        query, headers = {}, {}
+        (headers if one["in"] == "header" else query)[one["name"]] = str(one["example"]).lower() if one["example"] in (True, False) else str(one["example"])
+        if one["name"] == "timeout":
+            query.update(wait="forwarding", timeout="0")
+        if one["name"] in ("resourceVersion", "allowBookmarks", "Last-Event-ID"):
+            continue  # only with watch=true: below
+        join = "&" if "?" in instance else "?"
+        answer = server.ask("GET", instance + join + urllib.parse.urlencode(query), headers=headers)
+        assert answer.status_code == 200, f"{one['name']}: {answer.text}"
+
+
+def events(response):
+    """Server-sent events of a watch, one after the other: (type, id, data)."""
+    event = {}
+    for line in response.iter_lines(chunk_size=1, decode_unicode=True):
+        if line:
+            name, _, value = line.partition(": ")
+            event[name] = value
+        elif "event" in event:
+            yield event["event"], event.get("id"), json.loads(event["data"])
+            event = {}
+
+
+WATCHED = [path for path, method in OPERATIONS
+           if method == "get" and any(one["name"] == "watch" for one in parameters(path, method))]
+
+
+@pytest.mark.parametrize("path", WATCHED)
+def test_a_watch_tells_what_is_there_and_what_changes(server, path):
+    kind = {"events": "Event", "load-balancers": "LoadBalancer", "nodes": "Node", "address-pools": "AddressPool"}[path.rsplit("/", 1)[1]]
+    watched = concrete(path, "get")
+    target = "/v1/address-pools/a" if kind == "Event" else watched + ("/default/a" if kind == "LoadBalancer" else "/a")
+    body = body_of(target)
+    item = validator(DOCUMENT["components"]["schemas"][kind])
+    if kind != "Event":
+        server.ask("PUT", target, json=body)
+    with requests.get(server.url + watched + "?watch=true&allowBookmarks=true", headers=server.authorization, stream=True, timeout=30) as answer:
+        assert answer.status_code == 200 and answer.headers["Content-Type"] == "text/event-stream"
+        told = events(answer)
+        seen = []
+        while not seen or seen[-1][0] != "BOOKMARK":
+            seen.append(next(told))
+        if kind != "Event":
+            assert [one[0] for one in seen] == ["ADDED", "BOOKMARK"]
+            assert seen[0][2] == server.ask("GET", watched).json()["items"][0]
+            changed = copy.deepcopy(body)
+            changed["metadata"] = {"labels": {"team": "shop"}}
+            server.ask("PUT", target, json=changed)
+            event, _, data = next(told)
+            assert event == "MODIFIED" and data["metadata"]["labels"] == {"team": "shop"}
+            server.ask("DELETE", target)
+            while event != "DELETED":
+                event, revision, data = next(told)
+                item.validate(data)
+            assert data["metadata"]["name"] == "a"
+        else:
+            server.ask("PUT", "/v1/load-balancers/default/waiting", json=BALANCER)
+            event, revision, data = next(told)
+            assert event == "ADDED"
+            item.validate(data)
+    if revision:
+        again = f"{server.url}{watched}?watch=true&resourceVersion={revision}&allowBookmarks=true"
+        with requests.get(again, headers=server.authorization, stream=True, timeout=30) as answer:
+            assert answer.status_code == 200
+
+
+def test_a_watch_of_a_revision_that_never_was_is_refused(server):
+    answer = server.ask("GET", "/v1/nodes?watch=true&resourceVersion=9223372036854775807")
+    assert answer.status_code == 410 and answer.json()["reason"] == "Expired"
+
+
+def test_pages_hold_every_object_once(server):
+    for i in range(5):
+        server.ask("PUT", f"/v1/load-balancers/default/w{i}", json=BALANCER)
+    names, query = [], "?limit=2"
+    while query:
+        page = server.ask("GET", "/v1/load-balancers" + query).json()
+        names += [one["metadata"]["name"] for one in page["items"]]
+        more = page["metadata"].get("continue")
+        assert page["metadata"].get("remainingItemCount", 0) == 5 - len(names)
+        query = "?limit=2&" + urllib.parse.urlencode({"continue": more}) if more else None
+    assert names == [f"w{i}" for i in range(5)]
+    assert server.ask("GET", "/v1/load-balancers?limit=2&continue=nonsense").status_code in (400, 410)
+
+
+def test_a_pool_in_use_is_deleted_only_with_if_match(server):
+    server.ask("PUT", "/v1/address-pools/a", json=POOL)
+    server.ask("PUT", "/v1/load-balancers/default/a", json=BALANCER)
+    refused = server.ask("DELETE", "/v1/address-pools/a")
+    assert refused.status_code == 428
+    tag = server.ask("GET", "/v1/address-pools/a").headers["ETag"]
+    assert tag in refused.json()["detail"]
+    assert server.ask("DELETE", "/v1/address-pools/a", headers={"If-Match": tag}).status_code == 204
+
+
+def test_roles_see_and_change_what_is_theirs(server):
+    secrets = {}
+    for name, spec in {"eye": {"role": "viewer"}, "hand": {"role": "controller", "cluster": "prod"}}.items():
+        secrets[name] = server.ask("PUT", f"/v1/tokens/{name}", json={"spec": spec}).json()["status"]["token"]
+
+    def asked(name, method, path, **options):
+        return server.ask(method, path, headers={"Authorization": "Bearer " + secrets[name]}, **options)
+    assert asked("hand", "PUT", "/v1/clusters/prod/nodes/a", json=NODE).status_code == 201
+    assert asked("hand", "PUT", "/v1/nodes/b", json=NODE).status_code == 403
+    assert server.ask("PUT", "/v1/nodes/b", json={"spec": {"addresses": ["10.0.2.12"]}}).status_code == 201
+    assert [one["metadata"]["name"] for one in asked("hand", "GET", "/v1/nodes").json()["items"]] == ["a"]
+    assert len(asked("eye", "GET", "/v1/nodes").json()["items"]) == 2
+    for name in secrets:
+        for method, path in (("GET", "/v1/tokens"), ("GET", "/v1/backup"), ("POST", "/v1/tokens/eye/rotate"), ("DELETE", "/v1/tokens/admin")):
+            refused = asked(name, method, path)
+            assert refused.status_code == 403 and "admin" in refused.json()["detail"]
+    assert asked("eye", "PUT", "/v1/nodes/b", json=NODE).status_code == 403
+    server.ask("DELETE", "/v1/tokens/eye")
+    assert asked("eye", "GET", "/v1/nodes").status_code == 401
+    assert server.ask("GET", "/v1/nodes", headers={"Authorization": "Basic YTpi"}).status_code == 401
+    answer = requests.get(server.url + "/v1/nodes", timeout=20)
+    server.hold("GET", "/v1/nodes", answer)
+    assert answer.status_code == 401 and answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_the_served_description_is_this_document(server):
+    assert yaml.safe_load(server.ask("GET", "/v1/openapi.yaml").text) == DOCUMENT

@@ -1,141 +1,14 @@
-// The manager with the real SQLite store and a dataplane's socket: what REST sees, what is durable, what is forwarded.
+// The manager: what REST sees, what is durable, what is forwarded.
 #include "controlplane/manager.h"
 
-#include <atomic>
 #include <set>
 
-#include "controlplane/store/sqlite_store.h"
-#include "tests/unit/controlplane/fake_dataplane.h"
+#include "tests/unit/controlplane/manager_testing.h"
 
 namespace guideway::controlplane {
 namespace {
 
-using testing_support::FakeDataplane;
-using testing_support::TemporaryFolder;
-using namespace std::chrono_literals;
-
-IpAddress ip(const char* text) { return *IpAddress::parse(text); }
-
-resources::LoadBalancer balancer(const std::string& name, std::uint16_t port = 80) {
-    resources::LoadBalancer made;
-    made.metadata.namespace_ = "default";
-    made.metadata.name = name;
-    made.spec.ports = {{"http", contract::Protocol::tcp, port, static_cast<std::uint16_t>(30000 + port)}};
-    return made;
-}
-
-resources::AddressPool pool(const std::string& name, std::vector<std::string> addresses) {
-    resources::AddressPool made;
-    made.metadata.name = name;
-    made.spec.addresses = std::move(addresses);
-    return made;
-}
-
-resources::Node node(const std::string& name, const char* address, bool drain = false) {
-    resources::Node made;
-    made.metadata.name = name;
-    made.spec.addresses = {ip(address)};
-    made.spec.drain = drain;
-    return made;
-}
-
-const resources::Condition& condition(const resources::LoadBalancer& object, const std::string& type) {
-    for (const resources::Condition& one : object.status.conditions) {
-        if (one.type == type) return one;
-    }
-    static const resources::Condition kNone;
-    ADD_FAILURE() << "no condition " << type;
-    return kNone;
-}
-
-/// The real store, and a count of what is written to it; can be told to fail.
-class CountingStore final : public store::Store {
-  public:
-    struct Switches {
-        std::atomic<unsigned> commits{0};
-        std::atomic<bool> full{false};
-    };
-    CountingStore(std::unique_ptr<store::Store> inner, Switches& switches)
-        : inner_(std::move(inner)), switches_(switches) {}
-    std::optional<store::Error> load(store::Contents& contents) override { return inner_->load(contents); }
-    std::optional<store::Error> commit(const store::Batch& batch) override {
-        if (switches_.full) return store::Error{store::ErrorKind::full, "the disk is full"};
-        ++switches_.commits;
-        return inner_->commit(batch);
-    }
-
-  private:
-    std::unique_ptr<store::Store> inner_;
-    Switches& switches_;
-};
-
-class ManagerTest : public testing::Test {
-  protected:
-    ManagerTest() : dataplane(folder.file("dp.sock")) { start(); }
-
-    void start() {
-        auto opened = store::SqliteStore::open(folder.file("store.db"));
-        ASSERT_TRUE(std::holds_alternative<std::unique_ptr<store::SqliteStore>>(opened));
-        ManagerOptions options;
-        options.link.socket = folder.file("dp.sock");
-        options.link.first_backoff = 1ms;
-        options.link.longest_backoff = 5ms;
-        options.now = [this] { return clock.load(); };
-        auto managed = Manager::open(
-            std::make_unique<CountingStore>(std::move(std::get<std::unique_ptr<store::SqliteStore>>(opened)), switches),
-            options, metrics);
-        if (const auto* why = std::get_if<std::string>(&managed)) FAIL() << *why;
-        manager = std::move(std::get<std::unique_ptr<Manager>>(managed));
-    }
-    void restart() {
-        manager.reset();
-        start();
-    }
-
-    rest::Ensured<resources::LoadBalancer> put(resources::LoadBalancer wanted) {
-        auto result = manager->ensure_load_balancer(std::move(wanted), std::nullopt);
-        if (!result.ok()) {
-            ADD_FAILURE() << result.problem().detail;
-            return {};
-        }
-        return result.value();
-    }
-    rest::Ensured<resources::AddressPool> put(resources::AddressPool wanted) {
-        auto result = manager->ensure_address_pool(std::move(wanted), std::nullopt);
-        if (!result.ok()) {
-            ADD_FAILURE() << result.problem().detail;
-            return {};
-        }
-        return result.value();
-    }
-    rest::Ensured<resources::Node> put(resources::Node wanted) {
-        auto result = manager->ensure_node(std::move(wanted), std::nullopt);
-        if (!result.ok()) {
-            ADD_FAILURE() << result.problem().detail;
-            return {};
-        }
-        return result.value();
-    }
-    resources::LoadBalancer get(const std::string& name) {
-        auto result = manager->load_balancer("default", name);
-        if (!result.ok()) {
-            ADD_FAILURE() << result.problem().detail;
-            return {};
-        }
-        return result.value();
-    }
-    std::string address_of(const std::string& name) {
-        const auto object = get(name);
-        return object.status.ingress.empty() ? "" : object.status.ingress[0].ip.to_string();
-    }
-
-    TemporaryFolder folder;
-    FakeDataplane dataplane;
-    CountingStore::Switches switches;
-    Metrics metrics;
-    std::atomic<std::chrono::system_clock::time_point> clock{std::chrono::system_clock::time_point(1'000'000'000s)};
-    std::unique_ptr<Manager> manager;
-};
+using namespace manager_testing;
 
 TEST_F(ManagerTest, AnEnsuredLoadBalancerHasItsAddressInTheAnswer) {
     put(pool("a", {"203.0.113.10-203.0.113.20"}));
@@ -181,21 +54,21 @@ TEST_F(ManagerTest, AChangeOfTheSpecRaisesGenerationAndVersion) {
 TEST_F(ManagerTest, IfMatchGuardsEdits) {
     put(pool("a", {"203.0.113.10-203.0.113.20"}));
     const std::uint64_t version = put(balancer("web")).object.metadata.resource_version;
-    const auto stale = manager->ensure_load_balancer(balancer("web", 443), version + 1);
+    const auto stale = manager->ensure(balancer("web", 443), if_version(version + 1));
     ASSERT_FALSE(stale.ok());
     EXPECT_EQ(stale.problem().status, 412);
-    EXPECT_TRUE(manager->ensure_load_balancer(balancer("web", 443), version).ok());
-    EXPECT_EQ(manager->delete_load_balancer("default", "web", version).problem().status, 412);
-    EXPECT_EQ(manager->ensure_node(node("n", "10.0.0.1"), 1).problem().status, 412);
-    EXPECT_EQ(manager->delete_address_pool("a", 99).problem().status, 412);
+    EXPECT_TRUE(manager->ensure(balancer("web", 443), if_version(version)).ok());
+    EXPECT_EQ(manager->delete_load_balancer("default", "default", "web", "", if_version(version)).problem().status, 412);
+    EXPECT_EQ(manager->ensure(node("n", "10.0.0.1"), if_version(1)).problem().status, 412);
+    EXPECT_EQ(manager->delete_address_pool("a", if_version(99)).problem().status, 412);
 }
 
 TEST_F(ManagerTest, DeleteIsIdempotentAndFreesTheAddress) {
     put(pool("a", {"203.0.113.10/32"}));
     put(balancer("web"));
-    EXPECT_TRUE(manager->delete_load_balancer("default", "web", std::nullopt).value());
-    EXPECT_FALSE(manager->delete_load_balancer("default", "web", std::nullopt).value());
-    EXPECT_EQ(manager->load_balancer("default", "web").problem().status, 404);
+    EXPECT_TRUE(manager->delete_load_balancer("default", "default", "web", "", {}).value());
+    EXPECT_FALSE(manager->delete_load_balancer("default", "default", "web", "", {}).value());
+    EXPECT_EQ(manager->load_balancer("default", "default", "web").problem().status, 404);
     put(balancer("next"));
     EXPECT_EQ(address_of("next"), "203.0.113.10");
 }
@@ -215,7 +88,7 @@ TEST_F(ManagerTest, Rule23WhatCannotBeServedIsKeptAndServedAtOnceWhenItCan) {
     EXPECT_GT(served.metadata.resource_version, waiting.object.metadata.resource_version);
     EXPECT_EQ(manager->status().load_balancers_waiting, 0U);
     put(balancer("second"));
-    manager->delete_load_balancer("default", "web", std::nullopt);
+    manager->delete_load_balancer("default", "default", "web", "", {});
     EXPECT_EQ(address_of("second"), "203.0.113.10");
 }
 
@@ -228,22 +101,22 @@ TEST_F(ManagerTest, AnUnknownPoolWaitsAndMalformedAddressesAreRefused) {
     EXPECT_EQ(address_of("web"), "198.51.100.7");
     resources::LoadBalancer malformed = balancer("bad");
     malformed.spec.addresses = {ip("203.0.113.1"), ip("203.0.113.2")};
-    const auto refused = manager->ensure_load_balancer(malformed, std::nullopt);
+    const auto refused = manager->ensure(malformed, {});
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.problem().status, 400);
     EXPECT_EQ(refused.problem().faults.at(0).field, "/spec/addresses");
-    EXPECT_FALSE(manager->load_balancer("default", "bad").ok());
+    EXPECT_FALSE(manager->load_balancer("default", "default", "bad").ok());
 }
 
 TEST_F(ManagerTest, Rule2AFaultyPoolIsRefusedWithEveryFaultAndChangesNothing) {
     put(pool("a", {"203.0.113.0/28"}));
-    const auto refused = manager->ensure_address_pool(pool("b", {"203.0.113.4/32", "192.0.2.1"}), std::nullopt);
+    const auto refused = manager->ensure(pool("b", {"203.0.113.4/32", "192.0.2.1"}), {});
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.problem().status, 400);
     ASSERT_EQ(refused.problem().faults.size(), 2U);
     EXPECT_EQ(refused.problem().faults[0].field, "/spec/addresses/0");
     EXPECT_EQ(refused.problem().faults[1].field, "/spec/addresses/1");
-    EXPECT_EQ(manager->address_pools().size(), 1U);
+    EXPECT_EQ(manager->address_pools({}).value().items.size(), 1U);
     EXPECT_NE(manager->metrics().find("guideway_address_pools_stale 1"), std::string::npos);
     put(pool("b", {"192.0.2.1/32"}));
     EXPECT_NE(manager->metrics().find("guideway_address_pools_stale 0"), std::string::npos);
@@ -254,12 +127,12 @@ TEST_F(ManagerTest, Rule19DeletingAPoolMovesItsHolders) {
     put(balancer("web"));
     put(pool("b", {"198.51.100.7/32"}));
     EXPECT_EQ(address_of("web"), "203.0.113.10");
-    EXPECT_TRUE(manager->delete_address_pool("a", std::nullopt).value());
+    EXPECT_TRUE(manager->delete_address_pool("a", {}).value());
     EXPECT_EQ(address_of("web"), "198.51.100.7");
-    EXPECT_TRUE(manager->delete_address_pool("b", std::nullopt).value());
+    EXPECT_TRUE(manager->delete_address_pool("b", {}).value());
     EXPECT_EQ(address_of("web"), "");
     EXPECT_EQ(condition(get("web"), "Allocated").reason, "NoAvailableIPs");
-    EXPECT_FALSE(manager->delete_address_pool("b", std::nullopt).value());
+    EXPECT_FALSE(manager->delete_address_pool("b", {}).value());
 }
 
 TEST_F(ManagerTest, Rules20And22ARestartKeepsEverything) {
@@ -268,13 +141,13 @@ TEST_F(ManagerTest, Rules20And22ARestartKeepsEverything) {
     put(balancer("gone"));
     put(balancer("web", 443));
     put(balancer("api"));
-    manager->delete_load_balancer("default", "gone", std::nullopt);
+    manager->delete_load_balancer("default", "default", "gone", "", {});
     resources::LoadBalancer waiting = balancer("waits");
     waiting.spec.address_pool = "nowhere";
     put(waiting);
-    const auto balancers = manager->load_balancers("");
-    const auto pools = manager->address_pools();
-    const auto nodes = manager->nodes();
+    const auto before = balancers();
+    const auto pools = manager->address_pools({}).value().items;
+    const auto nodes = manager->nodes({}).value().items;
     const std::uint64_t generation = manager->status().desired_generation;
     const unsigned commits = switches.commits;
     restart();
@@ -283,11 +156,13 @@ TEST_F(ManagerTest, Rules20And22ARestartKeepsEverything) {
         made.status.conditions.resize(1);  // Allocated; the others are the dataplane's
         return made;
     };
-    const auto after = manager->load_balancers("");
-    ASSERT_EQ(after.size(), balancers.size());
-    for (std::size_t i = 0; i < after.size(); ++i) EXPECT_EQ(same(after[i]), same(balancers[i]));
-    EXPECT_EQ(manager->address_pools(), pools);
-    EXPECT_EQ(manager->nodes(), nodes);
+    const auto after = balancers();
+    ASSERT_EQ(after.size(), before.size());
+    for (std::size_t i = 0; i < after.size(); ++i) EXPECT_EQ(same(after[i]), same(before[i]));
+    EXPECT_EQ(manager->address_pools({}).value().items, pools);
+    ASSERT_EQ(manager->nodes({}).value().items.size(), nodes.size());
+    EXPECT_EQ(manager->nodes({}).value().items[0].metadata, nodes[0].metadata);
+    EXPECT_EQ(manager->nodes({}).value().items[0].spec, nodes[0].spec);
     EXPECT_EQ(manager->status().desired_generation, generation);
     EXPECT_EQ(switches.commits, commits) << "a restart that changes nothing writes nothing";
     put(balancer("next"));
@@ -297,19 +172,19 @@ TEST_F(ManagerTest, Rules20And22ARestartKeepsEverything) {
 TEST_F(ManagerTest, Rule20WhereTheStoreFailsNothingHasHappened) {
     put(pool("a", {"203.0.113.10-203.0.113.11"}));
     put(balancer("web"));
-    const auto before = manager->load_balancers("");
+    const auto before = balancers();
     const auto status = manager->status();
     switches.full = true;
-    const auto refused = manager->ensure_load_balancer(balancer("second"), std::nullopt);
+    const auto refused = manager->ensure(balancer("second"), {});
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.problem().status, 507);
     EXPECT_EQ(refused.problem().reason, "StoreFull");
-    EXPECT_FALSE(manager->delete_load_balancer("default", "web", std::nullopt).ok());
-    EXPECT_FALSE(manager->ensure_load_balancer(balancer("web", 443), std::nullopt).ok());
-    EXPECT_FALSE(manager->delete_address_pool("a", std::nullopt).ok());
-    EXPECT_FALSE(manager->ensure_node(node("n", "10.0.0.1"), std::nullopt).ok());
-    EXPECT_EQ(manager->load_balancers("").size(), before.size());
-    EXPECT_EQ(manager->load_balancers("")[0].spec, before[0].spec);
+    EXPECT_FALSE(manager->delete_load_balancer("default", "default", "web", "", {}).ok());
+    EXPECT_FALSE(manager->ensure(balancer("web", 443), {}).ok());
+    EXPECT_FALSE(manager->delete_address_pool("a", {}).ok());
+    EXPECT_FALSE(manager->ensure(node("n", "10.0.0.1"), {}).ok());
+    EXPECT_EQ(balancers().size(), before.size());
+    EXPECT_EQ(balancers()[0].spec, before[0].spec);
     EXPECT_EQ(manager->status().desired_generation, status.desired_generation);
     EXPECT_FALSE(manager->not_ready_reason().empty());
     switches.full = false;
@@ -336,7 +211,7 @@ TEST_F(ManagerTest, Rule17PortsThatDoNotFitLeaveTheFormerOnesForwarded) {
         EXPECT_EQ(self.state->services[1].port, 443);
         EXPECT_EQ(self.state->services[1].backend_port, 30443);
     });
-    manager->delete_load_balancer("default", "one", std::nullopt);
+    manager->delete_load_balancer("default", "default", "one", "", {});
     ASSERT_TRUE(manager->wait_until_forwarding(20s));
     dataplane.with_lock([](const FakeDataplane& self) {
         ASSERT_EQ(self.state->services.size(), 1U);
@@ -410,12 +285,12 @@ TEST_F(ManagerTest, AnOlderStoreStillTakesEffectOnADataplaneThatIsAhead) {
 
 TEST_F(ManagerTest, ANodeMustNotHaveAnotherNodesAddress) {
     put(node("n1", "10.0.2.11"));
-    const auto refused = manager->ensure_node(node("n2", "10.0.2.11"), std::nullopt);
+    const auto refused = manager->ensure(node("n2", "10.0.2.11"), {});
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.problem().status, 409);
     EXPECT_EQ(refused.problem().faults.at(0).field, "/spec/addresses/0");
-    EXPECT_TRUE(manager->delete_node("n1", std::nullopt).value());
-    EXPECT_FALSE(manager->delete_node("n1", std::nullopt).value());
+    EXPECT_TRUE(manager->delete_node("default", "n1", {}).value());
+    EXPECT_FALSE(manager->delete_node("default", "n1", {}).value());
     put(node("n2", "10.0.2.11"));
 }
 
@@ -426,7 +301,13 @@ TEST_F(ManagerTest, PoolsShowTheirUse) {
     put(dual);
     put(balancer("api"));
     const auto shown = manager->address_pool("a").value().status;
-    EXPECT_EQ(shown, (resources::AddressPoolStatus{16, 2, (std::uint64_t{1} << 53) - 1, 1}));
+    EXPECT_EQ(shown.ipv4, (resources::PoolFamilyUse{16, 2, 0, 0, 14}));
+    EXPECT_EQ(shown.ipv6.total, (std::uint64_t{1} << 53) - 1);
+    EXPECT_EQ(shown.ipv6.allocated, 1U);
+    EXPECT_EQ(shown.load_balancers, 2U);
+    ASSERT_EQ(shown.users.size(), 2U);
+    EXPECT_EQ(shown.users[0], (resources::PoolUser{"default", "default", "api", {ip("203.0.113.1")}}));
+    EXPECT_EQ(shown.users[1].addresses.size(), 2U);
 }
 
 TEST_F(ManagerTest, ListsAreSortedAndFilteredByNamespace) {
@@ -435,9 +316,11 @@ TEST_F(ManagerTest, ListsAreSortedAndFilteredByNamespace) {
     other.metadata.namespace_ = "apps";
     put(other);
     std::string names;
-    for (const auto& one : manager->load_balancers("")) names += one.key() + " ";
+    for (const auto& one : balancers()) names += one.key() + " ";
     EXPECT_EQ(names, "apps/c default/a default/b ");
-    EXPECT_EQ(manager->load_balancers("apps").size(), 1U);
+    rest::PageRequest of_apps;
+    of_apps.selection.namespace_ = "apps";
+    EXPECT_EQ(manager->load_balancers(of_apps).value().items.size(), 1U);
 }
 
 TEST_F(ManagerTest, ExplainAndCountersComeFromTheDataplaneOrSayWhyNot) {
@@ -472,14 +355,14 @@ TEST_F(ManagerTest, SeriesOfAServiceGoAwayWithIt) {
     ASSERT_TRUE(manager->wait_until_forwarding(20s));
     const std::string before = manager->metrics();
     EXPECT_NE(
-        before.find("guideway_service_connections_total{namespace=\"default\",service=\"web\",vip=\"203.0.113.10\","
+        before.find("guideway_service_connections_total{cluster=\"default\",namespace=\"default\",service=\"web\",vip=\"203.0.113.10\","
                     "protocol=\"TCP\",port=\"80\"} 42"),
         std::string::npos)
         << before;
     EXPECT_NE(before.find("guideway_dataplane_dropped_packets_total{worker=\"0\",reason=\"no_route\"} 3"),
               std::string::npos);
     EXPECT_NE(before.find("guideway_dataplane_up 1"), std::string::npos);
-    manager->delete_load_balancer("default", "web", std::nullopt);
+    manager->delete_load_balancer("default", "default", "web", "", {});
     EXPECT_EQ(manager->metrics().find("service=\"web\""), std::string::npos);
 }
 
@@ -498,17 +381,17 @@ TEST_F(ManagerTest, ManyThreadsAtOnceGiveEachAddressOnce) {
         threads.emplace_back([&, t] {
             for (int i = 0; i < 10; ++i) {
                 const std::string name = "s" + std::to_string(t) + "-" + std::to_string(i);
-                EXPECT_TRUE(manager->ensure_load_balancer(balancer(name), std::nullopt).ok());
+                EXPECT_TRUE(manager->ensure(balancer(name), {}).ok());
                 manager->status();
                 manager->metrics();
                 if (i % 2 == 0) continue;
-                EXPECT_TRUE(manager->delete_load_balancer("default", name, std::nullopt).ok());
+                EXPECT_TRUE(manager->delete_load_balancer("default", "default", name, "", {}).ok());
             }
         });
     }
     for (std::thread& thread : threads) thread.join();
     std::set<IpAddress> held;
-    for (const auto& one : manager->load_balancers("")) EXPECT_TRUE(held.insert(one.status.ingress.at(0).ip).second);
+    for (const auto& one : balancers()) EXPECT_TRUE(held.insert(one.status.ingress.at(0).ip).second);
     EXPECT_EQ(held.size(), 20U);
     EXPECT_TRUE(manager->wait_until_forwarding(20s));
     dataplane.with_lock([](const FakeDataplane& self) { EXPECT_EQ(self.state->services.size(), 20U); });

@@ -17,8 +17,12 @@ MetricsSnapshot full_snapshot() {
     snapshot.forwarding_known = true;
     resources::AddressPool pool;
     pool.metadata.name = "a";
-    pool.status = {16, 2, 9007199254740991, 1};
-    snapshot.pools = {pool};
+    pool.status.ipv4 = {16, 2, 1, 1, 13};
+    pool.status.ipv6 = {9007199254740991, 1, 0, 0, 9007199254740990};
+    pool.status.load_balancers = 3;
+    snapshot.pools = {{pool, 3600.0, {}}};
+    snapshot.waiting = {{"NoAvailableIPs", 1}};
+    snapshot.sync_lag_seconds = 0.25;
     contract::Counters counters;
     contract::ServiceCounters service;
     service.name = "default/web";

@@ -34,6 +34,10 @@ LoadBalancer full_load_balancer() {
     object.metadata = full_metadata("default");
     object.spec.ip_family_policy = IpFamilyPolicy::require_dual_stack;
     object.spec.ip_families = {IpFamily::ipv6, IpFamily::ipv4};
+    object.metadata.cluster = "prod";
+    object.spec.cluster_ips = {ip("10.96.0.7"), ip("fd00::7")};
+    object.spec.load_balancer_ip = ip("203.0.113.9");
+    object.spec.namespace_labels = {{"team", "shop"}};
     object.spec.address_pool = "public";
     object.spec.addresses = {ip("203.0.113.7"), ip("2001:db8::7")};
     object.spec.sharing_key = "shared";
@@ -62,9 +66,10 @@ TEST(LoadBalancerCodec, AnAnswerRoundTripsWithEverything) {
 
 TEST(LoadBalancerCodec, WhatAGetAnsweredCanBePutAgain) {
     const LoadBalancer object = full_load_balancer();
-    const auto wish = decode_load_balancer(encode(object), "default", "web");
+    const auto wish = decode_load_balancer(encode(object), "default", "web", "prod");
     ASSERT_TRUE(wish.ok()) << wish.faults[0].field << wish.faults[0].message;
     EXPECT_EQ(wish.value->spec, object.spec);
+    EXPECT_EQ(wish.value->metadata.cluster, "prod");
     EXPECT_EQ(wish.value->metadata.labels, object.metadata.labels);
     EXPECT_EQ(wish.value->metadata.uid, "6c1f");
     EXPECT_EQ(wish.value->metadata.resource_version, 0U);
@@ -87,6 +92,16 @@ TEST(LoadBalancerCodec, ListsRoundTrip) {
     ASSERT_TRUE(read.ok());
     EXPECT_EQ(*read.value, objects);
     EXPECT_EQ(encode(std::vector<LoadBalancer>{}), R"({"kind":"LoadBalancerList","items":[]})");
+    List<LoadBalancer> page;
+    page.metadata.resource_version = 7;
+    page.metadata.next_token = "opaque";
+    page.metadata.remaining_item_count = 3;
+    page.items = objects;
+    EXPECT_EQ(*read_load_balancer_page(encode(page)).value, page);
+    EXPECT_EQ(Tree::parse(encode(page))["metadata"],
+              (Tree{{"resourceVersion", "7"}, {"continue", "opaque"}, {"remainingItemCount", 3}}));
+    page.metadata.next_token.clear();
+    EXPECT_EQ(Tree::parse(encode(page))["metadata"], (Tree{{"resourceVersion", "7"}}));
 }
 
 struct Case {
@@ -100,6 +115,22 @@ TEST(LoadBalancerCodec, EveryFaultOfAWishIsNamedByPointer) {
         {"kind matches", [](Tree& t) { t["kind"] = "Node"; }, "/kind"},
         {"name matches the path", [](Tree& t) { t["metadata"]["name"] = "other"; }, "/metadata/name"},
         {"namespace matches the path", [](Tree& t) { t["metadata"]["namespace"] = "other"; }, "/metadata/namespace"},
+        {"cluster matches the path", [](Tree& t) { t["metadata"]["cluster"] = "test"; }, "/metadata/cluster"},
+        {"label names",
+         [](Tree& t) {
+             t["metadata"]["labels"] = {{"a b", "c"}};
+         },
+         "/metadata/labels"},
+        {"label values",
+         [](Tree& t) {
+             t["metadata"]["labels"] = {{"a", "-"}};
+         },
+         "/metadata/labels/a"},
+        {"namespace labels", [](Tree& t) { t["spec"]["namespaceLabels"]["a"] = " "; }, "/spec/namespaceLabels/a"},
+        {"cluster IPs are addresses", [](Tree& t) { t["spec"]["clusterIPs"][1] = "None"; }, "/spec/clusterIPs/1"},
+        {"one cluster IP a family", [](Tree& t) { t["spec"]["clusterIPs"][1] = "10.96.0.8"; }, "/spec/clusterIPs"},
+        {"the load balancer's IP is an address", [](Tree& t) { t["spec"]["loadBalancerIP"] = ""; },
+         "/spec/loadBalancerIP"},
         {"labels are texts", [](Tree& t) { t["metadata"]["labels"]["a/b"] = 1; }, "/metadata/labels/a~1b"},
         {"unknown fields", [](Tree& t) { t["spec"]["port"] = 1; }, "/spec/port"},
         {"unknown fields of metadata", [](Tree& t) { t["metadata"]["finalizers"] = 1; }, "/metadata/finalizers"},
@@ -128,7 +159,7 @@ TEST(LoadBalancerCodec, EveryFaultOfAWishIsNamedByPointer) {
     for (const Case& one : cases) {
         Tree tree = Tree::parse(encode(full_load_balancer()));
         one.spoil(tree);
-        const auto wish = decode_load_balancer(tree.dump(), "default", "web");
+        const auto wish = decode_load_balancer(tree.dump(), "default", "web", "prod");
         EXPECT_EQ(fields_of(wish.faults), std::vector<std::string>{one.field}) << one.rule;
         EXPECT_FALSE(wish.ok()) << one.rule;
     }
@@ -139,6 +170,25 @@ TEST(LoadBalancerCodec, SingleStackTakesOneFamilyAndItsAddress) {
         R"({"spec": {"ipFamilies": ["IPv4"], "addresses": ["2001:db8::7"], "ports": [{"port": 80, "nodePort": 1}]}})",
         "default", "web");
     EXPECT_EQ(fields_of(wish.faults), std::vector<std::string>{"/spec/addresses"});
+    const auto field = decode_load_balancer(
+        R"({"spec": {"ipFamilies": ["IPv6"], "loadBalancerIP": "203.0.113.7", "ports": [{"port": 80, "nodePort": 1}]}})",
+        "default", "web");
+    EXPECT_EQ(fields_of(field.faults), std::vector<std::string>{"/spec/loadBalancerIP"});
+    // Rule 12: with cluster IPs, the families are theirs.
+    EXPECT_TRUE(decode_load_balancer(R"({"spec": {"ipFamilies": ["IPv4"], "clusterIPs": ["fd00::7"],
+        "addresses": ["2001:db8::7"], "ports": [{"port": 80, "nodePort": 1}]}})",
+                                     "default", "web")
+                    .ok());
+}
+
+TEST(LoadBalancerCodec, ADocumentOfTheStoreFromBeforeThereWereClustersIsOfTheDefaultOne) {
+    const auto read = read_load_balancer(
+        R"({"kind":"LoadBalancer","metadata":{"namespace":"default","name":"web","resourceVersion":"4","generation":2,
+        "creationTimestamp":"2024-05-01T10:00:00Z"},"spec":{"ipFamilyPolicy":"SingleStack","ipFamilies":[],
+        "ports":[{"protocol":"TCP","port":80,"nodePort":30080}]},"status":{"observedGeneration":2,"ingress":[],"conditions":[]}})");
+    ASSERT_TRUE(read.ok()) << read.faults[0].field << read.faults[0].message;
+    EXPECT_EQ(read.value->metadata.cluster, "default");
+    EXPECT_EQ(read.value->key(), "default/web");
 }
 
 TEST(LoadBalancerCodec, NamesInThePathAreChecked) {
@@ -151,8 +201,22 @@ TEST(LoadBalancerCodec, NamesInThePathAreChecked) {
 TEST(AddressPoolCodec, RoundTripAndFreeAddresses) {
     AddressPool object;
     object.metadata = full_metadata("");
-    object.spec = {{"203.0.113.0/24", "2001:db8::1-2001:db8::ff"}, false, true};
-    object.status = {256, 6, (std::uint64_t{1} << 53) - 1, 0};
+    object.spec.addresses = {"203.0.113.0/24", "2001:db8::1-2001:db8::ff"};
+    object.spec.auto_assign = false;
+    object.spec.avoid_buggy_ips = true;
+    object.spec.share_across_namespaces = true;
+    object.spec.quarantine_seconds = 60;
+    object.spec.service_allocation =
+        ServiceAllocation{20,
+                          {"prod"},
+                          {"shop"},
+                          {{{{"team", "shop"}}, {{"tier", SelectorOperator::not_in, {"test", ""}}}}},
+                          {{{}, {{"example.com/public", SelectorOperator::exists, {}}}}, {}}};
+    object.status = {3,
+                     {256, 6, 1, 2, 250},
+                     {(std::uint64_t{1} << 53) - 1, 0, 0, 0, (std::uint64_t{1} << 53) - 1},
+                     7,
+                     {{"prod", "shop", "web", {ip("203.0.113.7")}}}};
     const auto read = read_address_pool(encode(object));
     ASSERT_TRUE(read.ok());
     EXPECT_EQ(*read.value, object);
@@ -161,6 +225,38 @@ TEST(AddressPoolCodec, RoundTripAndFreeAddresses) {
     ASSERT_TRUE(wish.ok());
     EXPECT_EQ(wish.value->spec, object.spec);
     EXPECT_EQ(read_address_pool_list(encode(std::vector<AddressPool>{object})).value->at(0), object);
+}
+
+TEST(AddressPoolCodec, ADocumentOfTheStoreFromBeforeThereWereMoreFieldsIsRead) {
+    const auto read = read_address_pool(
+        R"({"kind":"AddressPool","metadata":{"name":"a","labels":{"old rule":"any text"},"resourceVersion":"4","generation":2},
+        "spec":{"addresses":["203.0.113.0/28"],"autoAssign":true,"avoidBuggyIPs":false},
+        "status":{"ipv4":{"total":16,"allocated":1,"free":15},"ipv6":{"total":0,"allocated":0,"free":0}}})");
+    ASSERT_TRUE(read.ok()) << read.faults[0].field << read.faults[0].message;
+    EXPECT_EQ(read.value->metadata.resource_version, 4U);
+    EXPECT_EQ(read.value->spec.quarantine_seconds, 0U);
+    EXPECT_FALSE(read.value->spec.service_allocation);
+}
+
+TEST(AddressPoolCodec, FaultsOfSelectorsAreNamed) {
+    const auto wish = decode_address_pool(R"({"spec": {"addresses": ["203.0.113.0/28"], "quarantineSeconds": 604801,
+        "serviceAllocation": {"priority": -1, "clusters": ["A"], "namespaces": [""], "pools": 1,
+        "namespaceSelectors": [{"matchLabels": {"-a": "b"}}, {"matchExpressions": [
+            {"key": "a", "operator": "In"}, {"key": "a", "operator": "NotIn", "values": []},
+            {"key": "a", "operator": "Exists", "values": ["x"]}, {"key": "a", "operator": "Gt", "values": ["1"]},
+            {"key": "a b", "operator": "DoesNotExist"}, {"key": "a", "operator": "In", "values": ["b c"]}]}]}}})",
+                                          "web");
+    EXPECT_EQ(fields_of(wish.faults),
+              (std::vector<std::string>{"/spec/quarantineSeconds", "/spec/serviceAllocation/priority",
+                                        "/spec/serviceAllocation/clusters/0", "/spec/serviceAllocation/namespaces/0",
+                                        "/spec/serviceAllocation/namespaceSelectors/0/matchLabels",
+                                        "/spec/serviceAllocation/namespaceSelectors/1/matchExpressions/0/values",
+                                        "/spec/serviceAllocation/namespaceSelectors/1/matchExpressions/1/values",
+                                        "/spec/serviceAllocation/namespaceSelectors/1/matchExpressions/2/values",
+                                        "/spec/serviceAllocation/namespaceSelectors/1/matchExpressions/3/operator",
+                                        "/spec/serviceAllocation/namespaceSelectors/1/matchExpressions/4/key",
+                                        "/spec/serviceAllocation/namespaceSelectors/1/matchExpressions/5/values/0",
+                                        "/spec/serviceAllocation/pools"}));
 }
 
 TEST(AddressPoolCodec, FaultsAreNamed) {
@@ -172,10 +268,20 @@ TEST(AddressPoolCodec, FaultsAreNamed) {
 TEST(NodeCodec, RoundTrip) {
     Node object;
     object.metadata = full_metadata("");
+    object.metadata.cluster = "prod";
     object.spec = {{ip("10.0.2.11"), ip("fd00::11")}, 5, true};
+    object.status = {3, {{"Ready", false, "Draining", "takes no new connections", "2024-05-01T10:00:00Z"}}};
     EXPECT_EQ(*read_node(encode(object)).value, object);
-    EXPECT_EQ(decode_node(encode(object), "web").value->spec, object.spec);
+    EXPECT_EQ(decode_node(encode(object), "web", "prod").value->spec, object.spec);
     EXPECT_EQ(read_node_list(encode(std::vector<Node>{object})).value->at(0), object);
+}
+
+TEST(NodeCodec, ADocumentOfTheStoreFromBeforeThereWasAStatusIsRead) {
+    const auto read = read_node(
+        R"({"kind":"Node","metadata":{"name":"n","resourceVersion":"4","generation":2},"spec":{"addresses":["10.0.2.11"]}})");
+    ASSERT_TRUE(read.ok());
+    EXPECT_EQ(read.value->metadata.cluster, "default");
+    EXPECT_EQ(read.value->status, NodeStatus{});
 }
 
 TEST(NodeCodec, FaultsAreNamed) {

@@ -5,44 +5,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "tests/unit/api/rest/fake_appliance.h"
+#include "tests/unit/api/rest/routes_fixture.h"
 
 namespace guideway::rest {
 namespace {
-
-constexpr const char* kNode = R"({"spec": {"addresses": ["10.0.2.11"]}})";
-
-class RoutesTest : public testing::Test {
-  protected:
-    Response ask(const std::string& method, const std::string& target, std::string_view body = "",
-                 std::optional<std::string> if_match = std::nullopt) {
-        Request request;
-        request.method = method;
-        request.target = target;
-        request.body = body;
-        request.if_match = std::move(if_match);
-        if (method == "PUT") request.content_type = "application/json";
-        return routes_.answer(request);
-    }
-    static std::string header(const Response& response, const std::string& name) {
-        for (const auto& [key, value] : response.headers) {
-            if (key == name) return value;
-        }
-        return "";
-    }
-    /// The problem, after checking that it is one of that status.
-    static nlohmann::json problem(const Response& response, int status) {
-        EXPECT_EQ(response.status, status) << response.body;
-        EXPECT_EQ(response.content_type, "application/problem+json");
-        const nlohmann::json out = nlohmann::json::parse(response.body);
-        EXPECT_EQ(out.at("status"), status);
-        EXPECT_FALSE(out.at("detail").get<std::string>().empty());
-        return out;
-    }
-
-    FakeAppliance appliance_;
-    Routes routes_{appliance_, 2};
-};
 
 TEST_F(RoutesTest, PutCreatesThenChangesThenLeavesAlone) {
     const Response created = ask("PUT", "/v1/nodes/node-1", kNode);
@@ -109,21 +75,34 @@ TEST_F(RoutesTest, IfMatchGuardsEdits) {
     problem(ask("PUT", "/v1/nodes/n", kNode, "\"7\""), 412);
     problem(ask("PUT", "/v1/nodes/n", kNode, "\"abc\""), 412);
     problem(ask("DELETE", "/v1/nodes/n", "", "\"99999999999999999999999\""), 412);
-    for (const char* malformed : {"1", "*", "W/\"1\"", "\"1\", \"2\"", "\"\"", ""}) {
+    for (const char* malformed : {"1", "**", "W/\"1\"", "\"1\", \"2\"", "\"\"", ""}) {
         problem(ask("PUT", "/v1/nodes/n", kNode, malformed), 400);
     }
+    EXPECT_EQ(ask("PUT", "/v1/nodes/n", kNode, "*").status, 200);
     EXPECT_EQ(ask("DELETE", "/v1/nodes/n", "", "\"1\"").status, 204);
+    problem(ask("PUT", "/v1/nodes/n", kNode, "*"), 412);
 }
 
-TEST_F(RoutesTest, IfNoneMatchOnAChangeIsRefusedAndNotPassedOver) {
+// The contract grew: "If-None-Match: *" on a PUT means "make it only where it is not there yet"; before, it was refused.
+TEST_F(RoutesTest, IfNoneMatchMakesOnlyWhatIsNotThereYet) {
     Request request;
     request.method = "PUT";
     request.target = "/v1/nodes/n";
     request.content_type = "application/json";
     request.if_none_match = "*";
     request.body = kNode;
+    EXPECT_EQ(routes_.answer(request).status, 201);
+    problem(routes_.answer(request), 412);
+    request.target = "/v1/nodes/other";
+    request.if_none_match = "\"1\"";
     problem(routes_.answer(request), 400);
-    EXPECT_EQ(ask("GET", "/v1/nodes/n").status, 404);
+    request.if_none_match = "*";
+    request.if_match = "*";
+    problem(routes_.answer(request), 400);
+    request.if_match.reset();
+    request.method = "DELETE";
+    problem(routes_.answer(request), 400);
+    EXPECT_EQ(ask("GET", "/v1/nodes/other").status, 404);
 }
 
 TEST_F(RoutesTest, ABadBodyNamesEveryFaultByItsPointer) {
@@ -178,7 +157,7 @@ TEST_F(RoutesTest, AnotherContentTypeIs415) {
 }
 
 TEST_F(RoutesTest, UnknownQueryParametersAreRefusedByName) {
-    const nlohmann::json answer = problem(ask("GET", "/v1/nodes?wait=1&x=2"), 400);
+    const nlohmann::json answer = problem(ask("GET", "/v1/counters?wait=1&x=2"), 400);
     ASSERT_EQ(answer.at("faults").size(), 2U);
     EXPECT_EQ(answer.at("faults")[0].at("field"), "?wait");
     EXPECT_EQ(answer.at("faults")[1].at("field"), "?x");

@@ -29,7 +29,7 @@ inline PoolSet pool_set(std::vector<PoolDefinition> definitions) {
 }
 
 inline ServiceKey service(const std::string& name, const std::string& name_space = "default") {
-    return {name_space, name};
+    return {kDefaultCluster, name_space, name};
 }
 
 inline Wish v4_wish() { return {}; }
@@ -52,23 +52,25 @@ inline Wish sharing(std::string key, std::vector<std::uint16_t> tcp_ports, Wish 
 /// An allocator whose calls are a transaction each, with answers as text: "192.0.2.1 2001:db8::1" or the reason.
 struct Bench {
     explicit Bench(std::vector<PoolDefinition> pools) {
-        allocator.begin();
+        allocator.begin(now);
         allocator.set_pools(pool_set(std::move(pools)));
         allocator.commit();
     }
     std::string ensure(const std::string& name, Wish wish = {}, const std::string& name_space = "default") {
-        allocator.begin();
+        allocator.begin(now);
         allocator.ensure(service(name, name_space), std::move(wish), ++order);
+        last_events = allocator.events();
         allocator.commit();
         return held(name, name_space);
     }
     void release(const std::string& name) {
-        allocator.begin();
+        allocator.begin(now);
         EXPECT_TRUE(allocator.release(service(name)));
+        last_events = allocator.events();
         allocator.commit();
     }
     void set_pools(std::vector<PoolDefinition> pools) {
-        allocator.begin();
+        allocator.begin(now);
         allocator.set_pools(pool_set(std::move(pools)));
         last_events = allocator.events();
         allocator.commit();
@@ -76,9 +78,10 @@ struct Bench {
     /// As after a crash: only what the store keeps is left.
     void restart(std::vector<PoolDefinition> pools) {
         std::map<ServiceKey, Allocation> recorded = allocator.allocations();
+        const std::vector<Quarantined> quarantined = allocator.quarantined();
         allocator = Allocator();
-        allocator.begin();
-        allocator.load(pool_set(std::move(pools)), std::move(recorded));
+        allocator.begin(now);
+        allocator.load(pool_set(std::move(pools)), std::move(recorded), quarantined);
         allocator.commit();
     }
     std::string held(const std::string& name, const std::string& name_space = "default") const {
@@ -93,14 +96,23 @@ struct Bench {
         }
         return text;
     }
+    /// The kinds of the last call's events: "Moved s1, ServedLate s2".
+    std::string kinds() const {
+        std::string text;
+        for (const Event& event : last_events) {
+            text += (text.empty() ? "" : ", ") + std::string(to_string(event.kind)) + " " + event.service.name;
+        }
+        return text;
+    }
     std::string pool_of(const std::string& name) const { return allocator.find(service(name))->holdings.at(0).pool; }
-    std::string message(const std::string& name) const {
-        const Allocation* allocation = allocator.find(service(name));
+    std::string message(const std::string& name, const std::string& name_space = "default") const {
+        const Allocation* allocation = allocator.find(service(name, name_space));
         return allocation->refusal ? allocation->refusal->message : "";
     }
 
     Allocator allocator;
     std::uint64_t order = 0;
+    std::uint64_t now = 1'000'000;
     std::vector<Event> last_events;
 };
 

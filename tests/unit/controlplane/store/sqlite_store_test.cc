@@ -8,40 +8,14 @@
 
 #include <sqlite3.h>
 
+#include "tests/unit/controlplane/store/memory_store.h"
 #include "tests/unit/controlplane/store/store_contract.h"
+#include "tests/unit/controlplane/store/store_testing.h"
 
 namespace guideway::store {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Folder {
-    Folder() {
-        std::string name = (fs::temp_directory_path() / "guideway-store-XXXXXX").string();
-        path = mkdtemp(name.data());
-    }
-    ~Folder() { fs::remove_all(path); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    std::string file() const { return (path / "store.db").string(); }
-    fs::path path;
-};
-
-std::unique_ptr<SqliteStore> open_or_fail(const std::string& path, SqliteOptions options = {}) {
-    auto opened = SqliteStore::open(path, options);
-    if (auto* error = std::get_if<Error>(&opened)) {
-        ADD_FAILURE() << error->message;
-        return nullptr;
-    }
-    return std::move(std::get<std::unique_ptr<SqliteStore>>(opened));
-}
-
-Error refusal_of(const std::string& path) {
-    auto opened = SqliteStore::open(path);
-    if (auto* error = std::get_if<Error>(&opened)) return *error;
-    ADD_FAILURE() << path << " was opened";
-    return {};
-}
 
 /// What another process does to the file.
 struct Stranger {
@@ -66,20 +40,44 @@ struct Stranger {
     sqlite3* database = nullptr;
 };
 
-INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract,
-                         testing::Values(StoreFactory{"sqlite",
-                                                      [] {
-                                                          auto folder = std::make_shared<Folder>();
-                                                          return [folder]() -> std::unique_ptr<Store> {
-                                                              return open_or_fail(folder->file());
-                                                          };
-                                                      }}),
+StoreFactory sqlite_factory() {
+    return {"sqlite", [] {
+                auto folder = std::make_shared<Folder>();
+                auto place = std::make_shared<StorePlace>();
+                place->open = [folder, raw = place.get()]() -> std::unique_ptr<Store> {
+                    SqliteOptions options;
+                    options.max_tombstones = kContractTombstones;
+                    options.now = [raw] { return raw->now; };
+                    return open_or_fail(folder->file(), options);
+                };
+                return place;
+            }};
+}
+
+StoreFactory memory_factory() {
+    return {"memory", [] {
+                auto memory = std::make_shared<MemoryPlace>();
+                auto place = std::make_shared<StorePlace>();
+                memory->max_tombstones = kContractTombstones;
+                memory->now = [raw = place.get()] { return raw->now; };
+                place->open = [memory] { return std::make_unique<MemoryStore>(memory); };
+                return place;
+            }};
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, StoreContract, testing::Values(sqlite_factory(), memory_factory()),
                          [](const auto& instance) { return instance.param.name; });
 
-TEST(SqliteStore, WritesAheadAndSynchronously) {
+TEST(SqliteStore, WritesAhead) {
     const Folder folder;
     const auto store = open_or_fail(folder.file());
-    EXPECT_EQ(Stranger(folder.file()).ask("PRAGMA journal_mode"), "wal");
+    ASSERT_FALSE(store->commit({{{"node", "a", "1"}}, 0, 1, 1}));
+    EXPECT_GT(fs::file_size(folder.file() + "-wal"), 0U);
+    // The format's two version bytes (sqlite.org/fileformat2.html, 1.3): 2 is the write-ahead log.
+    std::ifstream file(folder.file(), std::ios::binary);
+    std::string header(100, '\0');
+    file.read(header.data(), 100);
+    EXPECT_EQ(header.substr(18, 2), "\2\2");
 }
 
 TEST(SqliteStore, IsReadableByItsOwnerAlone) {
@@ -107,11 +105,11 @@ TEST(SqliteStore, ANameThatSqliteTakesForMemoryIsAFileToo) {
 TEST(SqliteStore, RefusesANewerSchemaUntouched) {
     const Folder folder;
     open_or_fail(folder.file());
-    Stranger(folder.file()).run("PRAGMA user_version=2");
+    Stranger(folder.file()).run("PRAGMA user_version=3");
     const Error error = refusal_of(folder.file());
     EXPECT_EQ(error.kind, ErrorKind::newer);
-    EXPECT_NE(error.message.find("schema 2"), std::string::npos) << error.message;
-    EXPECT_EQ(Stranger(folder.file()).ask("PRAGMA user_version"), "2");
+    EXPECT_NE(error.message.find("schema 3"), std::string::npos) << error.message;
+    EXPECT_EQ(Stranger(folder.file()).ask("PRAGMA user_version"), "3");
 }
 
 TEST(SqliteStore, RefusesAnotherProgramsDatabase) {
@@ -151,9 +149,11 @@ TEST(SqliteStore, SaysThatTheFolderIsMissing) {
     EXPECT_NE(error.message.find("create its folder"), std::string::npos) << error.message;
 }
 
-TEST(SqliteStore, AFullDiskChangesNothingAndIsSaidPlainly) {
+TEST(SqliteStore, AFullStoreChangesNothingAndIsSaidPlainly) {
     const Folder folder;
-    const auto store = open_or_fail(folder.file(), {std::chrono::milliseconds(0), 8});
+    SqliteOptions options;
+    options.max_bytes = 12 * 4096;
+    const auto store = open_or_fail(folder.file(), options);
     ASSERT_FALSE(store->commit({{{"node", "a", "1"}}, 0, 1, 1}));
     const auto error = store->commit({{{"node", "a", "2"}, {"node", "b", std::string(100000, 'x')}}, 1, 2, 2});
     ASSERT_TRUE(error);
@@ -161,20 +161,69 @@ TEST(SqliteStore, AFullDiskChangesNothingAndIsSaidPlainly) {
     EXPECT_NE(error->message.find("make room"), std::string::npos) << error->message;
     Contents contents;
     ASSERT_FALSE(store->load(contents));
-    EXPECT_EQ(contents.records, (std::vector<Record>{{"node", "a", "1"}}));
+    EXPECT_EQ(contents.records, (std::vector<Record>{{"node", "a", "1", 1}}));
     EXPECT_EQ(contents.revision, 1U);
     EXPECT_FALSE(store->commit({{{"node", "a", "3"}}, 1, 2, 2})) << "room for a small one is left";
+    EXPECT_LE(fs::file_size(folder.file()), options.max_bytes);
 }
 
-TEST(SqliteStore, ABusyStoreChangesNothingAndWorksAgainAfterwards) {
+TEST(SqliteStore, RoomThatWasFreedIsUsedAgain) {
     const Folder folder;
-    const auto store = open_or_fail(folder.file(), {std::chrono::milliseconds(0)});
-    Stranger stranger(folder.file());
-    stranger.run("BEGIN IMMEDIATE");
-    const auto error = store->commit({{{"node", "a", "1"}}, 0, 1, 1});
-    ASSERT_TRUE(error);
-    EXPECT_EQ(error->kind, ErrorKind::busy);
-    stranger.run("ROLLBACK");
+    SqliteOptions options;
+    options.max_bytes = 64 * 4096;
+    const auto store = open_or_fail(folder.file(), options);
+    for (std::uint64_t i = 0; i < 50; ++i) {
+        ASSERT_FALSE(store->commit({{{"node", "a", std::string(100000, 'x')}}, 2 * i, 2 * i + 1, 1}));
+        ASSERT_FALSE(store->commit({{{"node", "a", std::nullopt}}, 2 * i + 1, 2 * i + 2, 1}));
+    }
+}
+
+TEST(SqliteStore, TheLogBesideTheFileIsBounded) {
+    const Folder folder;
+    const auto store = open_or_fail(folder.file());
+    for (std::uint64_t i = 0; i < 500; ++i) {
+        ASSERT_FALSE(store->commit({{{"node", std::to_string(i % 7), std::string(200000, 'x')}}, i, i + 1, 1}));
+        ASSERT_LE(fs::file_size(folder.file() + "-wal"), SqliteStore::kLogBytes);
+    }
+}
+
+TEST(SqliteStore, ABatchLargerThanTheLogsBoundIsWrittenAndTheLogShrinksAgain) {
+    const Folder folder;
+    const auto store = open_or_fail(folder.file());
+    Batch batch{{}, 0, 1, 1};
+    for (int i = 0; i < 8000; ++i) batch.changes.push_back({"node", std::to_string(i), std::string(6000, 'x')});
+    ASSERT_FALSE(store->commit(batch));
+    EXPECT_GT(fs::file_size(folder.file() + "-wal"), SqliteStore::kLogBytes);
+    ASSERT_FALSE(store->commit({{{"node", "a", "1"}}, 1, 2, 1}));
+    EXPECT_LE(fs::file_size(folder.file() + "-wal"), SqliteStore::kLogBytes);
+}
+
+TEST(SqliteStore, ASecondControlPlaneIsRefusedByName) {
+    const Folder folder;
+    auto store = open_or_fail(folder.file());
+    const Error error = refusal_of(folder.file());
+    EXPECT_EQ(error.kind, ErrorKind::in_use);
+    EXPECT_NE(error.message.find("process " + std::to_string(getpid())), std::string::npos) << error.message;
+    store.reset();
+    EXPECT_TRUE(open_or_fail(folder.file()));
+}
+
+// Was by transaction before; now another program is kept out for as long as the store is open.
+TEST(SqliteStore, AnotherProgramHoldsTheStoreOrWeDo) {
+    const Folder folder;
+    open_or_fail(folder.file());
+    {
+        const Stranger stranger(folder.file());
+        stranger.run("BEGIN IMMEDIATE");
+        SqliteOptions options;
+        options.busy_timeout = std::chrono::milliseconds(0);
+        auto opened = SqliteStore::open(folder.file(), options);
+        ASSERT_TRUE(std::holds_alternative<Error>(opened));
+        EXPECT_EQ(std::get<Error>(opened).kind, ErrorKind::busy);
+    }
+    const auto store = open_or_fail(folder.file());
+    const Stranger stranger(folder.file());
+    EXPECT_EQ(sqlite3_exec(stranger.database, "SELECT * FROM records", nullptr, nullptr, nullptr), SQLITE_BUSY);
     EXPECT_FALSE(store->commit({{{"node", "a", "1"}}, 0, 1, 1}));
 }
 
@@ -182,6 +231,58 @@ TEST(SqliteStore, AFolderInItsPlaceIsRefused) {
     const Folder folder;
     const Error error = refusal_of(folder.path.string());
     EXPECT_NE(error.message.find("Is a directory"), std::string::npos) << error.message;
+}
+
+/// A store as schema 1 wrote it.
+void write_version_1(const std::string& path, int records) {
+    const Stranger file(path);
+    file.run(
+        "PRAGMA journal_mode=WAL; BEGIN IMMEDIATE; PRAGMA application_id=1196906801; PRAGMA user_version=1;"
+        " CREATE TABLE records(kind TEXT NOT NULL, key TEXT NOT NULL, document TEXT NOT NULL,"
+        " PRIMARY KEY(kind, key)) WITHOUT ROWID;"
+        " CREATE TABLE counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+        " INSERT INTO counters VALUES('revision', 41), ('generation', 17); COMMIT");
+    for (int i = 0; i < records; ++i) {
+        const std::string number = std::to_string(i);
+        file.run(("INSERT INTO records VALUES('node', '" + number + "', '{\"n\":" + number + "}')").c_str());
+    }
+}
+
+TEST(SqliteStore, AStoreOfSchema1IsMigrated) {
+    const Folder folder;
+    write_version_1(folder.file(), 2);
+    const auto store = open_or_fail(folder.file());
+    ASSERT_TRUE(store);
+    Contents contents;
+    ASSERT_FALSE(store->load(contents));
+    EXPECT_EQ(contents.records, (std::vector<Record>{{"node", "0", "{\"n\":0}", 41}, {"node", "1", "{\"n\":1}", 41}}));
+    EXPECT_EQ(contents.revision, 41U);
+    EXPECT_EQ(contents.generation, 17U);
+    Changes changes;
+    const auto error = store->changes_since(40, changes);
+    ASSERT_TRUE(error) << "what was taken away before is not known";
+    EXPECT_EQ(error->kind, ErrorKind::compacted);
+    EXPECT_FALSE(store->commit({{{"node", "0", std::nullopt}}, 41, 42, 18, {{"node", "0", 41}}}));
+    ASSERT_FALSE(store->changes_since(41, changes));
+    EXPECT_EQ(changes.gone, (std::vector<Gone>{{"node", "0", 42}}));
+}
+
+TEST(SqliteStore, AMigrationThatFindsNoRoomLeavesTheOldStore) {
+    const Folder folder;
+    write_version_1(folder.file(), 300);
+    SqliteOptions options;
+    options.max_bytes = 1;  // the file does not grow
+    {
+        // Room is set before the migration.
+        auto opened = SqliteStore::open(folder.file(), options);
+        ASSERT_TRUE(std::holds_alternative<Error>(opened));
+        EXPECT_EQ(std::get<Error>(opened).kind, ErrorKind::full);
+    }
+    EXPECT_EQ(Stranger(folder.file()).ask("PRAGMA user_version"), "1");
+    EXPECT_EQ(Stranger(folder.file()).ask("SELECT count(*) FROM records"), "300");
+    Contents contents;
+    ASSERT_FALSE(open_or_fail(folder.file())->load(contents));
+    EXPECT_EQ(contents.records.size(), 300U);
 }
 
 }  // namespace

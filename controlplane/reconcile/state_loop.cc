@@ -1,0 +1,100 @@
+#include "controlplane/reconcile/state_loop.h"
+
+#include <chrono>
+#include <iterator>
+
+#include <spdlog/spdlog.h>
+
+#include "api/contract/forwarding_state_codec.h"
+#include "controlplane/log_value.h"
+
+namespace guideway::reconcile {
+
+StateLoop::StateLoop(std::function<void(State)> sink, Observer observer)
+    : sink_(std::move(sink)), observer_(std::move(observer)) {}
+
+StateLoop::~StateLoop() { stop(); }
+
+void StateLoop::start() {
+    thread_ = std::thread([this] { run(); });
+}
+
+void StateLoop::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+        changed_.notify_all();
+    }
+    if (thread_.joinable()) thread_.join();
+}
+
+void StateLoop::push(Delta delta) {
+    const std::lock_guard lock(mutex_);
+    pushed_.push_back(std::move(delta));
+    changed_.notify_all();
+}
+
+std::string StateLoop::last_error() const {
+    const std::lock_guard lock(mutex_);
+    return last_error_;
+}
+
+void StateLoop::run() {
+    for (;;) {
+        std::vector<Delta> deltas;
+        {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, [this] { return stopping_ || !pushed_.empty(); });
+            if (stopping_) return;
+            deltas.swap(pushed_);
+        }
+        const std::uint64_t generation = deltas.back().generation;
+        for (Delta& delta : deltas) take(std::move(delta));
+        build(generation);
+    }
+}
+
+void StateLoop::take(Delta delta) {
+    if (delta.everything) {
+        load_balancers_.clear();
+        nodes_.clear();
+    }
+    const auto put = [](auto& map, auto& changes) {
+        for (auto& [key, value] : changes) {
+            if (value) {
+                map.insert_or_assign(std::move(key), std::move(*value));
+            } else {
+                map.erase(key);
+            }
+        }
+    };
+    put(load_balancers_, delta.load_balancers);
+    put(nodes_, delta.nodes);
+}
+
+void StateLoop::build(std::uint64_t generation) {
+    const auto begun = std::chrono::steady_clock::now();
+    std::vector<const resources::Node*> nodes;
+    nodes.reserve(nodes_.size());
+    for (const auto& [key, node] : nodes_) nodes.push_back(&node);
+    std::vector<const Forwarded*> load_balancers;
+    load_balancers.reserve(load_balancers_.size());
+    for (const auto& [key, one] : load_balancers_) load_balancers.push_back(&one);
+    auto state = std::make_shared<contract::ForwardingState>(desired_state(nodes, load_balancers));
+    state->generation = generation;
+    // What could make it refused is refused when it is asked for; this is the last line, so that a fault is said by name.
+    std::string error;
+    if (const auto faults = contract::validate(*state); !faults.empty()) {
+        error = "the state of generation " + std::to_string(generation) +
+                " cannot be forwarded: " + faults[0].field + ": " + faults[0].message;
+        spdlog::error("reconcile failed error={}", controlplane::log_value(error));
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        last_error_ = error;
+    }
+    if (error.empty()) sink_(std::move(state));
+    observer_(std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count(), error);
+}
+
+}  // namespace guideway::reconcile
