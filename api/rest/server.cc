@@ -47,18 +47,6 @@ std::vector<std::string> headers(const httplib::Request& request, const char* na
     return out;
 }
 
-template <class R>
-void put_last_event_id(R& request, const httplib::Request& from) {
-    if constexpr (requires { request.last_event_id; }) request.last_event_id = header(from, "Last-Event-ID");
-}
-
-/// The longest body that the request may have.
-template <class R = Routes>
-std::size_t max_body(const Request& request, std::size_t ordinary) {
-    if constexpr (requires { R::max_body(request, ordinary); }) return R::max_body(request, ordinary);
-    return ordinary;
-}
-
 Request to_request(const httplib::Request& from, const Caller& caller) {
     Request request;
     request.caller = caller;
@@ -68,7 +56,7 @@ Request to_request(const httplib::Request& from, const Caller& caller) {
     request.content_encoding = header(from, "Content-Encoding");
     request.if_match = header(from, "If-Match");
     request.if_none_match = header(from, "If-None-Match");
-    put_last_event_id(request, from);
+    request.last_event_id = header(from, "Last-Event-ID");
     request.body = from.body;
     return request;
 }
@@ -324,7 +312,7 @@ bool Server::Engine::put(const std::optional<Response>& from, httplib::Response&
 std::optional<Response> Server::Engine::answer_early(const httplib::Request& request, const BodyFraming& framing) {
     const Connections::Connection& connection = *t_serving->connection;
     Request asked = to_request(request, t_serving->caller);
-    const std::size_t longest = max_body(asked, options_.max_body_bytes);
+    const std::size_t longest = Routes::max_body(asked, options_.max_body_bytes);
     if (const auto refused = refusal(request, framing, longest, connection.tls)) return problem_response(*refused);
     const bool open = Routes::is_open(asked) || (options_.metrics_open && is_path(asked, "/metrics"));
     if (options_.serves == Serves::health_and_metrics && !open && !is_path(asked, "/metrics")) {
@@ -346,7 +334,7 @@ std::optional<Response> Server::Engine::answer_early(const httplib::Request& req
 
 Response Server::Engine::answer(const httplib::Request& request) {
     const Request whole = to_request(request, t_serving->caller);
-    if (whole.body.size() > max_body(whole, options_.max_body_bytes)) {
+    if (whole.body.size() > Routes::max_body(whole, options_.max_body_bytes)) {
         return problem_response(problem_of(ConnectionStream::Stop::body_too_large, false, 413));
     }
     return handler_->answer(whole);
