@@ -144,6 +144,7 @@ struct Serving {
     Caller caller;
     std::optional<bool> early;  ///< whether it was answered before its body; none: not looked at yet
     bool observed = false;      ///< a stream is, when it begins
+    bool admitted = false;      ///< the caller is known
 
     /// Also tells the client.
     void close_after() {
@@ -195,6 +196,8 @@ class RoutesHandler final : public RequestHandler {
   private:
     Routes routes_;
 };
+
+bool is_change(std::string_view method) { return method != "GET" && method != "HEAD"; }
 
 bool is_path(const Request& request, std::string_view path) {
     return std::string_view(request.target).substr(0, request.target.find('?')) == path;
@@ -296,6 +299,10 @@ bool Server::Engine::put(const std::optional<Response>& from, httplib::Response&
     if (!from) return false;
     t_serving->route = from->route;
     t_serving->waited_seconds = from->waited_seconds;
+    const httplib::Request& request = *t_serving->request;
+    if (observer_ != nullptr && t_serving->admitted && from->status >= 400 && is_change(request.method)) {
+        observer_->change_refused(t_serving->caller, request.method, request.target, from->body);
+    }
     if (from->stream != nullptr) {
         std::optional<Response> refused = stream(*from);
         if (refused) {
@@ -322,6 +329,9 @@ std::optional<Response> Server::Engine::answer_early(const httplib::Request& req
         auto admitted = access_.admit(headers(request, "Authorization"), *t_serving->certificate, connection.peer);
         if (auto* refused = std::get_if<Response>(&admitted)) return std::move(*refused);
         asked.caller = t_serving->caller = std::get<Caller>(std::move(admitted));
+        t_serving->admitted = true;
+        const std::string why = options_.why_no_changes && is_change(asked.method) ? options_.why_no_changes() : "";
+        if (!why.empty()) return problem_response({503, "AuditUnavailable", why, {}});
     }
     // Without a body there is nothing to wait for.
     if (!framing.present) return handler_->answer(asked);

@@ -81,6 +81,22 @@ TEST_F(AuditTest, ARefusalSaysItsReasonAndHasNoRevision) {
     EXPECT_FALSE(lines()[0].contains("revision"));
 }
 
+TEST_F(AuditTest, ARefusedRequestSaysWhatItsSenderWasTold) {
+    AuditEntry entry;
+    entry.caller = {"ci", rest::Role::viewer, "", "192.0.2.7"};
+    entry.verb = "DELETE";
+    entry.kind = "request";
+    entry.key = "/v1/nodes/n";
+    entry.problem = R"({"status":403,"reason":"Forbidden","detail":"a viewer may not"})";
+    open().record(entry);
+    entry.problem = "no JSON";
+    log_->record(entry);
+    log_->flush();
+    EXPECT_EQ(lines()[0].at("result"), "Forbidden");
+    EXPECT_EQ(lines()[0].at("detail"), "a viewer may not");
+    EXPECT_EQ(lines()[1].at("result"), "");
+}
+
 TEST(AuditDifference, IsAMergePatchEachWay) {
     const auto expect = [](const char* before, const char* after, const char* back, const char* forth) {
         const AuditDifference found = audit_difference(before, after);
