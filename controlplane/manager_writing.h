@@ -30,7 +30,12 @@ void Manager::audit(const rest::Intent& intent, const char* verb, const char* ki
         wish.status = {};
         wish.metadata.resource_version = wish.metadata.generation = 0;
         wish.metadata.creation_timestamp.clear();
-        return encode(wish);
+        std::string encoded = encode(wish);
+        // What the server says of it is no part of the change; the status stands last and holds nothing now.
+        if (const std::size_t status = encoded.rfind(",\"status\":{"); status != std::string::npos) {
+            encoded.replace(status, std::string::npos, "}");
+        }
+        return encoded;
     };
     AuditEntry entry;
     entry.time = options_.now();

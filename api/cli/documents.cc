@@ -111,7 +111,7 @@ std::string text_member(const Tree& tree, const char* key) {
 
 class Collector {
   public:
-    Collector(std::string source, std::string ns) : source_(std::move(source)), ns_(std::move(ns)) {}
+    Collector(std::string source, DefaultPlace place) : source_(std::move(source)), place_(std::move(place)) {}
 
     void add(const Tree& tree, std::string place) {
         const std::string kind = text_member(tree, "kind");
@@ -126,7 +126,8 @@ class Collector {
         if (!tree.is_object()) return error(place, "found no object with kind, metadata and spec");
         if (kind != "LoadBalancer" && kind != "AddressPool" && kind != "Node") {
             return error(place, "/kind: " + (kind.empty() ? "missing" : "found \"" + kind + "\"") +
-                                    ", allowed LoadBalancer, AddressPool or Node");
+                                    ", allowed LoadBalancer, AddressPool or Node" +
+                                    (kind == "Token" ? " (`guideway token create` makes tokens)" : ""));
         }
         if (name.empty()) {
             const bool there = metadata.is_object() && metadata.contains("name") && !metadata["name"].is_null();
@@ -138,13 +139,17 @@ class Collector {
                                                             : "missing, allowed the object's name"));
         }
         const std::string body = tree.dump(-1, ' ', false, Tree::error_handler_t::replace);
+        const std::string own_cluster = text_member(metadata, "cluster");
+        const std::string cluster = !own_cluster.empty()      ? own_cluster
+                                    : !place_.cluster.empty() ? place_.cluster
+                                                              : resources::kDefaultCluster;
         if (kind == "LoadBalancer") {
             const std::string own = text_member(metadata, "namespace");
-            keep(place, resources::decode_load_balancer(body, own.empty() ? ns_ : own, name));
+            keep(place, resources::decode_load_balancer(body, own.empty() ? place_.ns : own, name, cluster));
         } else if (kind == "AddressPool") {
             keep(place, resources::decode_address_pool(body, name));
         } else {
-            keep(place, resources::decode_node(body, name));
+            keep(place, resources::decode_node(body, name, cluster));
         }
     }
 
@@ -167,7 +172,8 @@ class Collector {
         if (decoded.ok()) result_.documents.emplace_back(*std::move(decoded.value));
     }
 
-    std::string source_, ns_;
+    std::string source_;
+    DefaultPlace place_;
     Documents result_;
 };
 
@@ -223,8 +229,8 @@ void emit(YAML::Emitter& out, const Tree& tree) {
 
 }  // namespace
 
-Documents read_documents(std::string_view text, const std::string& source, const std::string& ns) {
-    Collector collector(source, ns);
+Documents read_documents(std::string_view text, const std::string& source, const DefaultPlace& defaults) {
+    Collector collector(source, defaults);
     if (text.size() > kMaxFileBytes) {
         collector.error(
             "", "found " + std::to_string(text.size()) + " bytes, allowed at most " + std::to_string(kMaxFileBytes));

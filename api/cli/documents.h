@@ -24,8 +24,14 @@ struct Documents {
     std::vector<std::string> errors;  ///< each a line: "web.yaml: document 2 (Node node-1): /spec/weight: found 0, ..."
 };
 
-/// `source` names the text in errors; `ns` is the namespace of load balancers that name none.
-Documents read_documents(std::string_view text, const std::string& source, const std::string& ns);
+/// Where objects belong that do not say it.
+struct DefaultPlace {
+    std::string ns = "default";
+    std::string cluster = {};  ///< empty: "default"
+};
+
+/// `source` names the text in errors.
+Documents read_documents(std::string_view text, const std::string& source, const DefaultPlace& place = {});
 
 /// JSON as YAML, for `-o yaml`; texts are quoted where a reader would take them for something else.
 std::string yaml_of(std::string_view json);

@@ -1,4 +1,4 @@
-// What people see of resources, status, explain and counters. Thread contract: pure functions over the stream given.
+// What people see of resources, status, previews, explain and counters. Thread contract: pure functions over the stream given.
 #pragma once
 
 #include <iosfwd>
@@ -8,25 +8,48 @@
 #include "api/contract/counters.h"
 #include "api/contract/explain.h"
 #include "api/resources/address_pool.h"
+#include "api/resources/event.h"
 #include "api/resources/load_balancer.h"
 #include "api/resources/node.h"
 #include "api/resources/problem.h"
+#include "api/resources/snat_address.h"
 #include "api/resources/status.h"
+#include "api/resources/token.h"
 
 namespace guideway::cli {
 
-void show_table(std::ostream& out, const std::vector<resources::LoadBalancer>& objects, bool wide);
-void show_table(std::ostream& out, const std::vector<resources::AddressPool>& objects, bool wide);
-void show_table(std::ostream& out, const std::vector<resources::Node>& objects, bool wide);
+struct TableStyle {
+    bool wide = false;
+    bool clusters = false;  ///< a column for the cluster: where there is more than "default"
+};
+
+/// A kind's columns. `gone`: the row tells of a deletion.
+using Cells = std::vector<std::string>;
+Cells header_of(const resources::LoadBalancer*, const TableStyle& style);
+Cells header_of(const resources::AddressPool*, const TableStyle& style);
+Cells header_of(const resources::Node*, const TableStyle& style);
+Cells header_of(const resources::Token*, const TableStyle& style);
+Cells header_of(const resources::Event*, const TableStyle& style);
+Cells row_of(const resources::LoadBalancer& object, const TableStyle& style, bool gone = false);
+Cells row_of(const resources::AddressPool& object, const TableStyle& style, bool gone = false);
+Cells row_of(const resources::Node& object, const TableStyle& style, bool gone = false);
+Cells row_of(const resources::Token& object, const TableStyle& style, bool gone = false);
+Cells row_of(const resources::Event& object, const TableStyle& style, bool gone = false);
 
 void describe(std::ostream& out, const resources::LoadBalancer& object);
 void describe(std::ostream& out, const resources::AddressPool& object);
 void describe(std::ostream& out, const resources::Node& object);
+void describe(std::ostream& out, const resources::Token& object);
+/// Below an object: what happened to it; nothing where there are none.
+void show_events(std::ostream& out, const std::vector<resources::Event>& events);
+void show_snat_addresses(std::ostream& out, const std::vector<resources::SnatAddress>& addresses);
 
 /// True where the dataplane is connected and does what is wanted.
 bool is_forwarding(const resources::SystemStatus& status);
 void show_status(std::ostream& out, const resources::SystemStatus& status, const std::string& server);
 void show_explain(std::ostream& out, const contract::ExplainRequest& request, const contract::ExplainAnswer& answer);
+/// What it would get and why; the pools passed over and why.
+void show_preview(std::ostream& out, const std::string& title, const resources::AllocationPreview& preview);
 /// Rates between two readings, `seconds` (> 0) apart; of the busiest first. A dataplane that began anew counts from zero.
 void show_rates(std::ostream& out, const contract::Counters& before, const contract::Counters& after, double seconds);
 
@@ -34,7 +57,7 @@ void show_rates(std::ostream& out, const contract::Counters& before, const contr
 void show_problem(std::ostream& err, const resources::Problem& problem);
 
 /// "203.0.113.1, 2001:db8:f::1"; "waiting for an address" where there is none.
-std::string addresses_text(const resources::LoadBalancer& object);
+std::string addresses_text(const std::vector<resources::Ingress>& ingress);
 /// The addresses, and where the wish is not met why: "waiting for an address: UnknownPool, there is no address pool ...".
 std::string outcome_text(const resources::LoadBalancer& object);
 

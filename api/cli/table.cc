@@ -6,30 +6,35 @@
 
 namespace guideway::cli {
 
-Table::Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
+Table::Table(std::vector<std::string> header) : widths_(header.size()) { rows_.push_back(std::move(header)); }
 
-void Table::add(std::vector<std::string> cells) {
+void Table::add(std::vector<std::string> cells) { rows_.push_back(whole(std::move(cells))); }
+
+void Table::print(std::ostream& out) {
+    for (const auto& row : rows_) {
+        for (std::size_t i = 0; i < row.size(); ++i) widths_[i] = std::max(widths_[i], row[i].size());
+    }
+    for (const auto& row : rows_) write(out, row);
+}
+
+void Table::print_row(std::ostream& out, std::vector<std::string> cells) const { write(out, whole(std::move(cells))); }
+
+std::vector<std::string> Table::whole(std::vector<std::string> cells) const {
     for (std::string& cell : cells) {
         if (cell.empty()) cell = "-";
     }
-    cells.resize(rows_.front().size(), "-");
-    rows_.push_back(std::move(cells));
+    cells.resize(widths_.size(), "-");
+    return cells;
 }
 
-void Table::print(std::ostream& out) const {
-    std::vector<std::size_t> widths(rows_.front().size());
-    for (const auto& row : rows_) {
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+void Table::write(std::ostream& out, const std::vector<std::string>& cells) const {
+    std::string line;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+        line += cells[i];
+        // The last column is not padded: no spaces at the end of a line.
+        if (i + 1 < cells.size()) line.append(std::max(widths_[i], cells[i].size()) - cells[i].size() + 3, ' ');
     }
-    for (const auto& row : rows_) {
-        std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            line += row[i];
-            // The last column is not padded: no spaces at the end of a line.
-            if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + 3, ' ');
-        }
-        out << line << '\n';
-    }
+    out << line << '\n';
 }
 
 }  // namespace guideway::cli

@@ -1,112 +1,22 @@
 #include "api/client/client.h"
 
 #include <algorithm>
-#include <charconv>
-#include <functional>
-#include <thread>
 
-#include <httplib.h>
-
+#include "api/client/kind_codec.h"
+#include "api/client/transport.h"
 #include "api/contract/counters_codec.h"
 #include "api/contract/explain_codec.h"
-#include "api/resources/address_pool_codec.h"
-#include "api/resources/load_balancer_codec.h"
-#include "api/resources/node_codec.h"
-#include "api/resources/problem_codec.h"
+#include "api/resources/snat_address_codec.h"
 #include "api/resources/status_codec.h"
 
 namespace guideway::client {
 
+using resources::Problem;
+
 namespace {
 
-using resources::Problem;
-using Clock = std::chrono::steady_clock;
-
-constexpr std::chrono::milliseconds kFirstPause{50};
-constexpr std::chrono::milliseconds kLongestPause{2000};
-
-struct Answer {
-    int status = 0;
-    std::string body;
-};
-
-/// "http://HOST:PORT" of what a person wrote (no scheme and a slash at the end are fine); nothing where it is no such server.
-std::optional<std::string> base_url(std::string_view text) {
-    constexpr std::string_view kScheme = "http://";
-    if (text.starts_with(kScheme)) text.remove_prefix(kScheme.size());
-    if (text.ends_with('/')) text.remove_suffix(1);
-    std::string_view host = text;
-    std::string_view port;
-    const auto colon = text.rfind(':');
-    if (colon != std::string_view::npos && (text.front() != '[' || text[colon - 1] == ']')) {
-        host = text.substr(0, colon);
-        port = text.substr(colon + 1);
-        unsigned number = 0;
-        const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-        if (error != std::errc() || end != port.data() + port.size() || number == 0 || number > 65535) {
-            return std::nullopt;
-        }
-    }
-    if (host.starts_with('[')) {
-        const auto address = host.ends_with(']') ? IpAddress::parse(host.substr(1, host.size() - 2)) : std::nullopt;
-        if (!address || address->is_v4()) return std::nullopt;
-    } else if (host.empty() || !std::all_of(host.begin(), host.end(), [](char c) {
-                   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                          c == '.' || c == '_';
-               })) {
-        return std::nullopt;
-    }
-    return std::string(kScheme) + std::string(text);
-}
-
-/// One path segment or query value, percent-encoded (RFC 3986: all but the unreserved characters).
-std::string encoded(std::string_view text) {
-    constexpr std::string_view kHex = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : text) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                           c == '.' || c == '_' || c == '~';
-        if (plain) {
-            out += c;
-            continue;
-        }
-        const auto byte = static_cast<unsigned char>(c);
-        out += '%';
-        out += kHex[byte >> 4];
-        out += kHex[byte & 0xf];
-    }
-    return out;
-}
-
-Problem transport_problem(const std::string& server, httplib::Error error) {
-    if (error == httplib::Error::Connection) {
-        return {0,
-                "Unreachable",
-                "cannot reach " + server +
-                    ": connection refused or no route; is guideway-controlplane running, and is --server (or "
-                    "GUIDEWAY_SERVER) right?",
-                {}};
-    }
-    if (error == httplib::Error::Read || error == httplib::Error::Write) {
-        return {
-            0,
-            "Timeout",
-            "no answer from " + server +
-                ": the connection broke or the time is over; whether a change was made can be seen with `guideway get`",
-            {}};
-    }
-    return {0, "Unreachable", "cannot talk to " + server + ": " + httplib::to_string(error), {}};
-}
-
-Problem problem_of(const std::string& server, const Answer& answer) {
-    auto problem = resources::read_problem(answer.body);
-    if (problem.ok()) return *std::move(problem.value);
-    return {answer.status,
-            "UnexpectedAnswer",
-            server + " answered with status " + std::to_string(answer.status) +
-                " and no problem document; is this a Guideway server?",
-            {}};
-}
+constexpr const char* kJson = "application/json";
+constexpr const char* kBackupType = "application/x-ndjson";
 
 Problem unreadable(const std::string& server, const std::vector<contract::Fault>& faults) {
     std::string detail = server + " answered something this version cannot read";
@@ -114,172 +24,260 @@ Problem unreadable(const std::string& server, const std::vector<contract::Fault>
     return {0, "UnexpectedAnswer", detail + "; are client and server of the same version?", faults};
 }
 
-bool is_success(const Answer& answer) { return answer.status >= 200 && answer.status < 300; }
-
-std::string load_balancer_path(const std::string& ns, const std::string& name) {
-    return "/v1/load-balancers/" + encoded(ns) + "/" + encoded(name);
+Result<Answer> succeeded(Transport& transport, const Request& request) {
+    Result<Answer> answer = transport.ask(request);
+    if (answer.ok() && !answer.value().ok()) return transport.problem_of(answer.value());
+    return answer;
 }
-std::string address_pool_path(const std::string& name) { return "/v1/address-pools/" + encoded(name); }
-std::string node_path(const std::string& name) { return "/v1/nodes/" + encoded(name); }
+
+template <class T>
+Result<T> decoded(const Transport& transport, const std::string& body, Reader<T> read) {
+    auto value = read(body);
+    if (!value.ok()) return unreadable(transport.options().server, value.faults);
+    return *std::move(value.value);
+}
+
+template <class T>
+Result<T> ask(Transport& transport, const Request& request, Reader<T> read) {
+    const Result<Answer> answer = succeeded(transport, request);
+    if (!answer.ok()) return answer.problem();
+    return decoded(transport, answer.value().body, read);
+}
+
+Request get_of(std::string path) {
+    Request request;
+    request.path = std::move(path);
+    return request;
+}
+
+std::string waiting(std::chrono::seconds time) { return std::to_string(std::clamp<long long>(time.count(), 1, 60)); }
+
+/// "?wait=forwarding&timeout=10"
+Query waiting_query(std::chrono::seconds time) {
+    if (time.count() <= 0) return {};
+    return {{"wait", "forwarding"}, {"timeout", waiting(time)}};
+}
+
+void set_condition(Request& request, const Condition& condition) {
+    if (condition.version) {
+        request.if_match = "\"" + std::to_string(*condition.version) + "\"";
+    } else if (condition.must_exist) {
+        request.if_match = "*";
+    }
+    if (condition.must_be_new) request.if_none_match = "*";
+}
+
+std::optional<bool> forwarding_of(const Answer& answer) {
+    if (answer.forwarding.empty()) return std::nullopt;
+    return answer.forwarding == "true";
+}
+
+template <class T>
+bool is_as_wanted(const T& object, const T& wanted) {
+    return object.spec == wanted.spec && object.metadata.labels == wanted.metadata.labels &&
+           object.metadata.uid == wanted.metadata.uid;
+}
+
+/// What a lost answer of these means to a person.
+const char* lost_words(bool makes_secret) {
+    return makes_secret
+               ? "; the token may have a secret now that nobody has seen: `guideway token rotate` shows a new one"
+               : "; look at what is in force before trying again";
+}
+
+Problem with_lost_words(Problem problem, bool makes_secret) {
+    if (problem.reason == "ConnectionLost" || problem.reason == "Timeout") problem.detail += lost_words(makes_secret);
+    return problem;
+}
 
 }  // namespace
 
-struct Client::Connection {
-    explicit Connection(Options wanted)
-        : options(std::move(wanted)), base(base_url(options.server)), http(base.value_or("http://127.0.0.1")) {
-        const auto set = [](std::chrono::milliseconds time, auto setter) {
-            setter(static_cast<time_t>(time.count() / 1000), static_cast<time_t>(time.count() % 1000 * 1000));
-        };
-        set(options.connect_timeout, [&](time_t s, time_t us) { http.set_connection_timeout(s, us); });
-        set(options.read_timeout, [&](time_t s, time_t us) {
-            http.set_read_timeout(s, us);
-            http.set_write_timeout(s, us);
-        });
-        http.set_keep_alive(true);
-        // Head and body go out as two writes: the body must not wait for the server's delayed acknowledgement (40 ms).
-        http.set_tcp_nodelay(true);
-    }
-
-    /// Every method of this API is idempotent, so all may be tried again.
-    Result<Answer> ask(const std::function<httplib::Result()>& send) {
-        if (!base) {
-            return Problem{
-                0,
-                "InvalidServer",
-                "found \"" + options.server +
-                    "\" as the server, allowed http://HOST:PORT, such as http://127.0.0.1:8870 (no https, no "
-                    "path)",
-                {}};
-        }
-        const auto end = Clock::now() + options.retry_for;
-        auto pause = kFirstPause;
-        while (true) {
-            const httplib::Result result = send();
-            const bool again = result ? result->status == 503 : result.error() == httplib::Error::Connection;
-            if (!again || Clock::now() + pause > end) {
-                if (!result) return transport_problem(options.server, result.error());
-                return Answer{result->status, result->body};
-            }
-            std::this_thread::sleep_for(pause);
-            pause = std::min(pause * 2, kLongestPause);
-        }
-    }
-
-    Result<Answer> get(const std::string& path) {
-        Result<Answer> answer = ask([&] { return http.Get(path.c_str()); });
-        if (answer.ok() && !is_success(answer.value())) return problem_of(options.server, answer.value());
-        return answer;
-    }
-
-    template <class T>
-    Result<T> get(const std::string& path, contract::Decoded<T> (*read)(std::string_view)) {
-        const Result<Answer> answer = get(path);
-        if (!answer.ok()) return answer.problem();
-        return decoded(answer.value().body, read);
-    }
-
-    template <class T>
-    Result<T> decoded(const std::string& body, contract::Decoded<T> (*read)(std::string_view)) {
-        auto value = read(body);
-        if (!value.ok()) return unreadable(options.server, value.faults);
-        return *std::move(value.value);
-    }
-
-    template <class T>
-    Result<Put<T>> put(const std::string& path, const T& wanted, std::optional<std::uint64_t> if_match,
-                       contract::Decoded<T> (*read)(std::string_view)) {
-        const std::string body = resources::encode(wanted);
-        httplib::Headers headers;
-        if (if_match) headers.emplace("If-Match", "\"" + std::to_string(*if_match) + "\"");
-        const Result<Answer> answer = ask([&] { return http.Put(path.c_str(), headers, body, "application/json"); });
-        if (!answer.ok()) return answer.problem();
-        if (!is_success(answer.value())) return problem_of(options.server, answer.value());
-        Result<T> object = decoded(answer.value().body, read);
-        if (!object.ok()) return object.problem();
-        return Put<T>{std::move(object.value()), answer.value().status == 201};
-    }
-
-    Result<bool> remove(const std::string& path) {
-        const Result<Answer> answer = ask([&] { return http.Delete(path.c_str()); });
-        if (!answer.ok()) return answer.problem();
-        if (!is_success(answer.value()) && answer.value().status != 404) {
-            return problem_of(options.server, answer.value());
-        }
-        return true;
-    }
-
-    Options options;
-    std::optional<std::string> base;  ///< none: options.server is no server
-    httplib::Client http;
-};
-
-Client::Client(Options options) : connection_(std::make_unique<Connection>(std::move(options))) {}
+Client::Client(Options options) : transport_(std::make_unique<Transport>(std::move(options))) {}
 Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
-Result<Put<resources::LoadBalancer>> Client::ensure(const resources::LoadBalancer& wanted,
-                                                    std::optional<std::uint64_t> if_match) {
-    return connection_->put(load_balancer_path(wanted.metadata.namespace_, wanted.metadata.name), wanted, if_match,
-                            resources::read_load_balancer);
-}
-Result<Put<resources::AddressPool>> Client::ensure(const resources::AddressPool& wanted,
-                                                   std::optional<std::uint64_t> if_match) {
-    return connection_->put(address_pool_path(wanted.metadata.name), wanted, if_match, resources::read_address_pool);
-}
-Result<Put<resources::Node>> Client::ensure(const resources::Node& wanted, std::optional<std::uint64_t> if_match) {
-    return connection_->put(node_path(wanted.metadata.name), wanted, if_match, resources::read_node);
+void Client::cancel() { transport_->cancel(); }
+bool Client::cancelled() const { return transport_->cancelled(); }
+bool Client::pause(Backoff& backoff) { return transport_->sleep(backoff.pause(transport_->random())); }
+const Options& Client::options() const { return transport_->options(); }
+
+template <class T>
+Result<Put<T>> Client::ensure(const T& wanted, const Condition& condition) {
+    // The secret is in the first answer alone: trying again would hide that it was lost.
+    constexpr bool kShowsSecret = std::is_same_v<T, resources::Token>;
+    const std::string path = object_path<T>(name_of(wanted));
+    Request request;
+    request.method = "PUT";
+    request.path = path + query_text(waiting_query(condition.wait_forwarding));
+    request.body = resources::encode(wanted);
+    request.content_type = kJson;
+    request.repeatable = !kShowsSecret;
+    set_condition(request, condition);
+    const Result<Answer> answer = transport_->ask(request);
+    if (!answer.ok()) return kShowsSecret ? with_lost_words(answer.problem(), true) : answer.problem();
+    if (answer.value().status == 412 && answer.value().after_lost) {
+        Result<T> now = get<T>(name_of(wanted));
+        if (now.ok() && is_as_wanted(now.value(), wanted)) {
+            return Put<T>{std::move(now.value()), condition.must_be_new, std::nullopt};
+        }
+    }
+    if (!answer.value().ok()) return transport_->problem_of(answer.value());
+    Result<T> object = decoded(*transport_, answer.value().body, KindCodec<T>::read);
+    if (!object.ok()) return object.problem();
+    return Put<T>{std::move(object.value()), answer.value().status == 201, forwarding_of(answer.value())};
 }
 
-Result<resources::LoadBalancer> Client::load_balancer(const std::string& ns, const std::string& name) {
-    return connection_->get(load_balancer_path(ns, name), resources::read_load_balancer);
-}
-Result<resources::AddressPool> Client::address_pool(const std::string& name) {
-    return connection_->get(address_pool_path(name), resources::read_address_pool);
-}
-Result<resources::Node> Client::node(const std::string& name) {
-    return connection_->get(node_path(name), resources::read_node);
+template <class T>
+Result<T> Client::get(const ObjectName& name) {
+    return ask(*transport_, get_of(object_path<T>(name)), KindCodec<T>::read);
 }
 
-Result<std::vector<resources::LoadBalancer>> Client::load_balancers(const std::string& ns) {
-    const std::string query = ns.empty() ? "" : "?namespace=" + encoded(ns);
-    return connection_->get("/v1/load-balancers" + query, resources::read_load_balancer_list);
-}
-Result<std::vector<resources::AddressPool>> Client::address_pools() {
-    return connection_->get("/v1/address-pools", resources::read_address_pool_list);
-}
-Result<std::vector<resources::Node>> Client::nodes() {
-    return connection_->get("/v1/nodes", resources::read_node_list);
+template <class T>
+Result<Deleted> Client::remove(const ObjectName& name, const Condition& condition, const std::string& uid) {
+    Query query = waiting_query(condition.wait_forwarding);
+    query.emplace_back("uid", uid);
+    Request request;
+    request.method = "DELETE";
+    request.path = object_path<T>(name) + query_text(query);
+    set_condition(request, condition);
+    const Result<Answer> answer = transport_->ask(request);
+    if (!answer.ok()) return answer.problem();
+    if (answer.value().status == 412 && answer.value().after_lost) {
+        const Result<T> now = get<T>(name);
+        if (!now.ok() && now.problem().status == 404) return Deleted{};
+    }
+    if (!answer.value().ok() && answer.value().status != 404) return transport_->problem_of(answer.value());
+    return Deleted{forwarding_of(answer.value())};
 }
 
-Result<bool> Client::delete_load_balancer(const std::string& ns, const std::string& name) {
-    return connection_->remove(load_balancer_path(ns, name));
+template <class T>
+Result<resources::List<T>> Client::page(const Selection& selection, const PageRequest& request) {
+    const Query query{{"limit", request.limit == 0 ? std::string() : std::to_string(request.limit)},
+                      {"continue", request.after}};
+    return ask(*transport_, get_of(list_path<T>(selection, query)), KindCodec<T>::page);
 }
-Result<bool> Client::delete_address_pool(const std::string& name) {
-    return connection_->remove(address_pool_path(name));
+
+template <class T>
+Result<resources::List<T>> Client::list(const Selection& selection, std::size_t page_size) {
+    constexpr int kTries = 3;
+    for (int i = 1;; ++i) {
+        resources::List<T> all;
+        std::string after;
+        std::optional<Problem> problem;
+        do {
+            auto part = page<T>(selection, {page_size, after});
+            if (!part.ok()) {
+                problem = part.problem();
+                break;
+            }
+            // A watch must begin where the first page stood: what changed between the pages comes once more.
+            if (after.empty()) all.metadata = part.value().metadata;
+            after = part.value().metadata.next_token;
+            for (T& one : part.value().items) all.items.push_back(std::move(one));
+        } while (!after.empty());
+        if (!problem) {
+            all.metadata.next_token.clear();
+            all.metadata.remaining_item_count = 0;
+            return all;
+        }
+        if (problem->status != 410 || i == kTries) return *std::move(problem);
+    }
 }
-Result<bool> Client::delete_node(const std::string& name) { return connection_->remove(node_path(name)); }
+
+#define GUIDEWAY_LISTED(T)                                                                                           \
+    template Result<resources::List<resources::T>> Client::page<resources::T>(const Selection&, const PageRequest&); \
+    template Result<resources::List<resources::T>> Client::list<resources::T>(const Selection&, std::size_t);
+#define GUIDEWAY_KEPT(T)                                                                                    \
+    GUIDEWAY_LISTED(T)                                                                                      \
+    template Result<Put<resources::T>> Client::ensure<resources::T>(const resources::T&, const Condition&); \
+    template Result<resources::T> Client::get<resources::T>(const ObjectName&);                             \
+    template Result<Deleted> Client::remove<resources::T>(const ObjectName&, const Condition&, const std::string&);
+GUIDEWAY_KEPT(LoadBalancer)
+GUIDEWAY_KEPT(AddressPool)
+GUIDEWAY_KEPT(Node)
+GUIDEWAY_KEPT(Token)
+GUIDEWAY_LISTED(Event)
+#undef GUIDEWAY_KEPT
+#undef GUIDEWAY_LISTED
+
+Result<resources::AllocationPreview> Client::preview(const resources::LoadBalancer& wanted) {
+    Request request;
+    request.method = "POST";
+    request.path = object_path<resources::LoadBalancer>(name_of(wanted)) + "/preview";
+    request.body = resources::encode(wanted);
+    request.content_type = kJson;
+    return ask(*transport_, request, resources::read_preview);
+}
+
+Result<resources::Token> Client::rotate_token(const std::string& name) {
+    Request request;
+    request.method = "POST";
+    request.path = object_path<resources::Token>({{}, {}, name}) + "/rotate";
+    request.repeatable = false;
+    Result<resources::Token> token = ask(*transport_, request, resources::read_token);
+    if (!token.ok()) return with_lost_words(token.problem(), true);
+    return token;
+}
+
+Result<std::vector<resources::SnatAddress>> Client::snat_addresses() {
+    return ask(*transport_, get_of("/v1/snat-addresses"), resources::read_snat_address_list);
+}
 
 Result<resources::SystemStatus> Client::status(std::chrono::seconds wait) {
-    const std::string query = wait.count() > 0 ? "?wait=" + std::to_string(std::min<long long>(wait.count(), 60)) : "";
-    return connection_->get("/v1/status" + query, resources::read_status);
+    return ask(*transport_, get_of("/v1/status" + query_text(waiting_query(wait))), resources::read_status);
 }
 
 Result<contract::ExplainAnswer> Client::explain(const contract::ExplainRequest& request) {
-    return connection_->get("/v1/explain?protocol=" + std::string(contract::to_string(request.protocol)) +
-                                "&source=" + encoded(request.source.to_string()) +
-                                "&source_port=" + std::to_string(request.source_port) +
-                                "&destination=" + encoded(request.destination.to_string()) +
-                                "&destination_port=" + std::to_string(request.destination_port),
-                            contract::decode_explain_answer);
+    return ask(*transport_,
+               get_of("/v1/explain" + query_text({{"protocol", std::string(contract::to_string(request.protocol))},
+                                                  {"source", request.source.to_string()},
+                                                  {"source_port", std::to_string(request.source_port)},
+                                                  {"destination", request.destination.to_string()},
+                                                  {"destination_port", std::to_string(request.destination_port)}})),
+               contract::decode_explain_answer);
 }
 
-Result<contract::Counters> Client::counters() { return connection_->get("/v1/counters", contract::decode_counters); }
+Result<contract::Counters> Client::counters() {
+    return ask(*transport_, get_of("/v1/counters"), contract::decode_counters);
+}
 
-Result<std::string> Client::metrics() { return get_text("/metrics"); }
+Result<std::string> Client::metrics() {
+    Request request = get_of("/metrics");
+    request.accept = "text/plain";
+    Result<Answer> answer = succeeded(*transport_, request);
+    if (!answer.ok()) return answer.problem();
+    return std::move(answer.value().body);
+}
+
+Result<std::uint64_t> Client::backup(const std::function<bool(std::string_view)>& sink) {
+    std::uint64_t bytes = 0;
+    Request request = get_of("/v1/backup");
+    request.accept = "*/*";
+    request.sink = [&](std::string_view piece) {
+        bytes += piece.size();
+        return sink(piece);
+    };
+    const Result<Answer> answer = succeeded(*transport_, request);
+    if (!answer.ok()) return answer.problem();
+    return bytes;
+}
+
+Result<resources::SystemStatus> Client::restore(const std::string& document, std::optional<std::uint64_t> version) {
+    Request request;
+    request.method = "PUT";
+    request.path = "/v1/backup";
+    request.body = document;
+    request.content_type = kBackupType;
+    request.if_match = version ? "\"" + std::to_string(*version) + "\"" : "*";
+    request.repeatable = false;
+    Result<resources::SystemStatus> status = ask(*transport_, request, resources::read_status);
+    if (!status.ok()) return with_lost_words(status.problem(), false);
+    return status;
+}
 
 Result<std::string> Client::get_text(const std::string& path) {
-    Result<Answer> answer = connection_->get(path);
+    Result<Answer> answer = succeeded(*transport_, get_of(path));
     if (!answer.ok()) return answer.problem();
     return std::move(answer.value().body);
 }

@@ -33,8 +33,6 @@ using State = Connections::State;
 constexpr int kLongBodyFactor = 10;
 /// How long a stream may go without looking whether its client is gone, or the server stops.
 constexpr std::chrono::milliseconds kStreamSlice{500};
-/// How often a stream's caller is looked at again: a token that was taken back must not go on watching.
-constexpr std::chrono::seconds kStreamRecheck{10};
 
 std::optional<std::string> header(const httplib::Request& request, const char* name) {
     if (!request.has_header(name)) return std::nullopt;
@@ -178,6 +176,8 @@ resources::Problem problem_of(ConnectionStream::Stop stop, bool in_request_line,
         case ConnectionStream::Stop::head_too_large:
             if (in_request_line) return {414, "UriTooLong", "the request line is too long", {}};
             return {431, "HeadersTooLarge", "the header fields are too long", {}};
+        case ConnectionStream::Stop::head_invalid:
+            return {400, "InvalidRequest", "found a control character in the request's head", {}};
         case ConnectionStream::Stop::body_too_large:
             return {413, "BodyTooLarge", "the body is too long", {}};
         case ConnectionStream::Stop::none:
@@ -404,9 +404,10 @@ bool Server::Engine::serve_request(Connections::Connection& connection, Connecti
         stop != ConnectionStream::Stop::closed) {
         // The library gave up within the request line, without an answer.
         const Response response = problem_response(problem_of(stop, stream.in_request_line(), 400));
-        stream.write(bare_answer(
-            std::to_string(response.status) + (response.status == 408 ? " Request Timeout" : " URI Too Long"), response,
-            ""));
+        const char* const phrase = response.status == 408   ? " Request Timeout"
+                                   : response.status == 414 ? " URI Too Long"
+                                                            : " Bad Request";
+        stream.write(bare_answer(std::to_string(response.status) + phrase, response, ""));
         answered("", response.status);
     }
     const bool sent = stream.flush();
@@ -463,7 +464,7 @@ void Server::Engine::send_stream(BodyStream& body, bool chunked) {
     const Serving& serving = *t_serving;
     ConnectionStream& out = *serving.stream;
     const std::vector<std::string> authorization = headers(*serving.request, "Authorization");
-    Clock::time_point recheck = Clock::now() + kStreamRecheck;
+    Clock::time_point recheck = Clock::now() + options_.stream_recheck;
     while (!connections_.stopping() && !out.transport().client_gone()) {
         std::optional<std::string> piece;
         try {
@@ -485,7 +486,7 @@ void Server::Engine::send_stream(BodyStream& body, bool chunked) {
             if (!out.flush()) return;
         }
         if (Clock::now() < recheck) continue;
-        recheck = Clock::now() + kStreamRecheck;
+        recheck = Clock::now() + options_.stream_recheck;
         if (!access_.still_admits(authorization, *serving.certificate, serving.connection->peer, serving.caller)) break;
     }
     if (chunked) out.write("0\r\n\r\n");

@@ -76,6 +76,8 @@ struct ServerOptions {
     /// For a client to take an answer, or a piece of a stream.
     std::chrono::milliseconds write_timeout{20'000};
     std::chrono::milliseconds handshake_timeout{5'000};
+    /// How often a stream's caller is looked at again: a token that was taken back must not go on watching.
+    std::chrono::milliseconds stream_recheck{10'000};
 };
 
 /// Told about what the server does. Called from many threads at once; must be quick and not throw.

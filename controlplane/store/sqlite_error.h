@@ -12,8 +12,11 @@ struct sqlite3;
 
 namespace guideway::store {
 
+enum class Failed { statement, commit };
+
 /// `doing`: "opening", "reading", "writing". `database` may be null.
-Error sqlite_error(sqlite3* database, int code, const std::string& doing, const std::string& path);
+Error sqlite_error(sqlite3* database, int code, const std::string& doing, const std::string& path,
+                   Failed failed = Failed::statement);
 /// As above for a failed system call with this errno.
 Error system_error(int code, const std::string& doing, const std::string& path);
 

@@ -56,7 +56,7 @@ class SqliteStore final : public Store {
     /// Version of the tables; grows with each change that an older program could not read.
     static constexpr int kSchema = 2;
     static constexpr int kApplicationId = 0x47575931;  // "GWY1"
-    static constexpr std::uint64_t kLogBytes = std::uint64_t{16} << 20;
+    static constexpr std::uint64_t kLogBytes = std::uint64_t{32} << 20;
 
     /// Creates the file (mode 0600) where there is none; its folder must exist. Ends an interrupted restore (sqlite_restore.h).
     static std::variant<std::unique_ptr<SqliteStore>, Error> open(const std::string& path, SqliteOptions options = {});

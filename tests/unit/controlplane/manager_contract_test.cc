@@ -189,7 +189,8 @@ TEST_F(ManagerContractTest, EventsSayWhatHappenedToWhom) {
     put(greedy);
     put(balancer("web"));
     std::set<std::string> told;
-    for (const resources::Event& event : manager->events({}).value().items) {
+    const auto events = manager->events({}).value().items;
+    for (const resources::Event& event : events) {
         told.insert(event.regarding.name + " " + event.reason + (event.warning ? " warning" : ""));
     }
     EXPECT_TRUE(told.contains("greedy AllocationFailed warning"));

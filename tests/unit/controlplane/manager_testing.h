@@ -17,6 +17,9 @@
 
 namespace guideway::controlplane::manager_testing {
 
+using testing_support::FakeDataplane;
+using testing_support::TemporaryFolder;
+
 using namespace std::chrono_literals;
 
 inline IpAddress ip(const char* text) { return *IpAddress::parse(text); }

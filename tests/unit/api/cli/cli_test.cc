@@ -14,60 +14,13 @@
 #include "api/resources/node_codec.h"
 #include "api/resources/problem_codec.h"
 #include "api/resources/status_codec.h"
-#include "tests/unit/api/client/fake_server.h"
+#include "tests/unit/api/cli/cli_fixture.h"
 
 namespace guideway::cli {
 namespace {
 
-struct Outcome {
-    int code = 0;
-    std::string out, err;
-};
-
-Outcome run_with(std::vector<std::string> arguments, const std::string& input = {}) {
-    std::istringstream in(input);
-    std::ostringstream out, err;
-    const int code = run(arguments, {in, out, err});
-    return {code, out.str(), err.str()};
-}
-
-resources::Node node(std::uint64_t version = 1, bool drain = false) {
-    resources::Node object;
-    object.metadata.name = "node-1";
-    object.metadata.resource_version = version;
-    object.spec.addresses = {IpAddress::parse("10.0.2.11").value()};
-    object.spec.drain = drain;
-    return object;
-}
-
-resources::LoadBalancer web() {
-    resources::LoadBalancer object;
-    object.metadata.namespace_ = "default";
-    object.metadata.name = "web";
-    object.spec.ports = {{"http", contract::Protocol::tcp, 80, 30080}};
-    object.status.ingress = {{IpAddress::parse("203.0.113.1").value(), "demo"},
-                             {IpAddress::parse("2001:db8:f::1").value(), "demo"}};
-    object.status.conditions = {{"Allocated", true, "Allocated", "", ""},
-                                {"Programmed", false, "DataplaneBehind", "start the dataplane", ""}};
-    return object;
-}
-
-constexpr auto kWebYaml = R"(kind: LoadBalancer
-metadata: {namespace: default, name: web}
-spec: {ports: [{name: http, port: 80, nodePort: 30080}]}
-)";
-
-class Cli : public ::testing::Test {
-  protected:
-    Outcome guideway(std::vector<std::string> arguments, const std::string& input = {}) {
-        arguments.insert(arguments.begin(), {"--server", server.url()});
-        return run_with(std::move(arguments), input);
-    }
-    testing::FakeServer server;
-};
-
 TEST_F(Cli, GetShowsATable) {
-    server.answer("GET /v1/load-balancers", {{200, resources::encode(std::vector{web()})}});
+    server.answer("GET /v1/load-balancers?limit=500", {{200, resources::encode(std::vector{web()})}});
     const Outcome done = guideway({"get", "lb"});
     EXPECT_EQ(done.code, kOk) << done.err;
     EXPECT_EQ(done.out,
@@ -77,7 +30,7 @@ TEST_F(Cli, GetShowsATable) {
 }
 
 TEST_F(Cli, GetOfOneNamespaceAndOfOneObject) {
-    server.answer("GET /v1/load-balancers?namespace=shop",
+    server.answer("GET /v1/load-balancers?namespace=shop&limit=500",
                   {{200, resources::encode(std::vector<resources::LoadBalancer>{})}});
     server.answer("GET /v1/load-balancers/shop/web", {{200, resources::encode(web())}});
     EXPECT_EQ(guideway({"get", "lb", "-n", "shop"}).code, kOk);
@@ -161,8 +114,8 @@ TEST_F(Cli, ApplyWaitsUntilItIsInForce) {
     status.forwarding_generation = 4;
     const std::string behind = resources::encode(status);
     status.forwarding_generation = 5;
-    server.answer("GET /v1/status?wait=30", {{200, resources::encode(status)}});
-    server.answer("GET /v1/status?wait=7", {{200, behind}});
+    server.answer("GET /v1/status?wait=forwarding&timeout=30", {{200, resources::encode(status)}});
+    server.answer("GET /v1/status?wait=forwarding&timeout=7", {{200, behind}});
     const Outcome done = guideway({"apply", "-f", "-", "--wait"}, kWebYaml);
     EXPECT_EQ(done.code, kOk) << done.err;
     EXPECT_NE(done.out.find("in force (generation 5)"), std::string::npos);
@@ -207,9 +160,9 @@ TEST_F(Cli, DeletingAPoolThatWasInUseSaysSo) {
     resources::AddressPool pool;
     pool.metadata.name = "demo";
     pool.spec.addresses = {"203.0.113.0/24"};
-    pool.status.ipv4_total = 256;
+    pool.status.ipv4.total = 256;
     const std::string unused = resources::encode(pool);
-    pool.status.ipv4_allocated = 2;
+    pool.status.ipv4.allocated = 2;
     server.answer("GET /v1/address-pools/demo", {{200, resources::encode(pool)}, {200, unused}});
     server.answer("DELETE /v1/address-pools/demo", {{204, ""}});
     EXPECT_EQ(guideway({"delete", "pool", "demo"}).out,
@@ -312,7 +265,10 @@ TEST(CliExitCodes, WrongUsageIsTwo) {
     EXPECT_EQ(run_with({"get", "pods"}).code, kUsage);
     EXPECT_EQ(run_with({"describe", "node"}).code, kUsage);
     EXPECT_EQ(run_with({"get", "node", "../x"}).code, kUsage);
-    EXPECT_EQ(run_with({"get", "node", "a/b"}).code, kUsage);
+    // Nodes are of a cluster now ("prod/node-1"); what belongs to none still has no '/'.
+    EXPECT_EQ(run_with({"get", "pool", "a/b"}).code, kUsage);
+    EXPECT_EQ(run_with({"get", "node", "a/b/c"}).code, kUsage);
+    EXPECT_EQ(run_with({"get", "node", "a/b", "--cluster", "c"}).code, kUsage);
     EXPECT_EQ(run_with({"get", "lb", "a/b", "-n", "c"}).code, kUsage);
     EXPECT_EQ(run_with({"-o", "xml", "status"}).code, kUsage);
     EXPECT_EQ(run_with({"frobnicate"}).code, kUsage);
@@ -343,7 +299,7 @@ TEST(CliCompletion, BashReadsTheScriptAndCompletes) {
 
 TEST(CliEnvironment, ServerComesFromTheEnvironment) {
     testing::FakeServer server;
-    server.answer("GET /v1/nodes", {{200, resources::encode(std::vector{node()})}});
+    server.answer("GET /v1/nodes?limit=500", {{200, resources::encode(std::vector{node()})}});
     ::setenv("GUIDEWAY_SERVER", server.url().c_str(), 1);
     const Outcome done = run_with({"get", "nodes"});
     ::unsetenv("GUIDEWAY_SERVER");

@@ -15,7 +15,7 @@ spec:
   addresses: [10.0.2.11, "fd00:2::11"]
 )";
 
-std::vector<std::string> errors_of(const std::string& text) { return read_documents(text, "file", "default").errors; }
+std::vector<std::string> errors_of(const std::string& text) { return read_documents(text, "file").errors; }
 
 TEST(Documents, YamlWithSeveralDocuments) {
     const auto read = read_documents(std::string(kNode) + R"(---
@@ -26,7 +26,7 @@ spec:
     - {port: 80, nodePort: 30080}
 ---
 )",
-                                     "file", "shop");
+                                     "file", {"shop"});
     ASSERT_TRUE(read.errors.empty()) << read.errors[0];
     ASSERT_EQ(read.documents.size(), 2U);
     EXPECT_EQ(std::get<resources::Node>(read.documents[0]).spec.addresses.size(), 2U);
@@ -37,13 +37,13 @@ TEST(Documents, JsonAndListsAsGetPrintsThem) {
     const auto read = read_documents(R"({"kind": "NodeList", "items": [
         {"kind": "Node", "metadata": {"name": "a"}, "spec": {"addresses": ["10.0.0.1"]}},
         {"kind": "Node", "metadata": {"name": "b"}, "spec": {"addresses": ["10.0.0.2"]}}]})",
-                                     "file", "default");
+                                     "file");
     ASSERT_TRUE(read.errors.empty()) << read.errors[0];
     EXPECT_EQ(read.documents.size(), 2U);
 }
 
 TEST(Documents, QuotedScalarsStayTexts) {
-    const auto read = read_documents(std::string(kNode) + "  weight: \"5\"\n", "file", "default");
+    const auto read = read_documents(std::string(kNode) + "  weight: \"5\"\n", "file");
     ASSERT_EQ(read.errors.size(), 1U);
     EXPECT_EQ(read.errors[0], "file: document 1 (Node node-1): /spec/weight: found \"5\", allowed 1..1000");
     EXPECT_TRUE(read.documents.empty());
@@ -77,7 +77,7 @@ TEST(Documents, ErrorsNameFileDocumentAndLine) {
 }
 
 TEST(Documents, OneFaultyDocumentHoldsBackAll) {
-    EXPECT_TRUE(read_documents(std::string(kNode) + "---\nkind: Node\n", "file", "default").documents.empty());
+    EXPECT_TRUE(read_documents(std::string(kNode) + "---\nkind: Node\n", "file").documents.empty());
 }
 
 TEST(Documents, AliasesCannotGrowWithoutBound) {
@@ -93,16 +93,21 @@ TEST(Documents, AliasesCannotGrowWithoutBound) {
 
 TEST(Documents, TagsAreRefused) { EXPECT_EQ(errors_of("kind: !!binary aGVsbG8=").size(), 1U); }
 
+TEST(YamlOf, TextsThatMeanSomethingToYamlAreQuoted) {
+    EXPECT_EQ(yaml_of(R"({"a": "x: y # \"z\"\n", "b": "- c", "d": "*e", "f": "null", "g": null, "h": "plain/text-1"})"),
+              "a: \"x: y # \\\"z\\\"\\n\"\nb: \"- c\"\nd: \"*e\"\nf: \"null\"\ng: null\nh: plain/text-1\n");
+}
+
+// Labels are held to Kubernetes' rules, so that what needs most quoting is above.
 TEST(YamlOf, ReadsBackAsTheSameObject) {
     resources::LoadBalancer object;
     object.metadata.namespace_ = "default";
     object.metadata.name = "web";
-    object.metadata.labels = {{"a", "true"}, {"b", "12"}, {"c", "x: y # \"z\"\n"},
-                              {"d", ""},     {"e", "no"}, {"f", "1e3"}};
+    object.metadata.labels = {{"a", "true"}, {"b", "12"}, {"c", "0x1f"}, {"d", ""}, {"e", "no"}, {"f", "1e3"}};
     object.spec.ports = {{"http", contract::Protocol::tcp, 80, 30080}};
     const std::string yaml = yaml_of(resources::encode(object));
     EXPECT_NE(yaml.find("resourceVersion: \"0\""), std::string::npos) << yaml;
-    const auto read = read_documents(yaml, "file", "default");
+    const auto read = read_documents(yaml, "file");
     ASSERT_TRUE(read.errors.empty()) << read.errors[0] << yaml;
     EXPECT_EQ(std::get<resources::LoadBalancer>(read.documents.at(0)).spec, object.spec);
     EXPECT_EQ(std::get<resources::LoadBalancer>(read.documents.at(0)).metadata.labels, object.metadata.labels);

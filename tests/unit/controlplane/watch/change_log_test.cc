@@ -15,7 +15,7 @@ Change change(const std::string& name, ChangeType type = ChangeType::added,
               std::map<std::string, std::string> labels = {}, std::map<std::string, std::string> before = {}) {
     Change made;
     made.type = type;
-    made.scope = {"default", "shop", std::move(labels)};
+    made.scope = {"default", "shop", std::move(labels), {}, {}};
     made.labels_before = std::move(before);
     made.encode = [name] { return name; };
     return made;

@@ -1,0 +1,34 @@
+// CliOptions: what was typed. Thread contract: a plain value.
+#pragma once
+
+#include <string>
+
+namespace guideway::cli {
+
+struct CliOptions {
+    // Where, and as whom.
+    std::string server = "http://127.0.0.1:8870";
+    std::string token, token_file, token_origin;
+    std::string ca_file, client_certificate, client_key, server_name;
+    double timeout = 0;    ///< seconds, of each call; 0: none
+    double retry_for = 0;  ///< seconds
+
+    std::string output = "table";
+    std::string cluster, ns, labels;
+    bool everywhere = false, watch = false;
+
+    std::string kind, name, file, wait, shell = "bash";
+    bool dry_run = false, yes = false, force = false;
+    // explain
+    std::string what = "connection", protocol = "tcp", source, destination;
+    // top
+    double interval = 2;
+    bool once = false;
+    // events
+    std::string regarding;
+    bool warnings = false;
+    // token
+    std::string role = "viewer", expires, secret_file;
+};
+
+}  // namespace guideway::cli
