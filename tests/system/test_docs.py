@@ -1,4 +1,4 @@
-"""The documents are true: every ```sh block of docs/api.md (and docs/operations.md, where there is one) is run in order in one shell,
+"""The documents are true: every ```sh block of docs/api.md, docs/cli.md and docs/operations.md (where there are these) is run in order in one shell,
 against a control plane of its own without a dataplane.
 
 Each curl says behind it, as a comment, which HTTP status it answers; any other command must succeed. What cannot run here (systemctl, other
@@ -14,7 +14,7 @@ from live import BUILD, ROOT, ControlPlane
 
 # 503 instead of 200 where a dataplane would have to answer.
 DATAPLANE = ("/v1/explain", "/v1/counters", "/v1/snat-addresses")
-DOCUMENTS = [name for name in ("api.md", "operations.md") if (ROOT / "docs" / name).exists()]
+DOCUMENTS = [name for name in ("api.md", "cli.md", "operations.md") if (ROOT / "docs" / name).exists()]
 
 PROLOGUE = """
 set -uE
