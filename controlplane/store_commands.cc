@@ -4,11 +4,13 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <string_view>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 #include <variant>
@@ -59,7 +61,13 @@ class NewFile {
         if (error_ == 0 && ::rename(temporary_.c_str(), name_.c_str()) != 0) error_ = errno;
         if (error_ != 0) return false;
         ::close(std::exchange(file_, -1));
-        return true;
+        // The name too shall survive a power cut.
+        std::error_code ignored;
+        const auto folder = std::filesystem::absolute(name_, ignored).parent_path();
+        const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (opened < 0 || ::fsync(opened) != 0) error_ = errno;
+        if (opened >= 0) ::close(opened);
+        return error_ == 0;
     }
     std::string error() const { return "cannot write " + name_ + ": " + std::strerror(error_); }
     bool ok() const { return error_ == 0; }

@@ -52,6 +52,7 @@ struct Precondition {
     std::optional<std::uint64_t> version;  ///< If-Match: "12"
     bool must_exist = false;               ///< If-Match: *
     bool must_be_new = false;              ///< If-None-Match: *
+    friend bool operator==(const Precondition&, const Precondition&) = default;
 };
 
 /// Who changes something, and on what condition.

@@ -80,6 +80,11 @@ bool ConnectionStream::count(char byte) {
         stop_ = Stop::head_too_large;
         return false;
     }
+    // Readers disagree on what these mean (RFC 9110 section 5.5); the library would end the line's text at a zero byte.
+    if ((static_cast<unsigned char>(byte) < 0x20 && byte != '\r' && byte != '\n' && byte != '\t') || byte == 0x7f) {
+        stop_ = Stop::head_invalid;
+        return false;
+    }
     if (byte == '\n') {
         head_done_ = !in_request_line_ && line_bytes_ == 0;
         in_request_line_ = false;

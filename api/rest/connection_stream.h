@@ -24,7 +24,7 @@ namespace guideway::rest {
 
 class ConnectionStream : public httplib::Stream {
   public:
-    enum class Stop { none, closed, timed_out, head_too_large, body_too_large };
+    enum class Stop { none, closed, timed_out, head_too_large, head_invalid, body_too_large };
 
     /// `on_blocked` is told true when a write begins to wait for the client, and false when it goes on.
     ConnectionStream(Transport& transport, const ServerOptions& options, std::function<void(bool)> on_blocked = {})

@@ -178,6 +178,7 @@ Response listed(Routes& routes, Routes::Context& context, const Listing<T>& list
     for (const char* name : {"resourceVersion", "allowBookmarks"}) {
         if (context.has(name)) context.fault(name, "only beside ?watch=true");
     }
+    if (listing.watched && context.request.last_event_id) read_revision(context);  // only whether it is one
     request.limit = context.number("limit", 0, 0, kMaxPage);
     request.after_token = std::string(context.query("continue"));
     if (!context.faults.empty()) return context.faulty();

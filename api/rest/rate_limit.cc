@@ -30,7 +30,7 @@ std::optional<std::chrono::milliseconds> RateLimit::take(const std::string& key,
         bucket.tokens -= 1;
         return std::nullopt;
     }
-    const double milliseconds = std::ceil((1 - bucket.tokens) / per_second_ * 1000);
+    const double milliseconds = std::ceil((1 - bucket.tokens) / per_second_ * 1000 - 1e-6);
     return std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, milliseconds)));
 }
 

@@ -33,8 +33,6 @@ using State = Connections::State;
 constexpr int kLongBodyFactor = 10;
 /// How long a stream may go without looking whether its client is gone, or the server stops.
 constexpr std::chrono::milliseconds kStreamSlice{500};
-/// How often a stream's caller is looked at again: a token that was taken back must not go on watching.
-constexpr std::chrono::seconds kStreamRecheck{10};
 
 std::optional<std::string> header(const httplib::Request& request, const char* name) {
     if (!request.has_header(name)) return std::nullopt;
@@ -49,18 +47,6 @@ std::vector<std::string> headers(const httplib::Request& request, const char* na
     return out;
 }
 
-template <class R>
-void put_last_event_id(R& request, const httplib::Request& from) {
-    if constexpr (requires { request.last_event_id; }) request.last_event_id = header(from, "Last-Event-ID");
-}
-
-/// The longest body that the request may have.
-template <class R = Routes>
-std::size_t max_body(const Request& request, std::size_t ordinary) {
-    if constexpr (requires { R::max_body(request, ordinary); }) return R::max_body(request, ordinary);
-    return ordinary;
-}
-
 Request to_request(const httplib::Request& from, const Caller& caller) {
     Request request;
     request.caller = caller;
@@ -70,7 +56,7 @@ Request to_request(const httplib::Request& from, const Caller& caller) {
     request.content_encoding = header(from, "Content-Encoding");
     request.if_match = header(from, "If-Match");
     request.if_none_match = header(from, "If-None-Match");
-    put_last_event_id(request, from);
+    request.last_event_id = header(from, "Last-Event-ID");
     request.body = from.body;
     return request;
 }
@@ -158,6 +144,7 @@ struct Serving {
     Caller caller;
     std::optional<bool> early;  ///< whether it was answered before its body; none: not looked at yet
     bool observed = false;      ///< a stream is, when it begins
+    bool admitted = false;      ///< the caller is known
 
     /// Also tells the client.
     void close_after() {
@@ -178,6 +165,8 @@ resources::Problem problem_of(ConnectionStream::Stop stop, bool in_request_line,
         case ConnectionStream::Stop::head_too_large:
             if (in_request_line) return {414, "UriTooLong", "the request line is too long", {}};
             return {431, "HeadersTooLarge", "the header fields are too long", {}};
+        case ConnectionStream::Stop::head_invalid:
+            return {400, "InvalidRequest", "found a control character in the request's head", {}};
         case ConnectionStream::Stop::body_too_large:
             return {413, "BodyTooLarge", "the body is too long", {}};
         case ConnectionStream::Stop::none:
@@ -207,6 +196,8 @@ class RoutesHandler final : public RequestHandler {
   private:
     Routes routes_;
 };
+
+bool is_change(std::string_view method) { return method != "GET" && method != "HEAD"; }
 
 bool is_path(const Request& request, std::string_view path) {
     return std::string_view(request.target).substr(0, request.target.find('?')) == path;
@@ -308,6 +299,10 @@ bool Server::Engine::put(const std::optional<Response>& from, httplib::Response&
     if (!from) return false;
     t_serving->route = from->route;
     t_serving->waited_seconds = from->waited_seconds;
+    const httplib::Request& request = *t_serving->request;
+    if (observer_ != nullptr && t_serving->admitted && from->status >= 400 && is_change(request.method)) {
+        observer_->change_refused(t_serving->caller, request.method, request.target, from->body);
+    }
     if (from->stream != nullptr) {
         std::optional<Response> refused = stream(*from);
         if (refused) {
@@ -324,7 +319,7 @@ bool Server::Engine::put(const std::optional<Response>& from, httplib::Response&
 std::optional<Response> Server::Engine::answer_early(const httplib::Request& request, const BodyFraming& framing) {
     const Connections::Connection& connection = *t_serving->connection;
     Request asked = to_request(request, t_serving->caller);
-    const std::size_t longest = max_body(asked, options_.max_body_bytes);
+    const std::size_t longest = Routes::max_body(asked, options_.max_body_bytes);
     if (const auto refused = refusal(request, framing, longest, connection.tls)) return problem_response(*refused);
     const bool open = Routes::is_open(asked) || (options_.metrics_open && is_path(asked, "/metrics"));
     if (options_.serves == Serves::health_and_metrics && !open && !is_path(asked, "/metrics")) {
@@ -334,6 +329,9 @@ std::optional<Response> Server::Engine::answer_early(const httplib::Request& req
         auto admitted = access_.admit(headers(request, "Authorization"), *t_serving->certificate, connection.peer);
         if (auto* refused = std::get_if<Response>(&admitted)) return std::move(*refused);
         asked.caller = t_serving->caller = std::get<Caller>(std::move(admitted));
+        t_serving->admitted = true;
+        const std::string why = options_.why_no_changes && is_change(asked.method) ? options_.why_no_changes() : "";
+        if (!why.empty()) return problem_response({503, "AuditUnavailable", why, {}});
     }
     // Without a body there is nothing to wait for.
     if (!framing.present) return handler_->answer(asked);
@@ -346,7 +344,7 @@ std::optional<Response> Server::Engine::answer_early(const httplib::Request& req
 
 Response Server::Engine::answer(const httplib::Request& request) {
     const Request whole = to_request(request, t_serving->caller);
-    if (whole.body.size() > max_body(whole, options_.max_body_bytes)) {
+    if (whole.body.size() > Routes::max_body(whole, options_.max_body_bytes)) {
         return problem_response(problem_of(ConnectionStream::Stop::body_too_large, false, 413));
     }
     return handler_->answer(whole);
@@ -404,9 +402,10 @@ bool Server::Engine::serve_request(Connections::Connection& connection, Connecti
         stop != ConnectionStream::Stop::closed) {
         // The library gave up within the request line, without an answer.
         const Response response = problem_response(problem_of(stop, stream.in_request_line(), 400));
-        stream.write(bare_answer(
-            std::to_string(response.status) + (response.status == 408 ? " Request Timeout" : " URI Too Long"), response,
-            ""));
+        const char* const phrase = response.status == 408   ? " Request Timeout"
+                                   : response.status == 414 ? " URI Too Long"
+                                                            : " Bad Request";
+        stream.write(bare_answer(std::to_string(response.status) + phrase, response, ""));
         answered("", response.status);
     }
     const bool sent = stream.flush();
@@ -463,7 +462,7 @@ void Server::Engine::send_stream(BodyStream& body, bool chunked) {
     const Serving& serving = *t_serving;
     ConnectionStream& out = *serving.stream;
     const std::vector<std::string> authorization = headers(*serving.request, "Authorization");
-    Clock::time_point recheck = Clock::now() + kStreamRecheck;
+    Clock::time_point recheck = Clock::now() + options_.stream_recheck;
     while (!connections_.stopping() && !out.transport().client_gone()) {
         std::optional<std::string> piece;
         try {
@@ -485,7 +484,7 @@ void Server::Engine::send_stream(BodyStream& body, bool chunked) {
             if (!out.flush()) return;
         }
         if (Clock::now() < recheck) continue;
-        recheck = Clock::now() + kStreamRecheck;
+        recheck = Clock::now() + options_.stream_recheck;
         if (!access_.still_admits(authorization, *serving.certificate, serving.connection->peer, serving.caller)) break;
     }
     if (chunked) out.write("0\r\n\r\n");

@@ -70,7 +70,10 @@ PoolVerdict Allocator::verdict_on(std::size_t rank, const Considered& considered
         }
         if (stays) return {pool.name, Verdict::used, "has " + list + ", which the service holds and keeps"};
         const bool quarantined = std::any_of(here.begin(), here.end(), [&](const Holding& holding) {
-            return quarantine_.contains(holding.address) && quarantine_.at(holding.address).former != service;
+            const auto at = quarantine_.find(holding.address);
+            // Those whose time is over by now are only taken out by the next begin().
+            return at != quarantine_.end() && at->second.former != service &&
+                   at->second.freed_at + pool.quarantine_seconds > now_;
         });
         const bool shared = std::any_of(here.begin(), here.end(), [&](const Holding& holding) {
             return users_.contains(holding.address) && !is_user(service, holding.address);

@@ -131,15 +131,17 @@ std::optional<Error> SqliteStore::write(Body body) {
     if (auto error = bound_log()) return error;
     if (const int code = statements_->begin_write.run(); code != SQLITE_DONE) return failure(code, "writing");
     const std::uint64_t tombstones = tombstones_;
-    std::optional<Error> error = body();
-    int code = SQLITE_DONE;
-    if (!error) code = statements_->commit.run();
-    if (!error && code == SQLITE_DONE) {
-        if (log_frames_ >= kCheckpointFrames) checkpoint();  // a failure is told by bound_log(), when it matters
-        return std::nullopt;
+    if (auto error = body()) {
+        sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
+        tombstones_ = tombstones;
+        return error;
     }
-    tombstones_ = tombstones;
-    return error ? (sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr), error) : commit_failure(code);
+    if (const int code = statements_->commit.run(); code != SQLITE_DONE) {
+        tombstones_ = tombstones;
+        return commit_failure(code);
+    }
+    if (log_frames_ >= kCheckpointFrames) checkpoint();  // a failure is told by bound_log(), when it matters
+    return std::nullopt;
 }
 
 /// After a COMMIT that failed: rolls back, and shuts the batch out where it might be on disk.

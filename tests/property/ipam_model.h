@@ -26,11 +26,11 @@ struct ModelPool {
     bool admits(const ServiceKey& key, const Wish& wish) const {
         if (!scope) return true;
         const auto any = [](const auto& list, auto holds) { return std::any_of(list.begin(), list.end(), holds); };
-        const bool cluster = scope->clusters.empty() ||
-                             any(scope->clusters, [&](const std::string& one) { return one == key.cluster; });
+        const bool cluster =
+            scope->clusters.empty() || any(scope->clusters, [&](const std::string& one) { return one == key.cluster; });
         const bool by_name = any(scope->namespaces, [&](const std::string& one) { return one == key.name_space; });
-        const bool by_labels =
-            any(scope->namespace_selectors, [&](const auto& selector) { return selector.matches(wish.namespace_labels); });
+        const bool by_labels = any(scope->namespace_selectors,
+                                   [&](const auto& selector) { return selector.matches(wish.namespace_labels); });
         const bool any_namespace = scope->namespaces.empty() && scope->namespace_selectors.empty();
         const bool service =
             scope->service_selectors.empty() ||
@@ -62,7 +62,8 @@ class IpamModel {
 
     void set_now(std::uint64_t seconds) {
         now = seconds;
-        std::erase_if(quarantine, [&](const auto& item) { return item.second.freed_at + pool_of(item.first)->quarantine <= now; });
+        std::erase_if(quarantine,
+                      [&](const auto& item) { return item.second.freed_at + pool_of(item.first)->quarantine <= now; });
     }
     void ensure(const ServiceKey& key, const Wish& wish, std::uint64_t order) {
         if (!services.contains(key)) services[key].order = order;
@@ -122,10 +123,10 @@ class IpamModel {
 
   private:
     std::vector<ServiceKey> by_age() const {
+        std::map<std::uint64_t, const ServiceKey*> ages;
+        for (const auto& [key, service] : services) ages[service.order] = &key;
         std::vector<ServiceKey> keys;
-        for (const auto& [key, service] : services) keys.push_back(key);
-        std::sort(keys.begin(), keys.end(),
-                  [&](const auto& a, const auto& b) { return services.at(a).order < services.at(b).order; });
+        for (const auto& [order, key] : ages) keys.push_back(*key);
         return keys;
     }
     const ModelPool* pool_of(const IpAddress& address) const {
@@ -153,11 +154,12 @@ class IpamModel {
     bool fits(const ServiceKey& me, const Claim& claim, const IpAddress& address) const {
         const bool is_there = services.contains(me) && holds(services.at(me), address);
         for (const auto& [other, service] : services) {
-            if (other == me || !holds(service, address)) continue;
+            if (!holds(service, address) || other == me) continue;
             if (claim.sharing_key.empty() || claim.sharing_key != service.claim.sharing_key) return false;
             if (other.cluster != me.cluster) return false;
             // Who is there stays there when the pool no longer allows it (19).
-            if (other.name_space != me.name_space && !is_there && !pool_of(address)->share_across_namespaces) return false;
+            if (other.name_space != me.name_space && !is_there && !pool_of(address)->share_across_namespaces)
+                return false;
             for (const PortClaim& port : claim.ports) {
                 for (const PortClaim& theirs : service.claim.ports) {
                     if (port == theirs) return false;

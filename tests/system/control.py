@@ -1,10 +1,11 @@
-"""A control plane of its own for a test: the real program on loopback, no dataplane; its disk can be made to fail (tests/faults).
+"""A control plane of its own for a test, as in live.py, whose disk can be made to fail (tests/faults) and which is killed and started at will.
 
     with ControlPlane(folder) as plane:
         plane.put("/v1/address-pools/a", POOL)
         plane.fail("sync EIO")            # see tests/faults/faults.cc
         assert plane.ask("PUT", ...).status == 503
 """
+import contextlib
 import http.client
 import json
 import os
@@ -22,12 +23,6 @@ BUILD = ROOT / os.environ.get("GUIDEWAY_BUILD", "build")
 PROGRAM = BUILD / "controlplane" / "guideway-controlplane"
 FAULTS = BUILD / "tests" / "faults" / "libguideway-faults.so"
 START_SECONDS = 60
-
-
-def headers(folder):
-    """What every request carries: the token that a new install makes beside its store, where it does."""
-    token = folder / "admin.token"
-    return {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
 
 
 class Answer:
@@ -49,13 +44,14 @@ class Connection:
         self.plane = plane
         self.http = None
 
-    def ask(self, method, path, body=None):
+    def ask(self, method, path, body=None, more=None):
+        """`more`: further header fields."""
         if self.http is None:
             self.http = http.client.HTTPConnection("127.0.0.1", self.plane.port, timeout=30)
         try:
             sent = {"Content-Type": "application/json"} if body is not None else {}
             self.http.request(method, path, json.dumps(body) if body is not None else None,
-                              {**headers(self.plane.folder), **sent})
+                              {**self.plane.headers, **sent, **(more or {})})
             response = self.http.getresponse()
             return Answer(response.status, response.read().decode())
         except BaseException:
@@ -71,12 +67,13 @@ class Connection:
 class ControlPlane:
     """`folder` holds the store, the configuration and the log. `inside`: the start of a command line that leads to where it runs."""
 
-    def __init__(self, folder, store=None, inside=(), preload=True):
+    def __init__(self, folder, store=None, inside=(), preload=True, token_file=None):
         self.folder = pathlib.Path(folder)
         self.store = pathlib.Path(store) if store else self.folder / "guideway.db"
         self.config = self.folder / "guideway.cfg"
         self.control = self.folder / "faults"
         self.log = self.folder / "log"
+        self.token_file = token_file or self.folder / "admin.token"
         self.inside = list(inside)
         self.preload = preload
         self.process = None
@@ -98,10 +95,17 @@ class ControlPlane:
         self.config.write_text(f"""controlplane = {{
     listen = "127.0.0.1:{self.port}";
     store = "{self.store}";
+    admin_token_file = "{self.token_file}";
+    audit_file = "{self.folder}/audit.log";
     dataplane_socket = "{self.folder}/dataplane.sock";
     log: {{ level = "warning"; }};
 }};
 """)
+
+    @property
+    def headers(self):
+        """What every request carries."""
+        return {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
 
     def environment(self):
         return {**os.environ, **({"LD_PRELOAD": str(FAULTS), "GUIDEWAY_FAULTS": str(self.control)} if self.preload else {})}
@@ -171,6 +175,33 @@ class ControlPlane:
         answer = self.ask("GET", path)
         assert answer.status == 200, answer
         return answer.json
+
+    @contextlib.contextmanager
+    def stream(self, path):
+        """The server-sent events of a watch: (event, id or None, decoded data) each; a comment is none."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        client.request("GET", path, headers=self.headers)
+        response = client.getresponse()
+        assert response.status == 200, (response.status, response.read())
+
+        def events():
+            kind = revision = data = None
+            for line in response:
+                line = line.decode().rstrip("\r\n")
+                if not line:
+                    if kind is not None:
+                        yield kind, revision, json.loads(data)
+                    kind = revision = data = None
+                elif line.startswith("event:"):
+                    kind = line[6:].strip()
+                elif line.startswith("id:"):
+                    revision = int(line[3:])
+                elif line.startswith("data:"):
+                    data = line[5:].strip()
+        try:
+            yield events()
+        finally:
+            client.close()
 
     def addresses(self):
         """{namespace/name: [address, ...]} of all load balancers."""

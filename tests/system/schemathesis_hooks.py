@@ -2,6 +2,8 @@
 
 Such requests have tests of their own; here each would hold one request for a minute, or end the run.
 """
+import json
+
 import schemathesis
 
 
@@ -19,3 +21,8 @@ def before_call(context, case, kwargs):
     name = (case.path_parameters or {}).get("name")
     if "tokens" in case.path and name in ("admin", "viewer"):
         case.path_parameters["name"] = name + "-2"
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(context, value):
+    return value.encode(errors="surrogatepass") if isinstance(value, str) else json.dumps(value).encode()

@@ -115,7 +115,7 @@ class Server:
             return
         kind = answer.headers["Content-Type"].split(";")[0].strip()
         assert kind in response["content"], f"content type {kind} not documented: {where}"
-        body = answer.json() if kind.endswith("json") else answer.text
+        body = answer.json() if kind.endswith(("/json", "+json")) else answer.text
         errors = list(validator(response["content"][kind]["schema"]).iter_errors(body))
         assert not errors, f"{where}\n" + "\n".join(f"{one.json_path}: {one.message}" for one in errors)
         if kind == "application/problem+json":
@@ -230,7 +230,7 @@ def test_each_documented_operation_is_served(server, path, method):
         assert server.ask("PUT", instance, data=backup.content, headers={**kind, "If-Match": "*"}).status_code == 200
         example = operation(path, method)["requestBody"]["content"]["application/x-ndjson"]["examples"]["format"]["value"]
         refused = server.ask("PUT", instance, data=example.encode(), headers={**kind, "If-Match": "*"})
-        assert refused.status_code == 400 and "sha256" in refused.text, "the checksum is wrong"
+        assert refused.status_code == 400 and "checksum" in refused.json()["detail"]
         return
     if method == "post" and path.endswith("/preview"):
         for name, value in examples(path, method).items():
@@ -256,7 +256,9 @@ def test_each_documented_operation_is_served(server, path, method):
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
 def test_no_other_method_is_served(server, path):
     instance = concrete(path, next(method for method in METHODS if method in DOCUMENT["paths"][path]))
-    documented = {method.upper() for method in METHODS if method in DOCUMENT["paths"][path]} | {"HEAD"}
+    documented = {method.upper() for method in METHODS if method in DOCUMENT["paths"][path]}
+    if "GET" in documented:
+        documented.add("HEAD")
     for method in {"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"} - documented:
         answer = server.ask(method, instance)
         assert answer.status_code == 405, f"{method} {instance}"

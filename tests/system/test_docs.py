@@ -1,11 +1,13 @@
-"""The documents are true: every ```sh block of docs/api.md, docs/cli.md and docs/operations.md (where there are these) is run in order in one shell,
-against a control plane of its own without a dataplane.
+"""The documents are true: every ```sh block of docs/api.md, docs/cli.md and docs/operations.md (where there are these), and every line of a
+```console block that begins with "# ", is run in order in one shell, beside a control plane of its own without a dataplane.
 
-Each curl says behind it, as a comment, which HTTP status it answers; any other command must succeed. What cannot run here (systemctl, other
-machines) stands in blocks of another kind (```console).
+Each curl says behind it, as a comment, which HTTP status it answers; any other command must succeed. `systemctl start` and `stop` start and stop
+this control plane. What cannot run here (other machines, lines that begin with "$ " in a ```console block) is not run.
 """
+import contextlib
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -18,17 +20,33 @@ DOCUMENTS = [name for name in ("api.md", "cli.md", "operations.md") if (ROOT / "
 
 PROLOGUE = """
 set -uE
-trap 'echo "$BASH_COMMAND" >>failed' ERR
+trap 'echo "line: $BASH_COMMAND" >>"$RESULTS/failed"' ERR
 sudo() { "$@"; }
 # The status of each answer, and no failure by itself: the comments say what is expected.
-curl() { command curl --write-out '%{stderr}status %{http_code} %{url_effective}\\n' "$@" 2>>statuses || true; }
+curl() { command curl --write-out '%{stderr}status %{http_code} %{url_effective}\\n' "$@" 2>>"$RESULTS/statuses" || true; }
+systemctl() {
+  case "$1 $2" in
+    "start guideway-controlplane")
+      guideway-controlplane --config "$CONFIG" >>"$RESULTS/log" 2>&1 &
+      echo $! >"$RESULTS/pid"
+      until command curl -sf "$URL/readyz" >/dev/null; do kill -0 "$(cat "$RESULTS/pid")" || return 1; sleep 0.05; done ;;
+    "stop guideway-controlplane") local pid; pid=$(cat "$RESULTS/pid"); kill -TERM "$pid"; wait "$pid" && rm "$RESULTS/pid" ;;
+    *) return 1 ;;
+  esac
+}
+systemctl start guideway-controlplane
 """
+EPILOGUE = "\nsystemctl stop guideway-controlplane\n"
 
 
 def blocks(text):
     """(line number, commands) of each block that is run."""
-    for match in re.finditer(r"^```sh\n(.*?)^```$", text, re.M | re.S):
-        yield text.count("\n", 0, match.start()) + 2, match[1]
+    for match in re.finditer(r"^```(sh|console)\n(.*?)^```$", text, re.M | re.S):
+        block = match[2]
+        if match[1] == "console":
+            block = "".join(line[2:] + "\n" for line in block.splitlines() if line.startswith("# "))
+        if block:
+            yield text.count("\n", 0, match.start()) + 2, block
 
 
 def commands(block):
@@ -53,24 +71,28 @@ def expected(block):
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_commands_of_a_document_do_what_it_says(tmp_path, name):
-    text = (ROOT / "docs" / name).read_text()
-    found = list(blocks(text))
+    found = list(blocks((ROOT / "docs" / name).read_text()))
     assert found, "there is nothing to run"
-    (tmp_path / "work").mkdir()
-    with ControlPlane(tmp_path) as running:
-        script = PROLOGUE + "\n".join(f"echo 'block {line}' >>statuses\n{block}" for line, block in found)
-        for path in ("/var/lib/guideway", "/run/guideway", "/etc/guideway"):
-            script = script.replace(path, str(tmp_path))
-        script = script.replace("http://127.0.0.1:8870", running.url)
-        environment = {**os.environ, "PATH": f"{BUILD}/api/cli:{BUILD}/controlplane:{os.environ['PATH']}",
-                       "GUIDEWAY_SERVER": running.url, "GUIDEWAY_TOKEN_FILE": str(running.token_file)}
-        ran = subprocess.run(["bash", "-c", script], cwd=tmp_path / "work", env=environment, capture_output=True, text=True, timeout=120)
-        told = ran.stdout[-4000:] + ran.stderr[-4000:]
-        assert ran.returncode == 0, told
-        failed = tmp_path / "work" / "failed"
-        assert not failed.exists(), failed.read_text() + told
+    plane = ControlPlane(tmp_path)
+    work, results = tmp_path / "work", tmp_path / "results"
+    work.mkdir()
+    results.mkdir()
+    script = "\n".join(f"echo 'block {line}' >>\"$RESULTS/statuses\"\n{block}" for line, block in found)
+    for path in ("/var/lib/guideway", "/run/guideway", "/etc/guideway"):
+        script = script.replace(path, str(tmp_path))
+    script = PROLOGUE + script.replace("http://127.0.0.1:8870", plane.url) + EPILOGUE
+    environment = {**os.environ, "PATH": f"{BUILD}/api/cli:{BUILD}/controlplane:{os.environ['PATH']}", "RESULTS": str(results),
+                   "CONFIG": str(plane.config), "URL": plane.url, "GUIDEWAY_SERVER": plane.url, "GUIDEWAY_TOKEN_FILE": str(plane.token_file)}
+    try:
+        ran = subprocess.run(["bash", "-c", script], cwd=work, env=environment, capture_output=True, text=True, timeout=120)
+    finally:
+        with contextlib.suppress(OSError, ValueError):  # it was stopped, as it should be
+            os.kill(int((results / "pid").read_text()), signal.SIGKILL)
+    told = "\n" + ran.stdout[-3000:] + ran.stderr[-3000:]
+    assert ran.returncode == 0, told
+    assert not (results / "failed").exists(), (results / "failed").read_text() + told
     seen = {}
-    for line in (tmp_path / "work" / "statuses").read_text().splitlines():
+    for line in (results / "statuses").read_text().splitlines():
         kind, _, rest = line.partition(" ")
         if kind == "block":
             seen[int(rest)] = answers = []
@@ -78,4 +100,4 @@ def test_the_commands_of_a_document_do_what_it_says(tmp_path, name):
             status, _, url = rest.partition(" ")
             answers.append(200 if status == "503" and any(path in url for path in DATAPLANE) else int(status))
     for line, block in found:
-        assert seen[line] == list(expected(block)), f"{name}:{line}\n{block}\n{told}"
+        assert seen[line] == list(expected(block)), f"{name}:{line}\n{block}"

@@ -2,7 +2,7 @@
 503 where there is no dataplane, status, headers, content type and schema as documented; a wrong request is refused, another method 405, and
 nothing is served to who has no authority.
 
-GUIDEWAY_SCHEMATHESIS_EXAMPLES: how many requests are made for an operation at random (besides those made by rule), default 15.
+GUIDEWAY_SCHEMATHESIS_EXAMPLES: how many requests are made for an operation at random (besides those made by rule), default 8.
 GUIDEWAY_SCHEMATHESIS_SEED: another course of them.
 """
 import os
@@ -14,7 +14,7 @@ import pytest
 from live import BUILD, ROOT, ControlPlane
 
 HERE = ROOT / "tests" / "system"
-EXAMPLES = int(os.environ.get("GUIDEWAY_SCHEMATHESIS_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("GUIDEWAY_SCHEMATHESIS_EXAMPLES", "8"))
 SEED = os.environ.get("GUIDEWAY_SCHEMATHESIS_SEED", "1")
 # Not among them: positive_data_acceptance (a schema cannot say that two pools must not overlap, or which texts are addresses).
 CHECKS = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
@@ -31,16 +31,16 @@ def schemathesis():
     return folder / "bin" / "schemathesis"
 
 
-def run(schemathesis, url, token, checks, folder):
+def run(schemathesis, url, token, checks, folder, phases="examples,fuzzing"):
     """The output; the run must be without failures."""
-    command = [schemathesis, "run", ROOT / "api" / "openapi.yaml", "--url", url, "--phases", "examples,coverage,fuzzing",
+    command = [schemathesis, "--config-file", HERE / "schemathesis.toml", "run", ROOT / "api" / "openapi.yaml", "--url", url, "--phases", phases,
                "--checks", ",".join(checks), "--max-examples", str(EXAMPLES), "--seed", SEED, "--request-timeout", "20",
-               "--continue-on-failure", "--no-color", "--warnings", "off", "--suppress-health-check", "all"]
+               "--continue-on-failure", "--no-shrink", "--no-color", "--warnings", "off", "--suppress-health-check", "all"]
     if token:
         command += ["--header", f"Authorization: Bearer {token}"]
     environment = {**os.environ, "PYTHONPATH": str(HERE), "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
     ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800)
-    assert ran.returncode == 0, ran.stdout[-12000:] + ran.stderr[-2000:]
+    assert ran.returncode == 0, re.sub(r"(?s).*=+ FAILURES =+", "", ran.stdout)[:30000] + ran.stderr[-2000:]
     return ran.stdout
 
 
@@ -50,7 +50,7 @@ def cases(output):
 
 def test_every_answer_to_an_admin_is_as_documented(schemathesis, tmp_path):
     with ControlPlane(tmp_path) as running:
-        output = run(schemathesis, running.url, running.token, CHECKS, tmp_path)
+        output = run(schemathesis, running.url, running.token, CHECKS, tmp_path, "examples,coverage,fuzzing")
         assert cases(output) > 1000, output
         assert running.ask("GET", "/v1/status").status_code == 200
 
@@ -60,7 +60,7 @@ def test_every_answer_to_a_viewer_and_a_controller_is_as_documented(schemathesis
     with ControlPlane(tmp_path) as running:
         for name, spec in {"viewer": {"role": "viewer"}, "controller": {"role": "controller", "cluster": "prod"}}.items():
             token = running.ask("PUT", f"/v1/tokens/{name}", json={"spec": spec}).json()["status"]["token"]
-            assert cases(run(schemathesis, running.url, token, CHECKS, tmp_path)) > 500
+            assert cases(run(schemathesis, running.url, token, CHECKS, tmp_path)) > 200
         assert [one["metadata"]["name"] for one in running.ask("GET", "/v1/tokens").json()["items"]] == ["admin", "controller", "viewer"]
         assert running.ask("GET", "/v1/address-pools").json()["items"] == []
 
@@ -71,7 +71,7 @@ def test_without_authority_nothing_is_served(schemathesis, tmp_path, token):
         output = run(schemathesis, running.url, token, ["not_a_server_error", "status_code_conformance", "content_type_conformance",
                                                         "response_headers_conformance", "response_schema_conformance", "ignored_auth"],
                      tmp_path)
-        assert cases(output) > 500
+        assert cases(output) > 200
         for plural in ("load-balancers", "nodes", "address-pools"):
             assert running.ask("GET", f"/v1/{plural}").json()["items"] == []
         assert [one["metadata"]["name"] for one in running.ask("GET", "/v1/tokens").json()["items"]] == ["admin"]

@@ -36,6 +36,41 @@ TEST(Records, ComeBackAsTheyWere) {
     }
 }
 
+TEST(Records, OfEarlierVersionsAreReadToo) {
+    // Members in the order in which the first version wrote them; an object without what was added since.
+    const std::string text =
+        R"({"format":1,"object":{"kind":"LoadBalancer","metadata":{"namespace":"default","name":"web","resourceVersion":"7",)"
+        R"("generation":2,"creationTimestamp":"2001-09-09T01:46:40Z"},"spec":{"ipFamilyPolicy":"SingleStack","ipFamilies":[],)"
+        R"("ports":[{"protocol":"TCP","port":80,"nodePort":30080}]},"status":{"observedGeneration":2,"ingress":)"
+        R"([{"ip":"203.0.113.10","pool":"a"}],"conditions":[]}},"order":5,"placed":true,"ports":[{"name":"","node_port":30080,)"
+        R"("port":80,"protocol":"TCP"}],"sharing_key":""})";
+    const auto decoded = decode_load_balancer_record(text);
+    ASSERT_TRUE(std::holds_alternative<LoadBalancerRecord>(decoded)) << std::get<std::string>(decoded);
+    const auto& record = std::get<LoadBalancerRecord>(decoded);
+    EXPECT_EQ(record.order, 5U);
+    EXPECT_EQ(record.object.metadata.cluster, "default");
+    EXPECT_EQ(key_of(record.object).to_string(), "default/web");
+    EXPECT_EQ(record.object.status.ingress.size(), 1U);
+}
+
+TEST(Records, QuarantinedAddressesComeBack) {
+    const ipam::Quarantined quarantined{*IpAddress::parse("203.0.113.10"), 1'000'000'000, {"prod", "default", "web"}};
+    const auto decoded = decode_quarantined("203.0.113.10", encode(quarantined));
+    ASSERT_TRUE(std::holds_alternative<ipam::Quarantined>(decoded));
+    EXPECT_EQ(std::get<ipam::Quarantined>(decoded), quarantined);
+    EXPECT_TRUE(std::holds_alternative<std::string>(decode_quarantined("nonsense", encode(quarantined))));
+    EXPECT_TRUE(std::holds_alternative<std::string>(decode_quarantined("203.0.113.10", "{}")));
+}
+
+TEST(Records, BothWaysOfAskingForAnAddressAreToldApart) {
+    resources::LoadBalancer object = sample().object;
+    object.spec.addresses = {*IpAddress::parse("203.0.113.11")};
+    EXPECT_FALSE(ipam::fault_of(wish_of(object)));
+    object.spec.load_balancer_ip = IpAddress::parse("203.0.113.12");
+    ASSERT_TRUE(ipam::fault_of(wish_of(object)));
+    EXPECT_EQ(ipam::fault_of(wish_of(object))->reason, ipam::Reason::conflicting_request);
+}
+
 TEST(Records, CarryTheClaimInForceBesideTheWish) {
     const ipam::Allocation allocation = allocation_of(sample());
     EXPECT_EQ(allocation.claim.sharing_key, "old");

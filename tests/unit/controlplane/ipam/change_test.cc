@@ -90,6 +90,43 @@ TEST(Rule19, OneFamilyLostKeepsTheOtherAndIsFilledFromItsPool) {
     EXPECT_EQ(bench.held("s1"), "10.0.1.0 2001:db8:b::");
 }
 
+TEST(Rule19, ShrinkingMovesOnlyThoseOutside) {
+    Bench bench({pool("a", {"10.0.1.0/29"})});
+    for (const char* name : {"s1", "s2", "s3", "s4"}) bench.ensure(name);
+    bench.set_pools({pool("a", {"10.0.1.2-10.0.1.7"})});
+    EXPECT_EQ(bench.held("s3"), "10.0.1.2");
+    EXPECT_EQ(bench.held("s4"), "10.0.1.3");
+    EXPECT_EQ(bench.held("s1"), "10.0.1.4") << "the oldest first";
+    EXPECT_EQ(bench.held("s2"), "10.0.1.5");
+    EXPECT_EQ(bench.kinds(), "Lost s1, Lost s2, Moved s1, Moved s2");
+}
+
+TEST(Rule19, APoolThatNoLongerAssignsByItselfKeepsItsHolders) {
+    Bench bench({pool("a", {"10.0.1.0/30"})});
+    bench.ensure("s1");
+    bench.set_pools({pool("a", {"10.0.1.0/30"}, false)});
+    EXPECT_EQ(bench.ensure("s1", sharing("", {443})), "10.0.1.0");
+    EXPECT_EQ(bench.ensure("s2"), "NoAvailableIPs");
+}
+
+TEST(Rule19, AHolderThatRequestedTheLostAddressWaitsForIt) {
+    Bench bench({pool("a", {"10.0.1.0/30"})});
+    bench.ensure("s1", asking_for({"10.0.1.0"}));
+    bench.set_pools({pool("a", {"10.0.1.0/30"}, true, true)});
+    EXPECT_EQ(bench.held("s1"), "NotInAnyPool") << "all or nothing (9): no other address in its stead";
+    bench.set_pools({pool("a", {"10.0.1.0/30"})});
+    EXPECT_EQ(bench.held("s1"), "10.0.1.0");
+}
+
+TEST(Rule19, TheEventOfALostBuggyAddressSaysWhy) {
+    Bench bench({pool("a", {"10.0.1.0/29"})});
+    bench.ensure("s1");
+    bench.set_pools({pool("a", {"10.0.1.0/29"}, true, true)});
+    ASSERT_EQ(bench.kinds(), "Lost s1, Moved s1");
+    EXPECT_EQ(bench.last_events[0].message, "lost 10.0.1.0: its pool now leaves out addresses that end in .0 and .255");
+    EXPECT_EQ(bench.last_events[1].message, "has 10.0.1.1 now");
+}
+
 TEST(Rule21, WhereRecordedClaimsConflictTheOldestKeepsIt) {
     std::map<ServiceKey, Allocation> recorded;
     Allocation allocation;
@@ -149,6 +186,51 @@ TEST(Rule23, AFreedAddressServesTheOldestWaitingAtOnce) {
     bench.allocator.commit();
     EXPECT_EQ(bench.held("z-second"), "10.0.1.1");
     EXPECT_EQ(bench.held("a-third"), "NoAvailableIPs");
+}
+
+TEST(Rule21, SharersOfOneKeyDoNotConflict) {
+    std::map<ServiceKey, Allocation> recorded;
+    Allocation allocation;
+    allocation.placed = true;
+    allocation.holdings = {{ip("10.0.1.0"), "a"}};
+    for (std::uint16_t i = 0; i < 3; ++i) {
+        allocation.order = i;
+        allocation.wish = sharing("k", {static_cast<std::uint16_t>(80 + i % 2)});
+        allocation.claim = allocation.wish.claim;
+        recorded[service("s" + std::to_string(i))] = allocation;
+    }
+    Bench bench({});
+    bench.allocator.begin(bench.now);
+    bench.allocator.load(pool_set({pool("a", {"10.0.1.0/30"})}), recorded);
+    bench.allocator.commit();
+    EXPECT_EQ(bench.held("s0"), "10.0.1.0");
+    EXPECT_EQ(bench.held("s1"), "10.0.1.0");
+    EXPECT_EQ(bench.held("s2"), "10.0.1.1") << "the youngest has a port of the oldest";
+}
+
+TEST(Rule21, ClaimsOfTwoClustersConflict) {
+    Allocation allocation;
+    allocation.placed = true;
+    allocation.wish = sharing("k", {80});
+    allocation.claim = allocation.wish.claim;
+    allocation.holdings = {{ip("10.0.1.0"), "a"}};
+    Allocation younger = allocation;
+    younger.order = 1;
+    younger.wish = sharing("k", {81});
+    younger.claim = younger.wish.claim;
+    Bench bench({});
+    bench.allocator.begin(bench.now);
+    bench.allocator.load(pool_set({pool("a", {"10.0.1.0/30"})}),
+                         {{{"west", "default", "s1"}, allocation}, {service("s1"), younger}});
+    bench.allocator.commit();
+    EXPECT_EQ(bench.held("s1"), "10.0.1.1");
+}
+
+TEST(Rule22, ARestoredHolderIsNotMovedByABetterPool) {
+    Bench bench({pool("m", {"10.0.5.0/30"})});
+    bench.ensure("s1");
+    bench.restart({pool("a", {"10.0.1.0/30"}), pool("m", {"10.0.5.0/30"})});
+    EXPECT_EQ(bench.held("s1"), "10.0.5.0");
 }
 
 TEST(Rule23, WhatAServedOneGivesUpServesTheNext) {

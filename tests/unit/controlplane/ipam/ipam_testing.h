@@ -96,9 +96,17 @@ struct Bench {
         }
         return text;
     }
+    /// The kinds of the last call's events: "Moved s1, ServedLate s2".
+    std::string kinds() const {
+        std::string text;
+        for (const Event& event : last_events) {
+            text += (text.empty() ? "" : ", ") + std::string(to_string(event.kind)) + " " + event.service.name;
+        }
+        return text;
+    }
     std::string pool_of(const std::string& name) const { return allocator.find(service(name))->holdings.at(0).pool; }
-    std::string message(const std::string& name) const {
-        const Allocation* allocation = allocator.find(service(name));
+    std::string message(const std::string& name, const std::string& name_space = "default") const {
+        const Allocation* allocation = allocator.find(service(name, name_space));
         return allocation->refusal ? allocation->refusal->message : "";
     }
 

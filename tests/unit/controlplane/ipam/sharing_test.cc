@@ -105,5 +105,82 @@ TEST(Rule18, KeysCountWithinTheirNamespaceUnlessThePoolAllowsMore) {
     EXPECT_EQ(bench.ensure("s5", from_pool("b", sharing("k", {443})), "shop"), "10.0.2.0");
 }
 
+TEST(Rule18, KeysNeverCountAcrossClusters) {
+    PoolDefinition across = pool("a", {"10.0.1.0/30"});
+    across.share_across_namespaces = true;
+    Bench bench({across});
+    bench.ensure("s1", sharing("k", {80}));
+    bench.allocator.begin(bench.now);
+    const ServiceKey west{"west", "default", "s1"};
+    EXPECT_EQ(bench.allocator.ensure(west, sharing("k", {443}), 9).holdings[0].address, ip("10.0.1.1"));
+    EXPECT_EQ(bench.allocator.ensure({"west", "shop", "s2"}, sharing("k", {444}), 9).holdings[0].address,
+              ip("10.0.1.1"));
+    const Allocation& refused =
+        bench.allocator.ensure({"west", "default", "s3"}, at("10.0.1.0", sharing("k", {22})), 10);
+    EXPECT_EQ(refused.refusal->reason, Reason::sharing_key_mismatch);
+    EXPECT_NE(refused.refusal->message.find("within one cluster only"), std::string::npos) << refused.refusal->message;
+    bench.allocator.commit();
+}
+
+TEST(Rule18, EachNamespaceHasItsOwnKeysOfTheSameName) {
+    Bench bench({pool("a", {"10.0.1.0/29"})});
+    EXPECT_EQ(bench.ensure("s1", sharing("k", {80}), "crm"), "10.0.1.0");
+    EXPECT_EQ(bench.ensure("s1", sharing("k", {80}), "shop"), "10.0.1.1");
+    EXPECT_EQ(bench.ensure("s2", sharing("k", {81}), "shop"), "10.0.1.1");
+    EXPECT_EQ(bench.ensure("s2", sharing("k", {81}), "crm"), "10.0.1.0");
+}
+
+TEST(Rule19, WhoSharesAcrossNamespacesStaysWhenThePoolNoLongerAllowsIt) {
+    PoolDefinition across = pool("a", {"10.0.1.0/30"});
+    across.share_across_namespaces = true;
+    Bench bench({across});
+    bench.ensure("s1", sharing("k", {80}), "crm");
+    EXPECT_EQ(bench.ensure("s2", sharing("k", {81}), "shop"), "10.0.1.0");
+    bench.set_pools({pool("a", {"10.0.1.0/30"})});
+    EXPECT_EQ(bench.held("s1", "crm"), "10.0.1.0");
+    EXPECT_EQ(bench.held("s2", "shop"), "10.0.1.0");
+    EXPECT_EQ(bench.ensure("s2", sharing("k", {82}), "shop"), "10.0.1.0") << "it may change its ports there (17)";
+    EXPECT_EQ(bench.ensure("s3", sharing("k", {83}), "shop"), "10.0.1.1") << "nobody joins them";
+    bench.restart({pool("a", {"10.0.1.0/30"})});
+    EXPECT_EQ(bench.held("s2", "shop"), "10.0.1.0");
+}
+
+TEST(Rule19, WhoIsLeftAloneInANamespaceMayBeJoinedAgain) {
+    PoolDefinition across = pool("a", {"10.0.1.0/30"});
+    across.share_across_namespaces = true;
+    Bench bench({across});
+    bench.ensure("s1", sharing("k", {80}), "default");
+    bench.ensure("s2", sharing("k", {81}), "shop");
+    bench.set_pools({pool("a", {"10.0.1.0/30"})});
+    bench.release("s1");
+    EXPECT_EQ(bench.ensure("s3", sharing("k", {80}), "shop"), "10.0.1.0");
+}
+
+TEST(Rule16, AKeyWhosePortIsTakenOnAllItsAddressesGetsAFreeOne) {
+    Bench bench({pool("a", {"10.0.1.0/28"})});
+    for (const char* name : {"s1", "s2", "s3"}) bench.ensure(name, sharing("k", {80}));
+    EXPECT_EQ(bench.held("s3"), "10.0.1.2");
+    EXPECT_EQ(bench.ensure("s4", sharing("k", {80, 443})), "10.0.1.3");
+    bench.ensure("s2", sharing("k", {8080}));
+    EXPECT_EQ(bench.ensure("s5", sharing("k", {80})), "10.0.1.1") << "the first that fits";
+}
+
+TEST(Rule23, AFreedPortServesAWaitingServiceOfTheKey) {
+    Bench bench({pool("a", {"10.0.1.0/32"})});
+    bench.ensure("s1", sharing("k", {80}));
+    bench.ensure("s2", sharing("k", {81}));
+    EXPECT_EQ(bench.ensure("s3", sharing("k", {80})), "NoAvailableIPs");
+    EXPECT_EQ(bench.ensure("s1", sharing("k", {82})), "10.0.1.0");
+    EXPECT_EQ(bench.held("s3"), "10.0.1.0");
+}
+
+TEST(Rule23, AKeyThatAHolderTakesUpServesAWaitingServiceOfTheKey) {
+    Bench bench({pool("a", {"10.0.1.0/32"})});
+    bench.ensure("s1", sharing("", {80}));
+    EXPECT_EQ(bench.ensure("s2", sharing("k", {81})), "NoAvailableIPs");
+    bench.ensure("s1", sharing("k", {80}));
+    EXPECT_EQ(bench.held("s2"), "10.0.1.0");
+}
+
 }  // namespace
 }  // namespace guideway::ipam
