@@ -16,9 +16,6 @@
 namespace guideway::store {
 namespace {
 
-/// Pages in the log after which they are moved into the file: 16 MiB. Often enough that the log stays small, seldom enough (below one
-/// commit in a hundred, of 32 records each) that a commit's 99th percentile does not know of it.
-constexpr std::uint64_t kCheckpointFrames = 4000;
 constexpr std::uint64_t kFrameBytes = 4096 + 24;
 
 }  // namespace
@@ -140,7 +137,7 @@ std::optional<Error> SqliteStore::write(Body body) {
         tombstones_ = tombstones;
         return commit_failure(code);
     }
-    if (log_frames_ >= kCheckpointFrames) checkpoint();  // a failure is told by bound_log(), when it matters
+    if (log_frames_ >= options_.checkpoint_pages) checkpoint();  // a failure is told by bound_log(), when it matters
     return std::nullopt;
 }
 

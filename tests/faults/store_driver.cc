@@ -1,7 +1,7 @@
 // store_driver: a store driven line by line from standard input, so that a test can let its disk fail between two calls, or kill it
 // within one. Each command is answered by one line on standard output when it is done.
 //
-//   open PATH           -> "ok REVISION" | "error KIND MESSAGE"
+//   open PATH [PAGES]   -> "ok REVISION" | "error KIND MESSAGE"; PAGES: the log is moved into the file so often
 //   commit AFTER SIZE   -> puts record "r<AFTER % 5>" and "size" with SIZE bytes, takes "r<(AFTER + 2) % 5>" away; revision AFTER + 1
 //   load                -> "ok REVISION DIGEST": the records in words
 //   close               -> "ok"
@@ -31,7 +31,9 @@ int main() {
         words >> command;
         if (command == "open") {
             words >> path;
-            auto opened = SqliteStore::open(path);
+            SqliteOptions options;
+            if (std::uint64_t pages = 0; words >> pages) options.checkpoint_pages = pages;
+            auto opened = SqliteStore::open(path, options);
             if (auto* error = std::get_if<Error>(&opened)) {
                 answer(*error, "");
                 continue;

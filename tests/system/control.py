@@ -82,7 +82,11 @@ class ControlPlane:
             assert needed.exists(), f"{needed} is not built: meson setup build -Dtests=true && ninja -C build"
 
     def __enter__(self):
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *_):

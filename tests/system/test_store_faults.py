@@ -20,13 +20,28 @@ def balancer(port=30080):
 @pytest.fixture
 def plane():
     folder = control.memory_folder()
-    with control.ControlPlane(folder) as one:
-        one.put("/v1/address-pools/pool", POOL)
-        one.put("/v1/address-pools/spare", SPARE)
-        for number in range(5):
-            one.put(f"/v1/load-balancers/default/kept-{number}", balancer())
-        yield one
-    control.remove(folder)
+    try:
+        with control.ControlPlane(folder) as one:
+            one.put("/v1/address-pools/pool", POOL)
+            one.put("/v1/address-pools/spare", SPARE)
+            for number in range(5):
+                one.put(f"/v1/load-balancers/default/kept-{number}", balancer())
+            yield one
+    finally:
+        control.remove(folder)
+
+
+@pytest.fixture
+def another():
+    """Makes control planes that end with the test."""
+    made = []
+
+    def make(*arguments, **options):
+        made.append(control.ControlPlane(*arguments, **options))
+        return made[-1]
+    yield make
+    for one in made:
+        one.kill()
 
 
 def expect_refusal(answer, status, reason, says):
@@ -143,9 +158,9 @@ def test_a_disk_that_is_full_indeed(small_disk, tmp_path):
         expect_recovery(plane, answered)
 
 
-def test_a_file_system_that_is_read_only_at_the_start_is_named(small_disk, tmp_path):
+def test_a_file_system_that_is_read_only_at_the_start_is_named(small_disk, another, tmp_path):
     place, inside = small_disk
-    plane = control.ControlPlane(tmp_path, store=place / "guideway.db", inside=inside, preload=False)
+    plane = another(tmp_path, store=place / "guideway.db", inside=inside, preload=False)
     plane.start()
     plane.put("/v1/address-pools/pool", POOL)
     plane.stop()
@@ -156,7 +171,6 @@ def test_a_file_system_that_is_read_only_at_the_start_is_named(small_disk, tmp_p
     subprocess.run([*inside, "mount", "-o", "remount,rw", place], check=True)
     plane.start()
     assert plane.get("/v1/address-pools/pool")["spec"]["addresses"] == POOL["spec"]["addresses"]
-    plane.kill()
 
 
 def test_a_torn_last_page_of_the_log_costs_at_most_the_last_change(plane):
@@ -192,8 +206,8 @@ def test_a_torn_page_of_the_file_is_noticed_and_a_backup_restores_it(plane, tmp_
     expect_recovery(plane, before)
 
 
-def test_two_control_planes_on_one_store_are_not_possible(plane, tmp_path):
-    second = control.ControlPlane(tmp_path, store=plane.store, token_file=plane.token_file)
+def test_two_control_planes_on_one_store_are_not_possible(plane, another, tmp_path):
+    second = another(tmp_path, store=plane.store, token_file=plane.token_file)
     assert not second.launch()
     assert second.process.returncode == 1
     assert f"in use by another guideway-controlplane (process {plane.process.pid})" in second.log.read_text()
@@ -204,7 +218,6 @@ def test_two_control_planes_on_one_store_are_not_possible(plane, tmp_path):
     plane.kill()
     second.start()
     assert "default/more" in second.addresses()
-    second.kill()
 
 
 def test_a_restore_goes_back_to_what_the_backup_has_and_counts_on(plane, tmp_path):

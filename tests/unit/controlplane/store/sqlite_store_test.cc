@@ -191,7 +191,7 @@ TEST(SqliteStore, ABatchLargerThanTheLogsBoundIsWrittenAndTheLogShrinksAgain) {
     const Folder folder;
     const auto store = open_or_fail(folder.file());
     Batch batch{{}, 0, 1, 1};
-    for (int i = 0; i < 8000; ++i) batch.changes.push_back({"node", std::to_string(i), std::string(6000, 'x')});
+    for (int i = 0; i < 12000; ++i) batch.changes.push_back({"node", std::to_string(i), std::string(6000, 'x')});
     ASSERT_FALSE(store->commit(batch));
     EXPECT_GT(fs::file_size(folder.file() + "-wal"), SqliteStore::kLogBytes);
     ASSERT_FALSE(store->commit({{{"node", "a", "1"}}, 1, 2, 1}));
