@@ -97,6 +97,15 @@ std::string line_of(const AuditEntry& entry) {
     line["key"] = entry.key;
     if (entry.revision != 0) line["revision"] = entry.revision;
     line["result"] = entry.result;
+    if (!entry.problem.empty()) {
+        const Json problem = Json::parse(entry.problem, nullptr, false);
+        const auto text = [&](const char* name) {
+            return problem.is_object() && problem.contains(name) && problem[name].is_string() ? problem[name]
+                                                                                              : Json("");
+        };
+        line["result"] = text("reason");
+        line["detail"] = text("detail");
+    }
     Difference changed = difference(entry.before, entry.after);
     if (!changed.before.is_null()) line["old"] = std::move(changed.before);
     if (!changed.after.is_null()) line["new"] = std::move(changed.after);

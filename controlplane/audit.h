@@ -30,8 +30,6 @@
 #include <string>
 #include <variant>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "api/rest/caller.h"
 
 namespace guideway::controlplane {
@@ -50,11 +48,13 @@ struct AuditOptions {
 struct AuditEntry {
     std::chrono::system_clock::time_point time = std::chrono::system_clock::now();
     rest::Caller caller;
-    std::string verb;            ///< "create", "update", "delete", "rotate", "restore"
-    std::string kind;            ///< of the store's records: "load-balancer", "token", ...
-    std::string key;             ///< as the REST path names it: "default/web"
+    std::string verb;  ///< "create", "update", "delete", "rotate", "restore"; of a refused change "PUT", "DELETE", ...
+    std::string kind;  ///< of the store's records: "load-balancer", "token", ...; of a refused change "request"
+    std::string key;   ///< "default/web"; of a refused change the path it was sent to
     std::uint64_t revision = 0;  ///< of the store, in which it is durable; 0: it is not
     std::string result = "ok";   ///< or the reason of the refusal
+    /// Of a refused change: the answer (RFC 9457), whose `reason` becomes the result and whose `detail` is written beside it.
+    std::string problem = {};
     /// The specs before and after as JSON, without secrets; none: there was, or is, no object. Members whose name speaks of a
     /// secret are left out nevertheless.
     std::optional<std::string> before;

@@ -137,6 +137,17 @@ int serve(const Settings& settings, std::shared_ptr<rest::TlsContext> tls) {
     metrics.audit_lost([&audit] { return audit.lost(); });
     metrics.refused_logins_to(
         [&audit](const std::string& peer, std::string_view reason) { audit.login_refused(peer, reason); });
+    metrics.refused_changes_to([&audit](const rest::Caller& caller, std::string_view method, std::string_view target,
+                                        const std::string& problem) {
+        constexpr std::size_t kLongest = 1024;
+        AuditEntry entry;
+        entry.caller = caller;
+        entry.verb = method;
+        entry.kind = "request";
+        entry.key = target.substr(0, std::min(kLongest, target.find('?')));
+        entry.problem = problem;
+        audit.record(std::move(entry));
+    });
     ManagerOptions options;
     options.link.socket = settings.dataplane_socket;
     options.audit = &audit;
@@ -154,6 +165,7 @@ int serve(const Settings& settings, std::shared_ptr<rest::TlsContext> tls) {
     }
     rest::ServerOptions api = settings.server;
     api.tls = std::move(tls);
+    api.why_no_changes = [&audit] { return audit.refusal(); };
     rest::Server server(manager, api, &metrics, &doorkeeper);
     rest::Server watched(manager, watchers(settings, api), &metrics, &doorkeeper);
     std::string listening;

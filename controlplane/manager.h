@@ -243,7 +243,7 @@ class Manager final : public rest::Appliance {
     /// Notes the conditions of now as told. True: they are others than those told last.
     bool tell(Entry& entry, const reconcile::LinkStatus& link);
     bool tell(NodeEntry& entry, const reconcile::LinkStatus& link);
-    void tell_all(const reconcile::LinkStatus& link, std::vector<Change>& changes);
+    void tell_all(const reconcile::LinkStatus& link, bool nodes_changed, std::vector<Change>& changes);
     Change change_of(rest::ChangeType type, resources::LoadBalancer object,
                      std::map<std::string, std::string> labels_before) const;
     Change change_of(rest::ChangeType type, resources::Node object,

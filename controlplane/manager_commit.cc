@@ -361,7 +361,7 @@ void Manager::publish(Staged& staged, Outcome& outcome) {
     publish_pools(staged, changes);
     for (const ipam::Event& event : allocator_.events()) publish_event(event, changes);
     // A node that goes or comes may change whether load balancers are served.
-    if (!outcome.nodes.empty()) tell_all(link, changes);
+    if (!outcome.nodes.empty()) tell_all(link, true, changes);
     changes_.append(revision_, std::move(changes));
     if (outcome.forwarding_changed) {
         delta.generation = generation_;

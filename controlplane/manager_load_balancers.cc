@@ -61,8 +61,10 @@ Result<Ensured<resources::LoadBalancer>> Manager::ensure(resources::LoadBalancer
             return Step::finished;
         }
         const std::size_t services = wish.families().size() * wanted.spec.ports.size();
-        if (services_ + staged_.services + services > contract::kMaxServices) {
-            answer = too_many_services(services_ + staged_.services + services);
+        const std::size_t others =
+            services_ + staged_.services - (before == nullptr ? 0 : services_of(at->second.record));
+        if (others + services > contract::kMaxServices) {
+            answer = too_many_services(others + services);
             return Step::finished;
         }
         const bool anew = before != nullptr && !before->metadata.uid.empty() && !wanted.metadata.uid.empty() &&

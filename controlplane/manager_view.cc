@@ -193,34 +193,46 @@ void Manager::add_event(std::vector<Change>& changes, bool warning, std::string 
     changes.push_back(std::move(change));
 }
 
+namespace {
+
+/// Notes what is so now; true where it is another state or reason than was told.
+bool note(resources::Condition now, resources::Condition& told, const std::string& time) {
+    if (same_but_time(now, told)) return false;
+    keep_time(now, told, time);
+    told = std::move(now);
+    return true;
+}
+
+}  // namespace
+
 bool Manager::tell(Entry& entry, const reconcile::LinkStatus& link) {
-    resources::LoadBalancer shown = render(entry, link);
-    auto& conditions = shown.status.conditions;
-    resources::Condition& programmed = conditions[conditions.size() - 2];
-    resources::Condition& ready = conditions.back();
-    const bool same = same_but_time(programmed, entry.programmed) && same_but_time(ready, entry.ready);
-    entry.programmed = std::move(programmed);
-    entry.ready = std::move(ready);
-    return !same;
+    resources::Condition programmed = programmed_condition(entry, link);
+    resources::Condition ready = ready_condition(entry, programmed.status);
+    const std::string time = timestamp();
+    const bool other = note(std::move(programmed), entry.programmed, time);
+    return note(std::move(ready), entry.ready, time) || other;
 }
 
 bool Manager::tell(NodeEntry& entry, const reconcile::LinkStatus& link) {
-    resources::Node shown = render(entry, link);
-    resources::Condition& programmed = shown.status.conditions[0];
-    resources::Condition& ready = shown.status.conditions[1];
-    const bool same = same_but_time(programmed, entry.programmed) && same_but_time(ready, entry.ready);
-    entry.programmed = std::move(programmed);
-    entry.ready = std::move(ready);
-    return !same;
+    resources::Condition programmed = programmed_condition(entry.in_state_since, link);
+    resources::Condition ready = ready_condition(entry, programmed.status);
+    const std::string time = timestamp();
+    const bool other = note(std::move(programmed), entry.programmed, time);
+    return note(std::move(ready), entry.ready, time) || other;
 }
 
-void Manager::tell_all(const reconcile::LinkStatus& link, std::vector<Change>& changes) {
+void Manager::tell_all(const reconcile::LinkStatus& link, bool nodes_changed, std::vector<Change>& changes) {
+    // Most are in force and were told so: with thousands of them each confirmed generation comes by here.
+    const auto stays = [&](const auto& entry) {
+        return !nodes_changed && link.connected && entry.programmed.status && link.confirmed >= entry.in_state_since;
+    };
     for (auto& [key, entry] : objects_.load_balancers) {
-        if (!tell(entry, link)) continue;
-        changes.push_back(change_of(rest::ChangeType::modified, render(entry, link), entry.record.object.metadata.labels));
+        if (stays(entry) || !tell(entry, link)) continue;
+        changes.push_back(
+            change_of(rest::ChangeType::modified, render(entry, link), entry.record.object.metadata.labels));
     }
     for (auto& [key, entry] : objects_.nodes) {
-        if (!tell(entry, link)) continue;
+        if (stays(entry) || !tell(entry, link)) continue;
         changes.push_back(change_of(rest::ChangeType::modified, render(entry, link), entry.object.metadata.labels));
     }
 }
@@ -243,7 +255,7 @@ void Manager::link_changed() {
         told_refused_ = link.refused_generation;
         if (told_refused_ != 0) add_event(changes, true, "StateRefused", link.error, appliance);
     }
-    tell_all(link, changes);
+    tell_all(link, false, changes);
     if (!changes.empty()) changes_.append_status(std::move(changes));
 }
 

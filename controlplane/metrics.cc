@@ -234,15 +234,18 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
 }
 
 void add_pools(const MetricsSnapshot& snapshot, std::vector<MetricFamily>& families) {
-    Filled addresses(MetricType::Gauge, "guideway_address_pool_addresses",
-                     "Addresses of the pool: in all (total = allocated + quarantined + free), in use (allocated; shared: of "
-                     "these, by several), given away again only where none is free (quarantined), free.");
-    Filled users(MetricType::Gauge, "guideway_address_pool_load_balancers", "Load balancers with addresses of the pool.");
+    Filled addresses(
+        MetricType::Gauge, "guideway_address_pool_addresses",
+        "Addresses of the pool: in all (total = allocated + quarantined + free), in use (allocated; shared: of "
+        "these, by several), given away again only where none is free (quarantined), free.");
+    Filled users(MetricType::Gauge, "guideway_address_pool_load_balancers",
+                 "Load balancers with addresses of the pool.");
     Filled forecast(MetricType::Gauge, "guideway_address_pool_full_in_seconds",
                     "When the pool is full if it goes on growing as in the last hour; absent while it does not grow.");
     for (const PoolSeries& series : snapshot.pools) {
         const std::string& name = series.pool.metadata.name;
-        const auto add = [&](const char* family, const resources::PoolFamilyUse& use, const std::optional<double>& full) {
+        const auto add = [&](const char* family, const resources::PoolFamilyUse& use,
+                             const std::optional<double>& full) {
             if (use.total == 0 && use.allocated == 0) return;
             const Labels labels{{"pool", name}, {"family", family}};
             addresses.add(with(labels, "state", "total"), use.total);
@@ -326,11 +329,10 @@ struct Metrics::Content {
                                          .Help("Changes that shared one commit.")
                                          .Register(registry)
                                          .Add({}, kBatchBuckets);
-    prometheus::Family<prometheus::Counter>& allocations =
-        prometheus::BuildCounter()
-            .Name("guideway_allocations_total")
-            .Help("Addresses given to load balancers, by pool.")
-            .Register(registry);
+    prometheus::Family<prometheus::Counter>& allocations = prometheus::BuildCounter()
+                                                               .Name("guideway_allocations_total")
+                                                               .Help("Addresses given to load balancers, by pool.")
+                                                               .Register(registry);
     prometheus::Family<prometheus::Counter>& refusals =
         prometheus::BuildCounter()
             .Name("guideway_allocation_refusals_total")
@@ -394,6 +396,7 @@ struct Metrics::Content {
                                    .Register(registry)
                                    .Add({});
     std::function<void(const std::string&, std::string_view)> refused_login;
+    std::function<void(const rest::Caller&, std::string_view, std::string_view, const std::string&)> refused_change;
     std::atomic<std::int64_t> certificate_ends{0};  ///< Unix seconds; 0: no TLS
     std::mutex mutex;                               ///< of the two below
     rest::TlsStatus certificate;                    ///< as counted
@@ -443,6 +446,11 @@ void Metrics::login_refused(const std::string& peer, std::string_view reason) {
     content_->logins.Add({{"reason", std::string(reason)}}).Increment();
 }
 
+void Metrics::change_refused(const rest::Caller& caller, std::string_view method, std::string_view target,
+                             const std::string& problem) {
+    if (content_->refused_change) content_->refused_change(caller, method, target, problem);
+}
+
 void Metrics::connection_shed(std::string_view why) { content_->shed.Add({{"reason", std::string(why)}}).Increment(); }
 
 void Metrics::throttled(std::string_view what) { content_->throttled.Add({{"what", std::string(what)}}).Increment(); }
@@ -464,6 +472,11 @@ void Metrics::certificate(const rest::TlsStatus& status) {
 
 void Metrics::refused_logins_to(std::function<void(const std::string&, std::string_view)> sink) {
     content_->refused_login = std::move(sink);
+}
+
+void Metrics::refused_changes_to(
+    std::function<void(const rest::Caller&, std::string_view, std::string_view, const std::string&)> sink) {
+    content_->refused_change = std::move(sink);
 }
 
 void Metrics::audit_lost(std::function<std::uint64_t()> lines) {

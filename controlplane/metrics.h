@@ -8,8 +8,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,6 +52,8 @@ class Metrics final : public rest::RequestObserver {
     void streams(int change) override;
     void connections(int change) override;
     void login_refused(const std::string& peer, std::string_view reason) override;
+    void change_refused(const rest::Caller& caller, std::string_view method, std::string_view target,
+                        const std::string& problem) override;
     void connection_shed(std::string_view why) override;
     void throttled(std::string_view what) override;
     void handshake_failed(std::string_view why) override;
@@ -59,6 +61,10 @@ class Metrics final : public rest::RequestObserver {
     void certificate(const rest::TlsStatus& status);
     /// Also told about each refused login. To be set before the server starts.
     void refused_logins_to(std::function<void(const std::string& peer, std::string_view reason)> sink);
+    /// Likewise about each refused change, with the refusal as the client got it.
+    void refused_changes_to(std::function<void(const rest::Caller& caller, std::string_view method,
+                                               std::string_view target, const std::string& problem)>
+                                sink);
     /// Asked at each scrape: lines of the audit log that could not be written.
     void audit_lost(std::function<std::uint64_t()> lines);
     void committed(double seconds);

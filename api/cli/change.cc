@@ -93,9 +93,11 @@ class Applier {
             } else {
                 session_.out() << title(object) << what << " (dry run)\n";
                 show_preview(session_.out(), "  It", preview.value());
+                if (new_pools_) session_.out() << "  (without the pools of this file that are not there yet)\n";
             }
             return preview.value().reason == "Allocated" ? kOk : kFailed;
         }
+        new_pools_ = new_pools_ || (std::is_same_v<T, resources::AddressPool> && !before.ok());
         tell(object, std::string(what) + " (dry run)", "");
         return kOk;
     }
@@ -113,6 +115,7 @@ class Applier {
 
     Session& session_;
     std::vector<std::string> documents_;
+    bool new_pools_ = false;  ///< of a dry run: pools that a real one would make first
 };
 
 std::optional<std::chrono::seconds> wait_time(const Session& session) {

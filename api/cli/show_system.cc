@@ -53,7 +53,7 @@ void show_preview(std::ostream& out, const std::string& title, const resources::
     if (!pools.empty()) out << " (pool " << joined(pools) << ")";
     out << '\n';
     if (preview.reason != "Allocated" || !preview.message.empty()) {
-        out << "  " << preview.reason << (preview.message.empty() ? "" : ": " + preview.message) << '\n';
+        out << "  " << preview.reason << printable(preview.message.empty() ? "" : ": " + preview.message) << '\n';
     }
     if (preview.pools.empty()) {
         out << "  there was no pool to look at: `guideway apply -f` makes one\n";
@@ -67,10 +67,10 @@ void show_preview(std::ostream& out, const std::string& title, const resources::
 }
 
 void show_problem(std::ostream& err, const resources::Problem& problem) {
-    err << "guideway: " << (problem.detail.empty() ? problem.reason : problem.detail) << '\n';
+    err << "guideway: " << printable(problem.detail.empty() ? problem.reason : problem.detail) << '\n';
     if (problem.faults.size() == 1 && problem.detail.find(problem.faults[0].message) != std::string::npos) return;
     for (const contract::Fault& fault : problem.faults) {
-        err << "  " << (fault.field.empty() ? "" : fault.field + ": ") << fault.message << '\n';
+        err << "  " << printable((fault.field.empty() ? "" : fault.field + ": ") + fault.message) << '\n';
     }
 }
 

@@ -4,6 +4,8 @@
 #include <ostream>
 #include <utility>
 
+#include "api/cli/text.h"
+
 namespace guideway::cli {
 
 Table::Table(std::vector<std::string> header) : widths_(header.size()) { rows_.push_back(std::move(header)); }
@@ -21,7 +23,7 @@ void Table::print_row(std::ostream& out, std::vector<std::string> cells) const {
 
 std::vector<std::string> Table::whole(std::vector<std::string> cells) const {
     for (std::string& cell : cells) {
-        if (cell.empty()) cell = "-";
+        cell = cell.empty() ? "-" : printable(std::move(cell));
     }
     cells.resize(widths_.size(), "-");
     return cells;

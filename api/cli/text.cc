@@ -73,10 +73,22 @@ std::string bar_text(std::uint64_t part, std::uint64_t whole, std::size_t width)
     return "[" + std::string(filled, '#') + std::string(width - filled, '.') + "]";
 }
 
+std::string printable(std::string text) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        // U+0080..U+009F are controls too, to some terminals.
+        const bool c1 = byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+        if (byte >= 0x20 && byte != 0x7f && !c1) continue;
+        if (c1) text.erase(i, 1);
+        text[i] = '?';
+    }
+    return text;
+}
+
 void line(std::ostream& out, const std::string& name, const std::string& value) {
     std::string text = name + ":";
     text.resize(std::max<std::size_t>(text.size() + 1, 18), ' ');
-    out << text << (value.empty() ? "-" : value) << '\n';
+    out << text << (value.empty() ? "-" : printable(value)) << '\n';
 }
 
 }  // namespace guideway::cli

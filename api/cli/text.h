@@ -25,6 +25,8 @@ std::string endpoint(const IpAddress& address, std::uint16_t port);
 std::string count_text(std::uint64_t count);
 /// "[####......]": `part` of `whole`, in `width` places; something is never shown as nothing, nor less than all as all.
 std::string bar_text(std::uint64_t part, std::uint64_t whole, std::size_t width = 30);
+/// Without control characters: what others wrote (labels, messages) must not speak to the reader's terminal.
+std::string printable(std::string text);
 /// "Name:             value"
 void line(std::ostream& out, const std::string& name, const std::string& value);
 

@@ -47,18 +47,6 @@ std::vector<std::string> headers(const httplib::Request& request, const char* na
     return out;
 }
 
-template <class R>
-void put_last_event_id(R& request, const httplib::Request& from) {
-    if constexpr (requires { request.last_event_id; }) request.last_event_id = header(from, "Last-Event-ID");
-}
-
-/// The longest body that the request may have.
-template <class R = Routes>
-std::size_t max_body(const Request& request, std::size_t ordinary) {
-    if constexpr (requires { R::max_body(request, ordinary); }) return R::max_body(request, ordinary);
-    return ordinary;
-}
-
 Request to_request(const httplib::Request& from, const Caller& caller) {
     Request request;
     request.caller = caller;
@@ -68,7 +56,7 @@ Request to_request(const httplib::Request& from, const Caller& caller) {
     request.content_encoding = header(from, "Content-Encoding");
     request.if_match = header(from, "If-Match");
     request.if_none_match = header(from, "If-None-Match");
-    put_last_event_id(request, from);
+    request.last_event_id = header(from, "Last-Event-ID");
     request.body = from.body;
     return request;
 }
@@ -156,6 +144,7 @@ struct Serving {
     Caller caller;
     std::optional<bool> early;  ///< whether it was answered before its body; none: not looked at yet
     bool observed = false;      ///< a stream is, when it begins
+    bool admitted = false;      ///< the caller is known
 
     /// Also tells the client.
     void close_after() {
@@ -207,6 +196,8 @@ class RoutesHandler final : public RequestHandler {
   private:
     Routes routes_;
 };
+
+bool is_change(std::string_view method) { return method != "GET" && method != "HEAD"; }
 
 bool is_path(const Request& request, std::string_view path) {
     return std::string_view(request.target).substr(0, request.target.find('?')) == path;
@@ -308,6 +299,10 @@ bool Server::Engine::put(const std::optional<Response>& from, httplib::Response&
     if (!from) return false;
     t_serving->route = from->route;
     t_serving->waited_seconds = from->waited_seconds;
+    const httplib::Request& request = *t_serving->request;
+    if (observer_ != nullptr && t_serving->admitted && from->status >= 400 && is_change(request.method)) {
+        observer_->change_refused(t_serving->caller, request.method, request.target, from->body);
+    }
     if (from->stream != nullptr) {
         std::optional<Response> refused = stream(*from);
         if (refused) {
@@ -324,7 +319,7 @@ bool Server::Engine::put(const std::optional<Response>& from, httplib::Response&
 std::optional<Response> Server::Engine::answer_early(const httplib::Request& request, const BodyFraming& framing) {
     const Connections::Connection& connection = *t_serving->connection;
     Request asked = to_request(request, t_serving->caller);
-    const std::size_t longest = max_body(asked, options_.max_body_bytes);
+    const std::size_t longest = Routes::max_body(asked, options_.max_body_bytes);
     if (const auto refused = refusal(request, framing, longest, connection.tls)) return problem_response(*refused);
     const bool open = Routes::is_open(asked) || (options_.metrics_open && is_path(asked, "/metrics"));
     if (options_.serves == Serves::health_and_metrics && !open && !is_path(asked, "/metrics")) {
@@ -334,6 +329,9 @@ std::optional<Response> Server::Engine::answer_early(const httplib::Request& req
         auto admitted = access_.admit(headers(request, "Authorization"), *t_serving->certificate, connection.peer);
         if (auto* refused = std::get_if<Response>(&admitted)) return std::move(*refused);
         asked.caller = t_serving->caller = std::get<Caller>(std::move(admitted));
+        t_serving->admitted = true;
+        const std::string why = options_.why_no_changes && is_change(asked.method) ? options_.why_no_changes() : "";
+        if (!why.empty()) return problem_response({503, "AuditUnavailable", why, {}});
     }
     // Without a body there is nothing to wait for.
     if (!framing.present) return handler_->answer(asked);
@@ -346,7 +344,7 @@ std::optional<Response> Server::Engine::answer_early(const httplib::Request& req
 
 Response Server::Engine::answer(const httplib::Request& request) {
     const Request whole = to_request(request, t_serving->caller);
-    if (whole.body.size() > max_body(whole, options_.max_body_bytes)) {
+    if (whole.body.size() > Routes::max_body(whole, options_.max_body_bytes)) {
         return problem_response(problem_of(ConnectionStream::Stop::body_too_large, false, 413));
     }
     return handler_->answer(whole);

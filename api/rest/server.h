@@ -29,6 +29,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -49,6 +50,9 @@ struct ServerOptions {
     Serves serves = Serves::everything;
     /// Only with health_and_metrics: /metrics asks nobody who they are.
     bool metrics_open = false;
+
+    /// Asked before each change: why there may be none now (503 AuditUnavailable); empty: there may. Must be quick.
+    std::function<std::string()> why_no_changes;
 
     std::size_t max_connections = 2048;
     std::size_t max_connections_per_peer = 256;
@@ -94,6 +98,9 @@ class RequestObserver {
     virtual void connections(int /*change*/) {}
     /// A login was refused. `peer`: its address; `reason`: of the problem ("TokenUnknown", ...), or "TooManyFailedLogins".
     virtual void login_refused(const std::string& /*peer*/, std::string_view /*reason*/) {}
+    /// A change by somebody who was let in got an answer of 400 or above. `problem`: the answer's body.
+    virtual void change_refused(const Caller& /*caller*/, std::string_view /*method*/, std::string_view /*target*/,
+                                const std::string& /*problem*/) {}
     /// A connection was refused ("all_busy", "peer_busy") or closed to make room for another ("gave_way").
     virtual void connection_shed(std::string_view /*why*/) {}
     /// A request got 429. `what`: "requests", "streams".

@@ -36,7 +36,11 @@ void Allocator::rollback() {
 void Allocator::undo() {
     Journal journal = std::move(journal_);
     journal_ = {};
-    if (journal.pools_before) {
+    if (journal.is_load) {
+        services_.clear();
+        pools_ = PoolSet();
+        forget_occupation();
+    } else if (journal.pools_before) {
         for (auto& [service, allocation] : journal.before) {
             if (allocation) {
                 services_[service] = std::move(*allocation);
@@ -54,19 +58,18 @@ void Allocator::undo() {
         }
         forget_occupation();
         for (const auto& [service, allocation] : services_) {
-            occupy_all(service);
-            reindex(service);
+            occupy_all(service, allocation);
+            reindex(service, allocation);
         }
         restore_quarantines(quarantined);
     } else {
         // All leave before one returns: the old and the new holder of an address may both be among them.
         for (const auto& [service, allocation] : journal.before) forget(service);
-        for (auto& [service, allocation] : journal.before) {
-            if (allocation) services_[service] = std::move(*allocation);
-        }
-        for (const auto& [service, allocation] : journal.before) {
-            occupy_all(service);
-            reindex(service);
+        for (auto& [service, before] : journal.before) {
+            if (!before) continue;
+            const Allocation& allocation = services_[service] = std::move(*before);
+            occupy_all(service, allocation);
+            reindex(service, allocation);
         }
         // Leaving put addresses in quarantine that are held again now, or were in it since longer.
         for (auto& [address, before] : journal_.quarantine_before) {
@@ -81,14 +84,9 @@ void Allocator::undo() {
 
 void Allocator::load(PoolSet pools, std::map<ServiceKey, Allocation> recorded,
                      const std::vector<Quarantined>& quarantined) {
-    for (const auto& [service, allocation] : services_) touch(service);
-    for (const auto& [service, allocation] : recorded) {
-        journal_.before.emplace(service, allocation);
-        journal_.touched.insert(service);
-    }
-    if (!journal_.pools_before) journal_.pools_before = pools_;
+    journal_ = {};
+    journal_.is_load = true;
     services_ = std::move(recorded);
-    for (const auto& [address, now] : quarantine_) journal_.quarantine_before.try_emplace(address, now);
     quarantine_.clear();
     for (const Quarantined& one : quarantined) {
         journal_.quarantine_before.try_emplace(one.address, one);
@@ -112,7 +110,7 @@ const Allocation& Allocator::ensure(const ServiceKey& service, Wish wish, std::u
     if (is_new) {
         allocation.order = order;
         allocation.wish = std::move(wish);
-        occupy_all(service);
+        occupy_all(service, allocation);
     } else {
         // A granted request stays granted while it is not changed, whatever the pool's name has become since
         // (19).
@@ -200,14 +198,16 @@ void Allocator::rebuild(PoolSet pools) {
         quarantined.push_back(one);
     }
     forget_occupation();
-    std::vector<Age> by_age;
+    std::vector<Services::iterator> by_age;
     by_age.reserve(services_.size());
-    for (const auto& [service, allocation] : services_) by_age.emplace_back(allocation.order, service);
-    std::sort(by_age.begin(), by_age.end());
+    for (auto at = services_.begin(); at != services_.end(); ++at) by_age.push_back(at);
+    std::stable_sort(by_age.begin(), by_age.end(),
+                     [](const auto& a, const auto& b) { return a->second.order < b->second.order; });
 
     std::vector<ServiceKey> displaced;
-    for (const auto& [order, service] : by_age) {
-        Allocation& allocation = services_.at(service);
+    for (const auto& at : by_age) {
+        const ServiceKey& service = at->first;
+        Allocation& allocation = at->second;
         std::vector<Holding> kept;
         for (const Holding& holding : allocation.holdings) {
             const auto place = pools_.place_of(holding.address);
@@ -230,7 +230,8 @@ void Allocator::rebuild(PoolSet pools) {
                 allocation.placed = false;
             }
         }
-        if (kept != allocation.holdings) touch(service);
+        const bool is_same = kept == allocation.holdings;
+        if (!is_same) touch(service);
         const bool lost = kept.size() != allocation.holdings.size();
         if (lost || (kept.empty() && !allocation.refusal)) displaced.push_back(service);
         if (kept.empty() && (allocation.placed || !(allocation.claim == Claim{}))) {
@@ -238,9 +239,9 @@ void Allocator::rebuild(PoolSet pools) {
             allocation.placed = false;
             allocation.claim = {};
         }
-        allocation.holdings = std::move(kept);
-        occupy_all(service);
-        reindex(service);
+        if (!is_same) allocation.holdings = std::move(kept);
+        occupy_all(service, allocation);
+        reindex(service, allocation);
     }
     restore_quarantines(quarantined);
     // Those that had an address come before those that wait (22).

@@ -107,8 +107,9 @@ class Allocator {
     bool in_transaction() const { return in_transaction_; }
 
     /// Start: recorded holders first, the oldest before all others where claims conflict (21, 22); what lies
-    /// in no pool any more is re-allocated; then the waiting are served. Replaces everything. Of `quarantined` that is kept which
-    /// is still in quarantine; times to come count as now.
+    /// in no pool any more is re-allocated; then the waiting are served. Replaces everything; changed() then names those that are
+    /// other than recorded, and a rollback() leaves an empty allocator. Of `quarantined` that is kept which is still in
+    /// quarantine; times to come count as now.
     void load(PoolSet pools, std::map<ServiceKey, Allocation> recorded,
               const std::vector<Quarantined>& quarantined = {});
 
@@ -185,6 +186,7 @@ class Allocator {
         std::set<ServiceKey> touched;                             // since take_changed()
         std::map<ServiceKey, std::optional<Allocation>> at_take;  // of those that had been touched before it
         std::optional<PoolSet> pools_before;
+        bool is_load = false;  // before it there was nothing; `before` is what was recorded
         std::map<IpAddress, std::optional<Quarantined>> quarantine_before;
         std::vector<Event> events;
     };
@@ -200,8 +202,8 @@ class Allocator {
     void occupy(const ServiceKey& service, const Claim& claim, const IpAddress& address);
     void vacate(const ServiceKey& service, const IpAddress& address);
     std::optional<SharedIn> shared_in(const AddressUse& use, const std::optional<Place>& place, IpFamily family) const;
-    void occupy_all(const ServiceKey& service);
-    void vacate_all(const ServiceKey& service);
+    void occupy_all(const ServiceKey& service, const Allocation& allocation);
+    void vacate_all(const ServiceKey& service, const Allocation& allocation);
     void count_service(const Allocation& allocation, bool comes);
     void forget(const ServiceKey& service);
     void forget_occupation();
@@ -241,7 +243,7 @@ class Allocator {
     std::optional<Refusal> move_to_wish(const ServiceKey& service);
     std::optional<Refusal> adjust_in_place(const ServiceKey& service);
     std::optional<Refusal> gain_family(const ServiceKey& service);
-    void reindex(const ServiceKey& service);
+    void reindex(const ServiceKey& service, const Allocation& allocation);
     Interests interests_of_waiting(const ServiceKey& service, const Allocation& allocation) const;
     Interests interests_of_incomplete(const ServiceKey& service, const Allocation& allocation) const;
     void serve_waiting();

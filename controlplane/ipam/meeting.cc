@@ -47,7 +47,7 @@ void Allocator::meet(const ServiceKey& service) {
         note(service, EventKind::refused,
              std::string(to_string(allocation.refusal->reason)) + ": " + allocation.refusal->message);
     }
-    reindex(service);
+    reindex(service, allocation);
 }
 
 std::optional<Refusal> Allocator::move_to_wish(const ServiceKey& service) {
@@ -121,10 +121,7 @@ std::optional<Refusal> Allocator::gain_family(const ServiceKey& service) {
     return std::nullopt;
 }
 
-void Allocator::reindex(const ServiceKey& service) {
-    const auto at = services_.find(service);
-    if (at == services_.end()) return;
-    const Allocation& allocation = at->second;
+void Allocator::reindex(const ServiceKey& service, const Allocation& allocation) {
     const Age age{allocation.order, service};
     if (allocation.refusal) {
         waiting_.put(age, interests_of_waiting(service, allocation));
@@ -224,7 +221,7 @@ bool Allocator::gain_families() {
         if (services_.at(service).refusal) {
             meet(service);  // its words name what it keeps
         } else {
-            reindex(service);
+            reindex(service, services_.at(service));
         }
         gained = true;
     }

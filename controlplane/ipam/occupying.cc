@@ -140,24 +140,20 @@ void Allocator::count_service(const Allocation& allocation, bool comes) {
     if (allocation.holdings.empty()) without_address_ = comes ? without_address_ + 1 : without_address_ - 1;
 }
 
-void Allocator::occupy_all(const ServiceKey& service) {
-    const auto at = services_.find(service);
-    if (at == services_.end()) return;
-    for (const Holding& holding : at->second.holdings) occupy(service, at->second.claim, holding.address);
-    count_service(at->second, true);
+void Allocator::occupy_all(const ServiceKey& service, const Allocation& allocation) {
+    for (const Holding& holding : allocation.holdings) occupy(service, allocation.claim, holding.address);
+    count_service(allocation, true);
 }
 
-void Allocator::vacate_all(const ServiceKey& service) {
-    const auto at = services_.find(service);
-    if (at == services_.end()) return;
-    for (const Holding& holding : at->second.holdings) vacate(service, holding.address);
-    count_service(at->second, false);
+void Allocator::vacate_all(const ServiceKey& service, const Allocation& allocation) {
+    for (const Holding& holding : allocation.holdings) vacate(service, holding.address);
+    count_service(allocation, false);
 }
 
 void Allocator::forget(const ServiceKey& service) {
     const auto at = services_.find(service);
     if (at == services_.end()) return;
-    vacate_all(service);
+    vacate_all(service, at->second);
     waiting_.remove({at->second.order, service});
     incomplete_.remove({at->second.order, service});
     services_.erase(at);
@@ -165,6 +161,7 @@ void Allocator::forget(const ServiceKey& service) {
 
 void Allocator::forget_occupation() {
     users_.clear();
+    users_.reserve(services_.size());
     shared_.clear();
     quarantine_.clear();
     former_.clear();
@@ -184,10 +181,10 @@ void Allocator::forget_occupation() {
 
 void Allocator::set_holdings(const ServiceKey& service, std::vector<Holding> holdings, const Claim& claim) {
     Allocation& allocation = services_.at(service);
-    vacate_all(service);
+    vacate_all(service, allocation);
     allocation.holdings = std::move(holdings);
     allocation.claim = claim;
-    occupy_all(service);
+    occupy_all(service, allocation);
 }
 
 void Allocator::set_quarantine(const IpAddress& address, std::optional<Quarantined> now) {

@@ -273,7 +273,7 @@ def farewell(story, demo, keep):
         story.line("Next: ./demo --keep leaves it up to play with; ./demo --driver af_xdp --workers 2 runs it another way;")
         story.line("      ./check passes every test; README.md says how to run it on your machine.")
         return
-    guideway = " ".join(demo.appliance.namespace.command(demo.appliance.program("guideway")))
+    guideway = " ".join(demo.appliance.namespace.command(*demo.appliance.command()))
     client = f"nsenter --net=/run/netns/{demo.client.name}"
     story.line("It is left up. Look around (as root):")
     story.line(f"""

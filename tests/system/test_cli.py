@@ -80,6 +80,28 @@ def test_status_and_top(lab):
     assert "web" in lab.appliance.cli("top", "--once")
 
 
+def test_a_dry_run_tells_the_address_that_then_answers(lab):
+    appliance = lab.appliance
+    manifest = lab.folder / "cart.yaml"
+    manifest.write_text(MANIFEST)
+    preview = appliance.cli_json("explain", "allocation", "-f", manifest)
+    assert "cart" not in appliance.cli("get", "lb")
+    try:
+        appliance.cli("apply", "-f", manifest, "--wait")
+        for one in preview["ingress"]:
+            assert fetch(lab.client, one["ip"], 8000).status == 200
+    finally:
+        appliance.cli("delete", "lb", "shop/cart")
+
+
+def test_snat_addresses_and_nodes_are_what_the_dataplane_has(lab):
+    appliance = lab.appliance
+    appliance.wait_in_force()
+    assert "10.0.2.100" in appliance.cli("get", "snat")
+    described = appliance.cli("describe", "node", "node1")
+    assert "Programmed" in described and "DataplaneUnavailable" not in described
+
+
 def test_mistakes_are_told_with_the_field_and_an_exit_status(lab):
     appliance = lab.appliance
     wrong = lab.folder / "wrong.yaml"

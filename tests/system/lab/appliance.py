@@ -131,7 +131,8 @@ class Appliance:
     # Speaking with them.
 
     def command(self, *arguments):
-        return [str(self.program("guideway")), *map(str, arguments)]
+        """`guideway ARGUMENTS` as the admin: its token is not where the command would find it by itself."""
+        return [str(self.program("guideway")), "--token-file", str(self.run_folder / "admin.token"), *map(str, arguments)]
 
     def cli(self, *arguments, status=0, **options):
         """Runs `guideway ARGUMENTS` beside the control plane and returns its output."""

@@ -81,7 +81,7 @@ class LogTest : public testing::Test {
         resources::AddressPool pool;
         pool.metadata.name = "a";
         pool.spec.addresses = {"203.0.113.7-203.0.113.7"};
-        ASSERT_TRUE(manager->ensure_address_pool(pool, std::nullopt).ok());
+        ASSERT_TRUE(manager->ensure(pool, {}).ok());
     }
     void put(const std::string& name, const std::string& sharing_key) {
         resources::LoadBalancer object;
@@ -90,7 +90,7 @@ class LogTest : public testing::Test {
         object.spec.ports = {{"", contract::Protocol::tcp, 80, 30080}};
         object.spec.addresses = {IpAddress::parse("203.0.113.7").value()};
         object.spec.sharing_key = sharing_key;
-        ASSERT_TRUE(manager->ensure_load_balancer(object, std::nullopt).ok());
+        ASSERT_TRUE(manager->ensure(object, {}).ok());
     }
 
     TemporaryFolder folder;
@@ -106,7 +106,7 @@ TEST_F(LogTest, WhatAClientWroteCannotForgeALine) {
     put_pool();
     put("one", "k\nlevel=critical \"forged\"");
     put("two", "other");
-    EXPECT_EQ(lines->count("load_balancer=default/two waits reason=SharingKeyMismatch message=\""), 1U) << lines->all();
+    EXPECT_EQ(lines->count("load_balancer=default/two event=AllocationFailed message=\"SharingKeyMismatch: "), 1U) << lines->all();
     EXPECT_EQ(lines->count("\n"), 0U) << lines->all();
     EXPECT_EQ(lines->count(R"(k\nlevel=critical \"forged\")"), 1U) << lines->all();
 }
@@ -117,11 +117,11 @@ TEST_F(LogTest, ChangesOfPoolsAndNodesAreToldWithTheirRevision) {
     resources::Node node;
     node.metadata.name = "n1";
     node.spec.addresses = {IpAddress::parse("10.0.2.11").value()};
-    ASSERT_TRUE(manager->ensure_node(node, std::nullopt).ok());
+    ASSERT_TRUE(manager->ensure(node, {}).ok());
     node.spec.drain = true;
-    ASSERT_TRUE(manager->ensure_node(node, std::nullopt).ok());
-    ASSERT_TRUE(manager->ensure_node(node, std::nullopt).ok());  // the same again: nothing to tell
-    ASSERT_TRUE(manager->delete_node("n1", std::nullopt).ok());
+    ASSERT_TRUE(manager->ensure(node, {}).ok());
+    ASSERT_TRUE(manager->ensure(node, {}).ok());  // the same again: nothing to tell
+    ASSERT_TRUE(manager->delete_node("default", "n1", {}).ok());
     EXPECT_EQ(lines->count("address_pool=a created revision=2"), 1U) << lines->all();
     EXPECT_EQ(lines->count("node=n1 created revision=3"), 1U) << lines->all();
     EXPECT_EQ(lines->count("node=n1 changed"), 1U) << lines->all();

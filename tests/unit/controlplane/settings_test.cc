@@ -54,6 +54,80 @@ TEST(Settings, RefusesWhatIsNoAddressAndPort) {
     }
 }
 
+Settings settings_of(const std::string& section, std::string* report = nullptr) {
+    config::Document document = config::Document::from_text(
+        "controlplane: { store = \"/tmp/s.db\"; dataplane_socket = \"/tmp/d.sock\"; " + section + " };\n",
+        "guideway.cfg");
+    Settings settings = read_settings(document);
+    document.finish();
+    if (report != nullptr) *report = document.report();
+    return settings;
+}
+
+constexpr const char* kTls = "tls: { certificate = \"/c\"; key = \"/k\"; };";
+
+TEST(Settings, ListensOnSeveralAddressesAndOnAnyWithTls) {
+    std::string report;
+    const Settings settings = settings_of(
+        std::string("listen = [ \"127.0.0.1:8870\", \"192.0.2.1:8870\", \"[::]:8870\" ]; ") + kTls, &report);
+    EXPECT_EQ(report, "");
+    ASSERT_EQ(settings.listen.size(), 3U);
+    EXPECT_EQ(settings.listen[2].to_string(), "[::]:8870");
+    EXPECT_FALSE(settings.server.tls_on_loopback);
+    EXPECT_EQ(settings.tls->clients, rest::ClientCertificates::none);
+    EXPECT_NE(report_of("listen = [ \"127.0.0.1:8870\", \"192.0.2.1:8870\" ];").find("controlplane.listen[1]"),
+              std::string::npos);
+    EXPECT_NE(report_of("listen = [ \"127.0.0.1:8870\", \"127.0.0.1:8870\" ];").find("twice"), std::string::npos);
+    EXPECT_NE(report_of("listen = 8870;").find("listen"), std::string::npos);
+}
+
+TEST(Settings, MetricsAreOpenOnLoopbackAndElsewhereOnlyWhereSaid) {
+    EXPECT_TRUE(settings_of("metrics_listen = \"127.0.0.1:8871\";").metrics_open);
+    EXPECT_FALSE(settings_of("metrics_listen = \"127.0.0.1:8871\"; metrics_open = false;").metrics_open);
+    EXPECT_FALSE(settings_of(std::string("metrics_listen = \"192.0.2.1:8871\"; ") + kTls).metrics_open);
+    EXPECT_EQ(report_of("metrics_listen = \"192.0.2.1:8871\"; metrics_open = true;"), "");
+    EXPECT_NE(report_of("metrics_listen = \"192.0.2.1:8871\";").find("metrics_open = true"), std::string::npos);
+    EXPECT_NE(report_of("metrics_open = true;").find("without metrics_listen"), std::string::npos);
+    EXPECT_NE(report_of("metrics_listen = \"127.0.0.1:8870\";").find("listen has not"), std::string::npos);
+}
+
+TEST(Settings, ACertificatesRoleNamesItsCluster) {
+    const auto with_role = [](const std::string& role) {
+        return "tls: { certificate = \"/c\"; key = \"/k\"; client_ca = \"/a\"; client_certificates = \"required\"; "
+               "roles = ( { " +
+               role + " } ); };";
+    };
+    std::string report;
+    const Settings settings =
+        settings_of(with_role("common_name = \"x\"; role = \"controller\"; cluster = \"prod\";"), &report);
+    EXPECT_EQ(report, "");
+    EXPECT_EQ(settings.tls->clients, rest::ClientCertificates::required);
+    EXPECT_EQ(settings.certificate_roles, (std::vector<auth::CertificateRule>{{"x", rest::Role::controller, "prod"}}));
+    EXPECT_NE(report_of(with_role("common_name = \"x\"; role = \"controller\";")).find("roles[0].cluster"),
+              std::string::npos);
+    EXPECT_NE(
+        report_of(with_role("common_name = \"x\"; role = \"admin\"; cluster = \"prod\";")).find("roles[0].cluster"),
+        std::string::npos);
+    EXPECT_NE(report_of(with_role("common_name = \"x\"; role = \"root\";")).find("roles[0].role"), std::string::npos);
+    EXPECT_NE(
+        report_of(
+            "tls: { certificate = \"/c\"; key = \"/k\"; roles = ( { common_name = \"x\"; role = \"admin\"; } ); };")
+            .find("without client_ca"),
+        std::string::npos);
+}
+
+TEST(Settings, LimitsThatAreNotSaidFollowTheNumberOfConnections) {
+    std::string report;
+    const Settings settings = settings_of("limits: { connections = 100; };", &report);
+    EXPECT_EQ(report, "");
+    EXPECT_EQ(settings.server.max_connections, 100U);
+    EXPECT_EQ(settings.server.max_streams, 50U);
+    EXPECT_EQ(settings.server.max_waiting_requests, 50U);
+    EXPECT_EQ(settings_of("").server.max_streams, 512U);
+    EXPECT_NE(report_of("limits: { connections = 100; watches = 101; };").find("limits.watches"), std::string::npos);
+    EXPECT_NE(report_of("limits: { conections = 100; };").find("conections"), std::string::npos);
+}
+
 TEST(Settings, NamesWhatIsMissingAndWhatIsUnknown) {
     config::Document document = config::Document::from_text("controlplane: { stroe = \"x\"; };\n", "f");
     read_settings(document);

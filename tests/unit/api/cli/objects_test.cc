@@ -261,6 +261,20 @@ TEST_F(Cli, AWatchOfOneObjectShowsThatOneAlone) {
     EXPECT_EQ(done.out, "node/node-2\n") << done.err;
 }
 
+TEST_F(Cli, WhatOthersWroteDoesNotSpeakToTheTerminal) {
+    resources::LoadBalancer evil = web();
+    evil.status.conditions[1].message =
+        "red \x1b[31m, \xc2\x9b"
+        "31m, bell \a, \xc3\xa9 stays";
+    server.answer("GET /v1/load-balancers/default/web", {{200, resources::encode(evil)}});
+    const Outcome done = guideway({"describe", "lb", "web"});
+    EXPECT_NE(done.out.find("red ?[31m, ?31m, bell ?, \xc3\xa9 stays"), std::string::npos) << done.out;
+    EXPECT_EQ(done.out.find('\x1b'), std::string::npos);
+    // The same in a refusal.
+    server.answer("GET /v1/load-balancers/default/web", {{409, "{\"status\": 409, \"detail\": \"\\u001b[31m\"}"}});
+    EXPECT_EQ(guideway({"get", "lb", "web"}).err, "guideway: ?[31m\n");
+}
+
 TEST_F(Cli, WhatCannotBeWatchedSaysSo) {
     EXPECT_EQ(guideway({"get", "tokens", "-w"}).code, kUsage);
     EXPECT_EQ(guideway({"get", "snat", "-w"}).code, kUsage);

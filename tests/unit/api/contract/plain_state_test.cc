@@ -141,7 +141,7 @@ TEST(JsonWriter, WritesWhatATreeWould) {
     counters.ports = {{"client", "af_xdp", true, 1, 2, 3, 4, 5, 6, 7, 8, 9}};
     Response response;
     response.counters = counters;
-    response.status = DataplaneStatus{"0.1.0", 12, 2, "adaptive", {{"client", "af_packet", true}}, {}};
+    response.status = DataplaneStatus{"0.1.0", 12, 2, "adaptive", {{"client", "af_packet", true}}, {}, {}};
     EXPECT_EQ(nlohmann::ordered_json::parse(encode(response)).dump(), encode(response));
 }
 

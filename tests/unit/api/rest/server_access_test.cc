@@ -41,6 +41,11 @@ class Counts : public RequestObserver {
     void login_refused(const std::string& peer, std::string_view reason) override {
         add(peer + " " + std::string(reason));
     }
+    void change_refused(const Caller& caller, std::string_view method, std::string_view target,
+                        const std::string& problem) override {
+        add(caller.name + " " + std::string(method) + " " + std::string(target) + " " +
+            nlohmann::json::parse(problem).value("reason", ""));
+    }
     void throttled(std::string_view what) override { add("throttled " + std::string(what)); }
     int of(const std::string& what) {
         const std::lock_guard lock(mutex_);
@@ -242,6 +247,35 @@ TEST_F(ServerAccessTest, RequestsAreLimitedByCaller) {
     EXPECT_EQ(status_of(ask_with("Bearer other", 2)), 200);
     EXPECT_EQ(status_of(ask(get_and_close("/healthz"))), 200);
     EXPECT_EQ(counts_.of("throttled requests"), 1);
+}
+
+TEST_F(ServerAccessTest, ARefusedChangeIsToldWithItsSenderAndReason) {
+    start();
+    const std::string good = "Connection: close\r\nAuthorization: Bearer good\r\n";
+    EXPECT_EQ(status_of(ask(put("/v1/nodes/n", "{", good))), 400);
+    EXPECT_EQ(status_of(ask(put("/v1/nodes/n", kNode, good + "If-Match: \"99\"\r\n"))), 412);
+    EXPECT_EQ(status_of(ask(put("/v1/nodes/n", kNode, good))), 201);
+    ask(put("/v1/nodes/n", "{"));
+    ask(get("/nowhere", good));
+    EXPECT_EQ(counts_.of("good PUT /v1/nodes/n PreconditionFailed"), 1);
+    EXPECT_EQ(counts_.of("good PUT /v1/nodes/n InvalidRequest"), 1);
+    EXPECT_EQ(counts_.of(" PUT /v1/nodes/n TokenRequired"), 0) << "a refused login is told as such";
+}
+
+TEST_F(ServerAccessTest, WhereNothingMayBeChangedReadingGoesOn) {
+    ServerOptions options;
+    std::atomic<bool> full = true;
+    options.why_no_changes = [&] { return std::string(full ? "the audit log cannot be written" : ""); };
+    start(options);
+    const std::string good = "Connection: close\r\nAuthorization: Bearer good\r\n";
+    const std::string refused = ask(put("/v1/nodes/n", kNode, good));
+    EXPECT_EQ(status_of(refused), 503);
+    EXPECT_EQ(body_of(refused).at("reason"), "AuditUnavailable");
+    EXPECT_EQ(status_of(ask(get("/v1/nodes", good))), 200);
+    EXPECT_EQ(status_of(ask(put("/v1/nodes/n", kNode))), 401) << "strangers learn nothing of it";
+    full = false;
+    EXPECT_EQ(status_of(ask(put("/v1/nodes/n", kNode, good))), 201);
+    server_.reset();
 }
 
 TEST_F(ServerAccessTest, AnUnknownPathIsNoLabel) {

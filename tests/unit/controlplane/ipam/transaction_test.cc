@@ -65,6 +65,20 @@ TEST(Rule20, ARollbackUndoesAllThatSharedTheTransaction) {
     EXPECT_EQ(bench.ensure("s6", sharing("k", {82})), "10.0.1.0") << "what may be shared is known again";
 }
 
+TEST(Rule20, AStartThatIsRolledBackLeavesAnEmptyAllocator) {
+    const std::vector<PoolDefinition> pools{pool("a", {"10.0.1.0/30"})};
+    Bench bench(pools);
+    bench.ensure("s1");
+    const auto recorded = bench.allocator.allocations();
+    Bench again({});
+    again.allocator.begin(again.now);
+    again.allocator.load(pool_set(pools), recorded);
+    EXPECT_TRUE(again.allocator.changed().empty()) << "as recorded";
+    again.allocator.rollback();
+    EXPECT_TRUE(again.allocator.allocations().empty());
+    EXPECT_TRUE(again.allocator.pools().pools().empty());
+}
+
 TEST(Events, SayWhatHappenedByKind) {
     Bench bench({pool("a", {"10.0.1.1/32"}), pool("b", {"10.0.2.0/30"}, false)});
     bench.ensure("s1");
