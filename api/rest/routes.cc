@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "api/json/object_reader.h"
+#include "api/resources/names.h"
 #include "api/resources/problem_codec.h"
 #include "api/rest/route_table.h"
 
@@ -177,6 +178,24 @@ void check_query_names(Routes::Context& context, const Routes::Entry& entry) {
     }
 }
 
+/// Names in the path that no object can have. A DELETE of them would succeed, as nothing is there, and hide a slip of the pen.
+void check_path_names(Routes::Context& context, const Routes::Entry& entry) {
+    const auto check = [&context](std::string_view parameter, const std::string& value) {
+        const bool whole = parameter == "name";
+        if (whole ? resources::is_name(value) : resources::is_label(value)) return;
+        context.faults.push_back({"{" + std::string(parameter) + "}",
+                                  "found " + ObjectReader::quoted(value) +
+                                      (whole ? ", allowed lower-case letters, digits, '-' and '.' (RFC 1123 subdomain)"
+                                             : ", allowed lower-case letters, digits and '-' (RFC 1123 label)")});
+    };
+    if (context.cluster) check("cluster", *context.cluster);
+    std::string_view path = entry.path;
+    for (const std::string& value : context.path_values) {
+        path.remove_prefix(path.find('{') + 1);
+        check(path.substr(0, path.find('}')), value);
+    }
+}
+
 }  // namespace
 
 Response problem_response(const resources::Problem& problem, std::string route) {
@@ -253,10 +272,11 @@ Routes::Checked Routes::check(const Request& request) {
         return out;
     }
     const Entry& entry = *found.entry;
-    Context context{request, out.target, {}, found.cluster, {}, {}};
+    Context context{request, out.target, std::move(found.values), found.cluster, {}, {}};
     std::optional<resources::Problem> refused = check_access(context, entry);
     if (!refused) check_query_names(context, entry);
-    if (!context.faults.empty()) refused = invalid("the query has faults", context.faults);
+    if (!refused && entry.method == "DELETE") check_path_names(context, entry);
+    if (!refused && !context.faults.empty()) refused = invalid("the path or query has faults", context.faults);
     if (!refused && entry.body != BodyKind::none) refused = check_body_headers(request, entry.body);
     if (!refused) refused = read_preconditions(request, entry, out.precondition);
     if (refused) {
@@ -264,7 +284,7 @@ Routes::Checked Routes::check(const Request& request) {
         return out;
     }
     out.entry = &entry;
-    out.values = std::move(found.values);
+    out.values = std::move(context.path_values);
     out.cluster = std::move(found.cluster);
     return out;
 }

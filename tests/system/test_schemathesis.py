@@ -2,7 +2,7 @@
 503 where there is no dataplane, status, headers, content type and schema as documented; a wrong request is refused, another method 405, and
 nothing is served to who has no authority.
 
-GUIDEWAY_SCHEMATHESIS_EXAMPLES: how many requests are made for an operation at random (besides those made by rule), default 8.
+GUIDEWAY_SCHEMATHESIS_EXAMPLES: how many requests are made for an operation at random (besides those made by rule), default 3.
 GUIDEWAY_SCHEMATHESIS_SEED: another course of them.
 """
 import os
@@ -14,7 +14,7 @@ import pytest
 from live import BUILD, ROOT, ControlPlane
 
 HERE = ROOT / "tests" / "system"
-EXAMPLES = int(os.environ.get("GUIDEWAY_SCHEMATHESIS_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("GUIDEWAY_SCHEMATHESIS_EXAMPLES", "3"))
 SEED = os.environ.get("GUIDEWAY_SCHEMATHESIS_SEED", "1")
 # Not among them: positive_data_acceptance (a schema cannot say that two pools must not overlap, or which texts are addresses).
 CHECKS = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
@@ -60,7 +60,7 @@ def test_every_answer_to_a_viewer_and_a_controller_is_as_documented(schemathesis
     with ControlPlane(tmp_path) as running:
         for name, spec in {"viewer": {"role": "viewer"}, "controller": {"role": "controller", "cluster": "prod"}}.items():
             token = running.ask("PUT", f"/v1/tokens/{name}", json={"spec": spec}).json()["status"]["token"]
-            assert cases(run(schemathesis, running.url, token, CHECKS, tmp_path)) > 200
+            assert cases(run(schemathesis, running.url, token, CHECKS, tmp_path)) > 100
         assert [one["metadata"]["name"] for one in running.ask("GET", "/v1/tokens").json()["items"]] == ["admin", "controller", "viewer"]
         assert running.ask("GET", "/v1/address-pools").json()["items"] == []
 
@@ -71,7 +71,7 @@ def test_without_authority_nothing_is_served(schemathesis, tmp_path, token):
         output = run(schemathesis, running.url, token, ["not_a_server_error", "status_code_conformance", "content_type_conformance",
                                                         "response_headers_conformance", "response_schema_conformance", "ignored_auth"],
                      tmp_path)
-        assert cases(output) > 200
+        assert cases(output) > 100
         for plural in ("load-balancers", "nodes", "address-pools"):
             assert running.ask("GET", f"/v1/{plural}").json()["items"] == []
         assert [one["metadata"]["name"] for one in running.ask("GET", "/v1/tokens").json()["items"]] == ["admin"]

@@ -109,6 +109,14 @@ TEST_F(RoutesListsTest, FieldsLeaveOutWhatIsNotAskedFor) {
     EXPECT_EQ(fields(problem(ask("GET", "/v1/load-balancers/a/x?fields="), 400)), Names{"?fields"});
 }
 
+TEST_F(RoutesListsTest, ADeletionOfANameThatNoObjectCanHaveIsASlip) {
+    EXPECT_EQ(fields(problem(ask("DELETE", "/v1/nodes/Web"), 400)), Names{"{name}"});
+    EXPECT_EQ(fields(problem(ask("DELETE", "/v1/clusters/A/load-balancers/a.b/web_1"), 400)),
+              (Names{"{cluster}", "{namespace}", "{name}"}));
+    EXPECT_EQ(ask("DELETE", "/v1/nodes/web.example").status, 204);
+    problem(ask("GET", "/v1/nodes/Web"), 404);
+}
+
 TEST_F(RoutesListsTest, ADeletionMayNameTheUid) {
     ASSERT_EQ(ask("PUT", "/v1/load-balancers/a/x",
                   R"({"metadata": {"uid": "u1"}, "spec": {"ports": [{"port": 80, "nodePort": 30080}]}})")
