@@ -1,5 +1,6 @@
 #include "controlplane/reconcile/state_loop.h"
 
+#include <algorithm>
 #include <chrono>
 #include <iterator>
 
@@ -9,6 +10,11 @@
 #include "controlplane/log_value.h"
 
 namespace guideway::reconcile {
+namespace {
+
+constexpr std::chrono::milliseconds kLongestRest{50};
+
+}  // namespace
 
 StateLoop::StateLoop(std::function<void(State)> sink, Observer observer)
     : sink_(std::move(sink)), observer_(std::move(observer)) {}
@@ -50,7 +56,13 @@ void StateLoop::run() {
         }
         const std::uint64_t generation = deltas.back().generation;
         for (Delta& delta : deltas) take(std::move(delta));
+        const auto begun = std::chrono::steady_clock::now();
         build(generation);
+        // While changes keep coming, half of the time is theirs: a large state takes milliseconds to build.
+        const auto end = std::chrono::steady_clock::now();
+        const auto rest = std::min<std::chrono::steady_clock::duration>(end - begun, kLongestRest);
+        std::unique_lock lock(mutex_);
+        changed_.wait_until(lock, end + rest, [this] { return stopping_; });
     }
 }
 
