@@ -7,6 +7,9 @@
 #include <string>
 #include <string_view>
 
+#include <nlohmann/json.hpp>
+
+#include "api/json/parse.h"
 #include "api/resources/address_pool_codec.h"
 #include "api/resources/event_codec.h"
 #include "api/resources/load_balancer_codec.h"
@@ -54,7 +57,10 @@ void check_query(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace guideway::resources;
     const std::string_view text(reinterpret_cast<const char*>(data), size);
+    check_query(text);
     check_answer(decode_load_balancer(text, "default", "web"), read_load_balancer);
+    // What is no JSON was refused by the parser that all the others begin with too.
+    if (!guideway::json::parse_strict(text).ok()) return 0;
     check_answer(decode_address_pool(text, "web"), read_address_pool);
     check_answer(decode_node(text, "web"), read_node);
     check_answer(decode_token(text, "web"), read_token);
@@ -70,6 +76,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_answer(read_preview(text), read_preview);
     check_answer(read_status(text), read_status);
     check_reasons(read_problem(text));
-    check_query(text);
     return 0;
 }

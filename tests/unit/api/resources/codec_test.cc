@@ -100,7 +100,8 @@ TEST(LoadBalancerCodec, ListsRoundTrip) {
     EXPECT_EQ(*read_load_balancer_page(encode(page)).value, page);
     EXPECT_EQ(Tree::parse(encode(page))["metadata"],
               (Tree{{"resourceVersion", "7"}, {"continue", "opaque"}, {"remainingItemCount", 3}}));
-    page.metadata.next_token.clear();
+    page.metadata.next_token.clear();  // the last page: nothing remains
+    page.metadata.remaining_item_count = 0;
     page.metadata.remaining_item_count = 0;
     EXPECT_EQ(Tree::parse(encode(page))["metadata"], (Tree{{"resourceVersion", "7"}}));
 }
