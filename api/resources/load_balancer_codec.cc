@@ -45,56 +45,74 @@ std::optional<IpFamily> parse_family(std::string_view text) {
     return std::nullopt;
 }
 
-Tree tree_of(const LoadBalancerSpec& spec) {
-    Tree out = Tree::object();
-    out["ipFamilyPolicy"] = text_of_policy(spec.ip_family_policy);
-    Tree& families = out["ipFamilies"] = Tree::array();
-    for (const IpFamily family : spec.ip_families) families.push_back(std::string(to_string(family)));
-    if (!spec.cluster_ips.empty()) {
-        Tree& addresses = out["clusterIPs"] = Tree::array();
-        for (const IpAddress& address : spec.cluster_ips) addresses.push_back(address.to_string());
-    }
-    if (!spec.address_pool.empty()) out["addressPool"] = spec.address_pool;
-    if (!spec.addresses.empty()) {
-        Tree& addresses = out["addresses"] = Tree::array();
-        for (const IpAddress& address : spec.addresses) addresses.push_back(address.to_string());
-    }
-    if (spec.load_balancer_ip) out["loadBalancerIP"] = spec.load_balancer_ip->to_string();
-    if (!spec.sharing_key.empty()) out["sharingKey"] = spec.sharing_key;
-    if (!spec.namespace_labels.empty()) {
-        Tree& labels = out["namespaceLabels"] = Tree::object();
-        for (const auto& [name, value] : spec.namespace_labels) labels[name] = value;
-    }
-    if (spec.idle_timeout_seconds != 0) out["idleTimeoutSeconds"] = spec.idle_timeout_seconds;
-    Tree& ports = out["ports"] = Tree::array();
+using json::Writer;
+
+void write_texts(Writer& out, std::string_view name, const std::vector<IpAddress>& addresses) {
+    out.key(name).begin_array();
+    for (const IpAddress& address : addresses) out.text(address.to_string());
+    out.end_array();
+}
+
+void write(Writer& out, const LoadBalancerSpec& spec) {
+    out.begin_object().key("ipFamilyPolicy").text(text_of_policy(spec.ip_family_policy));
+    out.key("ipFamilies").begin_array();
+    for (const IpFamily family : spec.ip_families) out.text(to_string(family));
+    out.end_array();
+    if (!spec.cluster_ips.empty()) write_texts(out, "clusterIPs", spec.cluster_ips);
+    if (!spec.address_pool.empty()) out.key("addressPool").text(spec.address_pool);
+    if (!spec.addresses.empty()) write_texts(out, "addresses", spec.addresses);
+    if (spec.load_balancer_ip) out.key("loadBalancerIP").text(spec.load_balancer_ip->to_string());
+    if (!spec.sharing_key.empty()) out.key("sharingKey").text(spec.sharing_key);
+    if (!spec.namespace_labels.empty()) write_labels(out, "namespaceLabels", spec.namespace_labels);
+    if (spec.idle_timeout_seconds != 0) out.key("idleTimeoutSeconds").number(spec.idle_timeout_seconds);
+    out.key("ports").begin_array();
     for (const LoadBalancerPort& port : spec.ports) {
-        Tree& one = ports.emplace_back(Tree::object());
-        if (!port.name.empty()) one["name"] = port.name;
-        one["protocol"] = std::string(contract::to_string(port.protocol));
-        one["port"] = port.port;
-        one["nodePort"] = port.node_port;
+        out.begin_object();
+        if (!port.name.empty()) out.key("name").text(port.name);
+        out.key("protocol").text(contract::to_string(port.protocol));
+        out.key("port").number(port.port).key("nodePort").number(port.node_port).end_object();
     }
-    return out;
+    out.end_array().end_object();
+}
+
+void write(Writer& out, const std::vector<Ingress>& ingress) {
+    out.begin_array();
+    for (const Ingress& one : ingress) {
+        out.begin_object().key("ip").text(one.ip.to_string()).key("pool").text(one.pool).end_object();
+    }
+    out.end_array();
+}
+
+/// Without a tree: a commit of many writes each of them, and so does each answer.
+std::string line_of(const LoadBalancer& object) {
+    Writer out(1024 + 100 * object.spec.ports.size());
+    write_head(out, kKind, Scope::name_space, object.metadata);
+    out.key("spec");
+    write(out, object.spec);
+    out.key("status").begin_object().key("observedGeneration").number(object.status.observed_generation);
+    out.key("ingress");
+    write(out, object.status.ingress);
+    out.key("conditions");
+    write_conditions(out, object.status.conditions);
+    out.end_object().end_object();
+    return out.take();
 }
 
 Tree tree_of(const std::vector<Ingress>& ingress) {
-    Tree out = Tree::array();
-    for (const Ingress& one : ingress) {
-        Tree& entry = out.emplace_back(Tree::object());
-        entry["ip"] = one.ip.to_string();
-        entry["pool"] = one.pool;
-    }
-    return out;
+    Writer out;
+    write(out, ingress);
+    return Tree::parse(out.take());
 }
 
-Tree tree_of_balancer(const LoadBalancer& object) {
-    Tree out = head_of(kKind, Scope::name_space, object.metadata);
-    out["spec"] = tree_of(object.spec);
-    Tree& status = out["status"] = Tree::object();
-    status["observedGeneration"] = object.status.observed_generation;
-    status["ingress"] = tree_of(object.status.ingress);
-    status["conditions"] = tree_of(object.status.conditions);
-    return out;
+std::string list_line_of(const ListMetadata* metadata, const std::vector<LoadBalancer>& objects, bool pretty) {
+    std::string text = list_text_of(kKind, metadata, Tree::array(), false);
+    text.resize(text.size() - std::string_view("]}").size());
+    for (const LoadBalancer& object : objects) {
+        if (text.back() != '[') text += ',';
+        text += line_of(object);
+    }
+    text += "]}";
+    return pretty ? json::indented(text) : text;
 }
 
 LoadBalancerPort read_port(json::ObjectReader& reader) {
@@ -206,14 +224,16 @@ LoadBalancer read_answer(json::ObjectReader& reader) {
 
 }  // namespace
 
-std::string encode(const LoadBalancer& object, bool pretty) { return text_of(tree_of_balancer(object), pretty); }
+std::string encode(const LoadBalancer& object, bool pretty) {
+    return pretty ? json::indented(line_of(object)) : line_of(object);
+}
 
 std::string encode(const std::vector<LoadBalancer>& objects, bool pretty) {
-    return list_text_of(kKind, nullptr, objects, tree_of_balancer, pretty);
+    return list_line_of(nullptr, objects, pretty);
 }
 
 std::string encode(const List<LoadBalancer>& list, bool pretty) {
-    return list_text_of(kKind, &list.metadata, list.items, tree_of_balancer, pretty);
+    return list_line_of(&list.metadata, list.items, pretty);
 }
 
 std::string encode(const AllocationPreview& preview, bool pretty) {

@@ -67,36 +67,53 @@ std::string name_of(json::ObjectReader& metadata, std::string_view key, std::str
 
 }  // namespace
 
-Tree head_of(std::string_view kind, Scope scope, const Metadata& metadata) {
-    Tree out = Tree::object();
-    out["kind"] = std::string(kind);
-    Tree& meta = out["metadata"] = Tree::object();
-    if (scope != Scope::appliance) meta["cluster"] = metadata.cluster;
-    if (scope == Scope::name_space) meta["namespace"] = metadata.namespace_;
-    meta["name"] = metadata.name;
-    if (!metadata.uid.empty()) meta["uid"] = metadata.uid;
-    if (!metadata.labels.empty()) {
-        Tree& labels = meta["labels"] = Tree::object();
-        for (const auto& [name, value] : metadata.labels) labels[name] = value;
+void write_labels(json::Writer& out, std::string_view key, const std::map<std::string, std::string>& labels) {
+    out.key(key).begin_object();
+    // Names of labels are written as texts are: those in the store may be of any kind.
+    for (const auto& [name, value] : labels) {
+        json::Writer escaped;
+        escaped.text(name);
+        const std::string quoted = escaped.take();
+        out.key(std::string_view(quoted).substr(1, quoted.size() - 2)).text(value);
     }
+    out.end_object();
+}
+
+void write_head(json::Writer& out, std::string_view kind, Scope scope, const Metadata& metadata) {
+    out.begin_object().key("kind").text(kind).key("metadata").begin_object();
+    if (scope != Scope::appliance) out.key("cluster").text(metadata.cluster);
+    if (scope == Scope::name_space) out.key("namespace").text(metadata.namespace_);
+    out.key("name").text(metadata.name);
+    if (!metadata.uid.empty()) out.key("uid").text(metadata.uid);
+    if (!metadata.labels.empty()) write_labels(out, "labels", metadata.labels);
     // A text, as in Kubernetes: clients compare it and do not count with it.
-    meta["resourceVersion"] = std::to_string(metadata.resource_version);
-    meta["generation"] = metadata.generation;
-    if (!metadata.creation_timestamp.empty()) meta["creationTimestamp"] = metadata.creation_timestamp;
-    return out;
+    out.key("resourceVersion").text(std::to_string(metadata.resource_version));
+    out.key("generation").number(metadata.generation);
+    if (!metadata.creation_timestamp.empty()) out.key("creationTimestamp").text(metadata.creation_timestamp);
+    out.end_object();
+}
+
+void write_conditions(json::Writer& out, const std::vector<Condition>& conditions) {
+    out.begin_array();
+    for (const Condition& condition : conditions) {
+        out.begin_object().key("type").text(condition.type).key("status").text(condition.status ? "True" : "False");
+        out.key("reason").text(condition.reason).key("message").text(condition.message);
+        out.key("lastTransitionTime").text(condition.last_transition_time).end_object();
+    }
+    out.end_array();
+}
+
+Tree head_of(std::string_view kind, Scope scope, const Metadata& metadata) {
+    json::Writer out;
+    write_head(out, kind, scope, metadata);
+    out.end_object();
+    return Tree::parse(out.take());
 }
 
 Tree tree_of(const std::vector<Condition>& conditions) {
-    Tree out = Tree::array();
-    for (const Condition& condition : conditions) {
-        Tree& one = out.emplace_back(Tree::object());
-        one["type"] = condition.type;
-        one["status"] = condition.status ? "True" : "False";
-        one["reason"] = condition.reason;
-        one["message"] = condition.message;
-        one["lastTransitionTime"] = condition.last_transition_time;
-    }
-    return out;
+    json::Writer out;
+    write_conditions(out, conditions);
+    return Tree::parse(out.take());
 }
 
 std::string text_of(const Tree& tree, bool pretty) {

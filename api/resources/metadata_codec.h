@@ -18,6 +18,7 @@
 #include "api/contract/ip_address.h"
 #include "api/json/object_reader.h"
 #include "api/json/parse.h"
+#include "api/json/writer.h"
 #include "api/resources/list.h"
 #include "api/resources/metadata.h"
 
@@ -37,6 +38,10 @@ struct PathNames {
 /// {"kind": ..., "metadata": {...}}; cluster and namespace are written where the scope has them.
 nlohmann::ordered_json head_of(std::string_view kind, Scope scope, const Metadata& metadata);
 nlohmann::ordered_json tree_of(const std::vector<Condition>& conditions);
+/// The same straight into a text: begins the object, and leaves it open.
+void write_head(json::Writer& out, std::string_view kind, Scope scope, const Metadata& metadata);
+void write_labels(json::Writer& out, std::string_view key, const std::map<std::string, std::string>& labels);
+void write_conditions(json::Writer& out, const std::vector<Condition>& conditions);
 std::string text_of(const nlohmann::ordered_json& tree, bool pretty);
 /// {"kind": "<kind>List", "metadata": {...}, "items": [...]}; null: without metadata.
 std::string list_text_of(std::string_view kind, const ListMetadata* metadata, nlohmann::ordered_json items,

@@ -73,7 +73,16 @@ Connections::Connection* Connections::victim(const Count* of_peer) {
 }
 
 bool Connections::make_room(std::unique_lock<std::mutex>& lock, const Count* of_peer) {
-    Connection* const one = victim(of_peer);
+    Connection* one = nullptr;
+    if (of_peer == nullptr) {
+        // Of the client that has the most: many connections of a few must not push out the one of somebody else, who has
+        // just come and has not had the time to ask.
+        const auto most = std::max_element(
+            connections_of_.begin(), connections_of_.end(),
+            [](const auto& a, const auto& b) { return a.second.counted < b.second.counted; });
+        if (most != connections_of_.end()) one = victim(&most->second);
+    }
+    if (one == nullptr) one = victim(of_peer);
     if (one == nullptr) return false;
     move(*one, State::shut);
     --one->of_peer->counted;

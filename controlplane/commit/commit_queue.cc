@@ -73,6 +73,7 @@ void CommitQueue::lead(std::unique_lock<std::mutex>& lock) {
     waiting_.insert(waiting_.begin(), deferred.begin(), deferred.end());
     for (Item* item : batch) {
         if (std::find(deferred.begin(), deferred.end(), item) != deferred.end()) continue;
+        // With the lock: without it the waiter may be gone before it is told.
         item->done = true;
         item->changed.notify_one();
     }

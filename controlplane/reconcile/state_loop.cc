@@ -12,7 +12,7 @@
 namespace guideway::reconcile {
 namespace {
 
-constexpr std::chrono::milliseconds kLongestRest{50};
+constexpr std::chrono::milliseconds kLongestRest{100};
 
 }  // namespace
 
@@ -58,9 +58,9 @@ void StateLoop::run() {
         for (Delta& delta : deltas) take(std::move(delta));
         const auto begun = std::chrono::steady_clock::now();
         build(generation);
-        // While changes keep coming, half of the time is theirs: a large state takes milliseconds to build.
+        // While changes keep coming, most of the time is theirs: a large state takes milliseconds to build.
         const auto end = std::chrono::steady_clock::now();
-        const auto rest = std::min<std::chrono::steady_clock::duration>(end - begun, kLongestRest);
+        const auto rest = std::min<std::chrono::steady_clock::duration>(3 * (end - begun), kLongestRest);
         std::unique_lock lock(mutex_);
         changed_.wait_until(lock, end + rest, [this] { return stopping_; });
     }

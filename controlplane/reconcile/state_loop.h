@@ -1,7 +1,7 @@
 // StateLoop: from what is committed to the ForwardingState that the dataplane shall have. One thread; while it builds one state,
 // changes pile up and are all in the next (coalesced), so that a thousand changes a second cost as many builds as there is
-// time for, and nobody who changes something waits for them. After a build it rests as long as the build took (at most 50 ms), so
-// that it never has more than half a core.
+// time for, and nobody who changes something waits for them. After a build it rests for three times as long (at most 100 ms), so
+// that it has a quarter of a core at most.
 //
 // Terms. Delta: what one commit changed, with the generation it has. Deltas are pushed in the order of their commits; a state built
 // from all up to generation G has the number G.

@@ -10,16 +10,20 @@
 namespace guideway::store {
 namespace {
 
-constexpr const char* kRecords =
-    "CREATE TABLE records(kind TEXT NOT NULL, key TEXT NOT NULL, document TEXT NOT NULL,"
-    " revision INTEGER NOT NULL DEFAULT 0, lease INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(kind, key)) WITHOUT ROWID;"
+// With row ids: in a table without, a row of more than a quarter of a page spills into a page of its own, and a document is that
+// long. So a new version of a record touches one page.
+#define GUIDEWAY_RECORDS                                                                  \
+    "CREATE TABLE records(kind TEXT NOT NULL, key TEXT NOT NULL, document TEXT NOT NULL," \
+    " revision INTEGER NOT NULL, lease INTEGER NOT NULL, UNIQUE(kind, key));"
+constexpr const char* kRecords = GUIDEWAY_RECORDS
     "CREATE TABLE counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
     "INSERT INTO counters VALUES('revision', 0), ('generation', 0);";
 constexpr const char* kFromVersion1 =
-    "ALTER TABLE records ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE records ADD COLUMN lease INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE records RENAME TO records_of_1;" GUIDEWAY_RECORDS
     // Which batch wrote each record was not kept: none is later than the store's revision.
-    "UPDATE records SET revision = (SELECT value FROM counters WHERE name='revision');";
+    "INSERT INTO records SELECT kind, key, document, (SELECT value FROM counters WHERE name='revision'), 0 FROM "
+    "records_of_1;"
+    "DROP TABLE records_of_1;";
 constexpr const char* kNewIn2 =
     "CREATE TABLE tombstones(revision INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,"
     " PRIMARY KEY(revision, kind, key)) WITHOUT ROWID;"
@@ -98,7 +102,8 @@ std::optional<Error> prepare_schema(sqlite3* database, const std::string& path, 
                                                  ": use a local file system"};
     }
     for (const char* setting : {"PRAGMA synchronous=FULL", "PRAGMA wal_autocheckpoint=0", "PRAGMA cell_size_check=ON",
-                                "PRAGMA trusted_schema=OFF"}) {
+                                // 64 MiB of pages: most of a store, so that a commit reads nothing.
+                                "PRAGMA cache_size=-65536", "PRAGMA trusted_schema=OFF"}) {
         if (auto error = prepare.execute(setting)) return error;
     }
     if (auto error = prepare.execute("PRAGMA journal_size_limit=" + std::to_string(SqliteStore::kLogBytes)))

@@ -31,7 +31,9 @@ struct SqliteStore::Statements {
             {&commit, "COMMIT"},
             {&counters, "SELECT name, value FROM counters"},
             {&set_counter, "UPDATE counters SET value=?2 WHERE name=?1"},
-            {&put, "REPLACE INTO records VALUES(?1, ?2, ?3, ?4, ?5)"},
+            {&put,
+             "INSERT INTO records VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(kind, key) DO UPDATE SET"
+             " document=excluded.document, revision=excluded.revision, lease=excluded.lease"},
             {&revision_of, "SELECT revision FROM records WHERE kind=?1 AND key=?2"},
             {&remove, "DELETE FROM records WHERE kind=?1 AND key=?2"},
             {&bury, "INSERT INTO tombstones VALUES(?1, ?2, ?3)"},

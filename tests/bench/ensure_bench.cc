@@ -1,13 +1,13 @@
 // ensure_bench: durable Ensures a second over REST, by clients at once, beside the disk's bare sync rate.
 //
-//   ensure_bench [--dir FOLDER] [--json FILE] [--quick]
+//   ensure_bench [--dir FOLDER] [--json FILE] [--quick] [--clients N]
 //
 // sync     4 KiB written to the end of a file and fdatasync, one after the other: one client alone cannot be faster than that
 // status   GET /healthz by 32 clients: what HTTP itself costs here, clients included (they run on the same cores)
 // ensure   PUT of load balancers that are new or changed (half and half) by so many clients, each waiting for its answer: the real
 //          server, manager, allocator and SQLite store in one process, the answer holding the address. Every one is durable.
 // same     the same PUT again: nothing is written
-// Times are of one request, in milliseconds. FOLDER (default: here) must lie on the disk in question.
+// --clients measures ensure by so many alone, for a profiler. Times are of one request, in milliseconds. FOLDER (default: here) must lie on the disk in question.
 #include <algorithm>
 #include <arpa/inet.h>
 #include <atomic>
@@ -161,16 +161,19 @@ int run(int argc, char** argv) {
     std::string json;
     fs::path parent = ".";
     double seconds = 5;
+    std::size_t alone = 0;
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
         if (word == "--quick") {
             seconds = 0.5;
         } else if (word == "--json" && i + 1 < argc) {
             json = argv[++i];
+        } else if (word == "--clients" && i + 1 < argc) {
+            alone = std::strtoul(argv[++i], nullptr, 10);
         } else if (word == "--dir" && i + 1 < argc) {
             parent = argv[++i];
         } else {
-            std::fprintf(stderr, "ensure_bench [--dir FOLDER] [--json FILE] [--quick]\n");
+            std::fprintf(stderr, "ensure_bench [--dir FOLDER] [--json FILE] [--quick] [--clients N]\n");
             return 2;
         }
     }
@@ -179,7 +182,8 @@ int run(int argc, char** argv) {
     if (mkdtemp(name.data()) == nullptr) fail("cannot make a folder in " + parent.string());
     const fs::path folder = name;
     std::vector<Row> rows;
-    rows.push_back(bare_syncs(folder, seconds));
+    const double shortly = std::min(seconds, 0.1);
+    rows.push_back(bare_syncs(folder, alone ? shortly : seconds));
     {
         Metrics metrics;
         auto opened = store::SqliteStore::open(folder / "store.db");
@@ -199,10 +203,14 @@ int run(int argc, char** argv) {
         rest::Server server(manager, bounds, &metrics);
         const rest::Started started = server.start("127.0.0.1", 0);
         if (!started.ok()) fail(started.error);
-        rows.push_back(measure("healthz", 32, seconds, started.port, [](Connection& connection, std::size_t, std::size_t) {
-            if (connection.ask("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") != 200) fail("healthz");
-        }));
-        for (const std::size_t clients : {1, 8, 32}) {
+        if (!alone)
+            rows.push_back(
+                measure("healthz", 32, seconds, started.port, [](Connection& connection, std::size_t, std::size_t) {
+                    if (connection.ask("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") != 200) fail("healthz");
+                }));
+        const std::vector<std::size_t> numbers =
+            alone ? std::vector<std::size_t>{alone} : std::vector<std::size_t>{1, 8, 32};
+        for (const std::size_t clients : numbers) {
             const std::size_t base = 1000 * clients;  // names of its own
             rows.push_back(measure("ensure", clients, seconds, started.port,
                                    [&](Connection& connection, std::size_t client, std::size_t number) {
@@ -212,27 +220,30 @@ int run(int argc, char** argv) {
                                        if (status != 200 && status != 201) fail("PUT: " + std::to_string(status));
                                    }));
         }
-        rows.push_back(measure("same", 32, seconds, started.port, [](Connection& connection, std::size_t client, std::size_t) {
-            if (connection.ask(put(client, 0, 30080)) / 100 != 2) fail("PUT again");
-        }));
+        if (!alone)
+            rows.push_back(
+                measure("same", 32, seconds, started.port, [](Connection& connection, std::size_t client, std::size_t) {
+                    if (connection.ask(put(client, 0, 30080)) / 100 != 2) fail("PUT again");
+                }));
         server.stop();
     }
-    rows.push_back(bare_syncs(folder, seconds));  // again: a disk whose rate changed meanwhile is seen
+    rows.push_back(
+        bare_syncs(folder, alone ? shortly : seconds));  // again: a disk whose rate changed meanwhile is seen
     fs::remove_all(folder);
 
-    std::printf("%-8s %8s %9s %10s %8s %9s %9s %9s\n", "case", "clients", "calls", "calls/s", "of sync", "p50 ms", "p99 ms",
-                "worst ms");
+    std::printf("%-8s %8s %9s %10s %8s %9s %9s %9s\n", "case", "clients", "calls", "calls/s", "of sync", "p50 ms",
+                "p99 ms", "worst ms");
     const double floor = std::max(rows.front().rate(), rows.back().rate());
     std::string text;
     for (const Row& row : rows) {
-        std::printf("%-8s %8zu %9zu %10.0f %7.2fx %9.2f %9.2f %9.2f\n", row.name.c_str(), row.clients, row.calls, row.rate(),
-                    row.rate() / floor, row.p50, row.p99, row.worst);
+        std::printf("%-8s %8zu %9zu %10.0f %7.2fx %9.2f %9.2f %9.2f\n", row.name.c_str(), row.clients, row.calls,
+                    row.rate(), row.rate() / floor, row.p50, row.p99, row.worst);
         char line[384];
         std::snprintf(
             line, sizeof line,
             R"(%s  {"case": "ensure", "what": "%s", "clients": %zu, "calls": %zu, "calls_per_second": %.1f, "of_bare_sync": %.3f, "p50_ms": %.3f, "p99_ms": %.3f, "worst_ms": %.3f})",
-            text.empty() ? "" : ",\n", row.name.c_str(), row.clients, row.calls, row.rate(), row.rate() / floor, row.p50,
-            row.p99, row.worst);
+            text.empty() ? "" : ",\n", row.name.c_str(), row.clients, row.calls, row.rate(), row.rate() / floor,
+            row.p50, row.p99, row.worst);
         text += line;
     }
     if (!json.empty()) std::ofstream(json) << "[\n" << text << "\n]\n";
