@@ -229,7 +229,7 @@ rest::Result<resources::SystemStatus> Manager::restore(std::string_view document
         answer = replace_everything(contents);
         return Step::finished;
     };
-    submit(intent, "backup", "restore", {prepare, [](const CommitQueue::Failure&) {}}, answer);
+    queue_.submit({prepare, [](const CommitQueue::Failure&) {}});
     if (!answer->ok()) return answer->problem();
     if (options_.audit != nullptr) {
         AuditEntry entry;

@@ -224,10 +224,6 @@ class Manager final : public rest::Appliance {
     template <class T>
     void audit(const rest::Intent& intent, const char* verb, const char* kind, std::string key, const T* before,
                const T* after);
-    /// Waits for its turn. Where the audit log must have every change and cannot, nothing is changed: a problem.
-    template <class T>
-    void submit(const rest::Intent& intent, const char* kind, const std::string& key, const CommitQueue::Work& work,
-                std::optional<rest::Result<T>>& answer);
 
     // manager_view.cc. `mutex_` is held.
     resources::LoadBalancer render(const Entry& entry, const reconcile::LinkStatus& link) const;

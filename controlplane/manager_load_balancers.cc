@@ -88,7 +88,7 @@ Result<Ensured<resources::LoadBalancer>> Manager::ensure(resources::LoadBalancer
         const std::shared_lock lock(mutex_);
         answer = Ensured<resources::LoadBalancer>{render(objects_.load_balancers.at(key), link_.status()), created, true};
     };
-    submit(intent, kLoadBalancerKind, key.to_string(), {prepare, settle}, answer);
+    queue_.submit({prepare, settle});
     return *std::move(answer);
 }
 
@@ -145,7 +145,7 @@ Result<bool> Manager::delete_load_balancer(const std::string& cluster, const std
     const auto settle = [&](const CommitQueue::Failure& failure) {
         answer = failure ? Result<bool>(*failure) : Result<bool>(true);
     };
-    submit(intent, kLoadBalancerKind, key.to_string(), {prepare, settle}, answer);
+    queue_.submit({prepare, settle});
     return *std::move(answer);
 }
 

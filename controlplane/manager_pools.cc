@@ -79,7 +79,7 @@ Result<Ensured<resources::AddressPool>> Manager::ensure(resources::AddressPool w
         const std::shared_lock lock(mutex_);
         answer = Ensured<resources::AddressPool>{objects_.pools.at(name), created, true};
     };
-    submit(intent, kAddressPoolKind, name, {prepare, settle}, answer);
+    queue_.submit({prepare, settle});
     return *std::move(answer);
 }
 
@@ -134,7 +134,7 @@ Result<bool> Manager::delete_address_pool(const std::string& name, const rest::I
     const auto settle = [&](const CommitQueue::Failure& failure) {
         answer = failure ? Result<bool>(*failure) : Result<bool>(true);
     };
-    submit(intent, kAddressPoolKind, name, {prepare, settle}, answer);
+    queue_.submit({prepare, settle});
     return *std::move(answer);
 }
 
@@ -213,7 +213,7 @@ Result<Ensured<resources::Node>> Manager::ensure(resources::Node wanted, const r
         const std::shared_lock lock(mutex_);
         answer = Ensured<resources::Node>{render(objects_.nodes.at(key), link_.status()), created, true};
     };
-    submit(intent, kNodeKind, key.to_string(), {prepare, settle}, answer);
+    queue_.submit({prepare, settle});
     return *std::move(answer);
 }
 
@@ -256,7 +256,7 @@ Result<bool> Manager::delete_node(const std::string& cluster, const std::string&
     const auto settle = [&](const CommitQueue::Failure& failure) {
         answer = failure ? Result<bool>(*failure) : Result<bool>(true);
     };
-    submit(intent, kNodeKind, key.to_string(), {prepare, settle}, answer);
+    queue_.submit({prepare, settle});
     return *std::move(answer);
 }
 

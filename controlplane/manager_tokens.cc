@@ -90,7 +90,7 @@ Result<Ensured<resources::Token>> Manager::ensure(resources::Token wanted, const
             answer = Ensured<resources::Token>{shown(*tokens_.find(name), text), created, true};
         }
     };
-    submit(intent, auth::kTokenKind, name, {prepare, settle}, answer);
+    queue_.submit({prepare, settle});
     return *std::move(answer);
 }
 
@@ -150,7 +150,7 @@ Result<bool> Manager::delete_token(const std::string& name, const rest::Intent& 
     const auto settle = [&](const CommitQueue::Failure& failure) {
         answer = failure ? Result<bool>(*failure) : Result<bool>(true);
     };
-    submit(intent, auth::kTokenKind, name, {prepare, settle}, answer);
+    queue_.submit({prepare, settle});
     return *std::move(answer);
 }
 
@@ -183,7 +183,7 @@ Result<resources::Token> Manager::rotate_token(const std::string& name, const re
             answer = shown(*tokens_.find(name), text);
         }
     };
-    submit(intent, auth::kTokenKind, name, {prepare, settle}, answer);
+    queue_.submit({prepare, settle});
     return *std::move(answer);
 }
 

@@ -1,4 +1,4 @@
-// The templates of the manager's changes: stamp, audit, submit. Inside controlplane/manager_*.cc only.
+// The templates of the manager's changes: stamp, audit. Inside controlplane/manager_*.cc only.
 #pragma once
 
 #include <string>
@@ -46,27 +46,6 @@ void Manager::audit(const rest::Intent& intent, const char* verb, const char* ki
     entry.before = text(before);
     entry.after = text(after);
     staged_.audit.push_back(std::move(entry));
-}
-
-template <class T>
-void Manager::submit(const rest::Intent& intent, const char* kind, const std::string& key,
-                     const CommitQueue::Work& work, std::optional<rest::Result<T>>& answer) {
-    if (options_.audit != nullptr) {
-        if (std::string why = options_.audit->refusal(); !why.empty()) {
-            answer = resources::Problem{503, "AuditUnavailable", std::move(why), {}};
-            return;
-        }
-    }
-    queue_.submit(work);
-    if (options_.audit == nullptr || !answer || answer->ok()) return;
-    AuditEntry refused;
-    refused.time = options_.now();
-    refused.caller = intent.caller;
-    refused.verb = "refused";
-    refused.kind = kind;
-    refused.key = key;
-    refused.result = answer->problem().reason;
-    options_.audit->record(std::move(refused));
 }
 
 }  // namespace guideway::controlplane
