@@ -41,9 +41,10 @@ bool Allocator::stays(const Allocation& allocation) const {
 void Allocator::meet(const ServiceKey& service) {
     touch(service);
     Allocation& allocation = services_.at(service);
-    const std::optional<Reason> before = allocation.refusal ? std::optional(allocation.refusal->reason) : std::nullopt;
+    const bool was_refused = allocation.refusal.has_value();
+    const Reason before = was_refused ? allocation.refusal->reason : Reason::no_available_ips;
     allocation.refusal = stays(allocation) ? adjust_in_place(service) : move_to_wish(service);
-    if (allocation.refusal && allocation.refusal->reason != before) {
+    if (allocation.refusal && (!was_refused || allocation.refusal->reason != before)) {
         note(service, EventKind::refused,
              std::string(to_string(allocation.refusal->reason)) + ": " + allocation.refusal->message);
     }
