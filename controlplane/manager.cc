@@ -206,10 +206,11 @@ rest::Result<std::string> Manager::backup() {
                    [](const CommitQueue::Failure&) {}});
     if (error) return problem_of(*error);
     std::string document;
-    const auto failed = store::backup::encode(contents, store::backup::about_now(options_.now()), [&](std::string_view bytes) {
-        document += bytes;
-        return true;
-    });
+    const auto failed =
+        store::backup::encode(contents, store::backup::about_now(options_.now()), [&](std::string_view bytes) {
+            document += bytes;
+            return true;
+        });
     if (failed) return resources::Problem{500, "InternalError", *failed, {}};
     return document;
 }
@@ -254,11 +255,12 @@ rest::Result<bool> Manager::replace_everything(store::Contents& contents) {
         return token.spec.role == rest::Role::admin && !token.spec.expires_at;
     });
     if (!admins) {
-        return resources::Problem{409,
-                                  "LastAdmin",
-                                  "the backup has no token of the role admin that does not expire: with it nobody could "
-                                  "administer this appliance; nothing was changed",
-                                  {}};
+        return resources::Problem{
+            409,
+            "LastAdmin",
+            "the backup has no token of the role admin that does not expire: with it nobody could "
+            "administer this appliance; nothing was changed",
+            {}};
     }
     contents.generation = std::max(contents.generation, generation_) + 1;
     // What the allocator settled is part of what is written, so that there is one step from the old contents to the new ones.

@@ -264,8 +264,9 @@ class Manager final : public rest::Appliance {
 
     mutable std::shared_mutex mutex_;
     Objects objects_;
-    std::map<std::pair<std::string, IpFamily>, std::size_t> serving_;  ///< nodes that take connections, by cluster and family
-    std::size_t services_ = 0;     ///< entries of the forwarding state
+    std::map<std::pair<std::string, IpFamily>, std::size_t>
+        serving_;               ///< nodes that take connections, by cluster and family
+    std::size_t services_ = 0;  ///< entries of the forwarding state
     std::uint64_t revision_ = 0;
     std::uint64_t generation_ = 0;
     std::string store_error_;  ///< of the last commit; empty: it worked

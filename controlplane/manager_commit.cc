@@ -46,10 +46,12 @@ CommitQueue::Failure Manager::commit(std::size_t works) {
     if (stale_) {
         allocator_.rollback();
         stale_ = !catch_up();
-        return resources::Problem{503, "StoreUnavailable",
-                                  "the store was changed otherwise, or a write to it was believed lost; it is read again, and this "
-                                  "change was not made: try again",
-                                  {}};
+        return resources::Problem{
+            503,
+            "StoreUnavailable",
+            "the store was changed otherwise, or a write to it was believed lost; it is read again, and this "
+            "change was not made: try again",
+            {}};
     }
     Outcome outcome = outcome_of(staged);
     if (const auto error = write(outcome.batch)) {
@@ -144,13 +146,14 @@ void Manager::stage_load_balancers(Staged& staged, Outcome& outcome) {
         if (object) {
             object->metadata.resource_version = outcome.batch.revision;
             entry.emplace();
-            if (known != nullptr && !anew) *entry = *known;
+            if (known != nullptr && !anew) entry->in_state_since = known->in_state_since;
             entry->record = record_of(key, std::move(*object), known != nullptr && !anew ? &known->record : nullptr,
                                       *allocator_.find(key));
             outcome.batch.changes.push_back({kLoadBalancerKind, key.to_string(), encode(entry->record)});
             const std::size_t before = known == nullptr ? 0 : services_of(known->record);
             const std::size_t now = services_of(entry->record);
-            changed = before != now || (now > 0 && forwarded_of(key, known->record) != forwarded_of(key, entry->record));
+            changed =
+                before != now || (now > 0 && forwarded_of(key, known->record) != forwarded_of(key, entry->record));
         } else {
             outcome.batch.changes.push_back({kLoadBalancerKind, key.to_string(), std::nullopt});
             changed = known != nullptr && services_of(known->record) > 0;
@@ -173,8 +176,6 @@ void Manager::stage_nodes(Staged& staged, Outcome& outcome) {
             changed = known == nullptr || known->object.spec != entry->object.spec;
             if (known != nullptr) {
                 entry->in_state_since = known->in_state_since;
-                entry->programmed = known->programmed;
-                entry->ready = known->ready;
             }
             outcome.batch.changes.push_back({kNodeKind, key.to_string(), resources::encode(entry->object)});
         } else {
@@ -207,8 +208,7 @@ Manager::Outcome Manager::outcome_of(Staged& staged) {
     for (store::Change& change : quarantine_changes(allocator_)) outcome.batch.changes.push_back(std::move(change));
     // Generation 0 means "none yet" to the dataplane, so a new store begins with 1.
     outcome.forwarding_changed = outcome.forwarding_changed || staged.renumber || generation_ == 0;
-    outcome.batch.generation =
-        outcome.forwarding_changed ? std::max(generation_, staged.beyond) + 1 : generation_;
+    outcome.batch.generation = outcome.forwarding_changed ? std::max(generation_, staged.beyond) + 1 : generation_;
     return outcome;
 }
 
@@ -230,7 +230,8 @@ void Manager::publish_load_balancers(Staged& staged, Outcome& outcome, const rec
             }
         }
         if (!entry) {
-            if (known && services_of(at->second.record) > 0) delta.load_balancers.emplace_back(key.to_string(), std::nullopt);
+            if (known && services_of(at->second.record) > 0)
+                delta.load_balancers.emplace_back(key.to_string(), std::nullopt);
             if (known) objects_.load_balancers.erase(at);
             continue;
         }
@@ -240,6 +241,10 @@ void Manager::publish_load_balancers(Staged& staged, Outcome& outcome, const rec
             const bool forwards = services_of(entry->record) > 0;
             delta.load_balancers.emplace_back(
                 key.to_string(), forwards ? std::optional(forwarded_of(key, entry->record)) : std::nullopt);
+        }
+        if (known && !anew) {
+            entry->programmed = at->second.programmed;
+            entry->ready = at->second.ready;
         }
         tell(*entry, link);
         const auto type = known && !anew ? rest::ChangeType::modified : rest::ChangeType::added;
@@ -271,6 +276,10 @@ void Manager::publish_nodes(Outcome& outcome, const reconcile::LinkStatus& link,
         if (entry->in_state_since == 0) {
             entry->in_state_since = generation_;
             delta.nodes.emplace_back(key.to_string(), entry->object);
+        }
+        if (known) {
+            entry->programmed = at->second.programmed;
+            entry->ready = at->second.ready;
         }
         tell(*entry, link);
         const auto type = known ? rest::ChangeType::modified : rest::ChangeType::added;
@@ -374,8 +383,9 @@ void Manager::renumber_beyond(std::uint64_t generation) {
     // and needs a number beyond it to take effect.
     queue_.submit({[&] {
                        if (generation_ > generation) return CommitQueue::Step::finished;
-                       spdlog::warn("dataplane is ahead of the store dataplane_generation={} store_generation={}: renumbering",
-                                    generation, generation_);
+                       spdlog::warn(
+                           "dataplane is ahead of the store dataplane_generation={} store_generation={}: renumbering",
+                           generation, generation_);
                        staged_.renumber = true;
                        staged_.beyond = generation;
                        return CommitQueue::Step::staged;

@@ -56,8 +56,10 @@ Result<Ensured<resources::LoadBalancer>> Manager::ensure(resources::LoadBalancer
         }
         const ipam::Wish wish = wish_of(wanted);
         if (auto refusal = ipam::fault_of(wish)) {
-            answer = resources::Problem{
-                400, std::string(to_string(refusal->reason)), refusal->message, {{"/spec/addresses", refusal->message}}};
+            answer = resources::Problem{400,
+                                        std::string(to_string(refusal->reason)),
+                                        refusal->message,
+                                        {{"/spec/addresses", refusal->message}}};
             return Step::finished;
         }
         const std::size_t services = wish.families().size() * wanted.spec.ports.size();
@@ -71,8 +73,11 @@ Result<Ensured<resources::LoadBalancer>> Manager::ensure(resources::LoadBalancer
                           before->metadata.uid != wanted.metadata.uid;
         // Another object under the same name: the old one is gone first, with all it had (kubernetes-contract 3).
         if (anew) allocator_.release(key);
-        audit(intent, before == nullptr ? "create" : anew ? "replace" : "update", kLoadBalancerKind,
-              key.to_string(), before, &wanted);
+        audit(intent,
+              before == nullptr ? "create"
+              : anew            ? "replace"
+                                : "update",
+              kLoadBalancerKind, key.to_string(), before, &wanted);
         stamp(wanted, anew ? nullptr : before);
         allocator_.ensure(key, wish, revision_ + 1);
         if (anew) staged_.replaced.insert(key);
@@ -86,7 +91,8 @@ Result<Ensured<resources::LoadBalancer>> Manager::ensure(resources::LoadBalancer
             return;
         }
         const std::shared_lock lock(mutex_);
-        answer = Ensured<resources::LoadBalancer>{render(objects_.load_balancers.at(key), link_.status()), created, true};
+        answer =
+            Ensured<resources::LoadBalancer>{render(objects_.load_balancers.at(key), link_.status()), created, true};
     };
     queue_.submit({prepare, settle});
     return *std::move(answer);
@@ -129,12 +135,12 @@ Result<bool> Manager::delete_load_balancer(const std::string& cluster, const std
             return Step::finished;
         }
         if (!uid.empty() && before->metadata.uid != uid) {
-            answer = resources::Problem{409,
-                                        "Conflict",
-                                        "the load balancer \"" + key.to_string() + "\" has the UID \"" +
-                                            before->metadata.uid + "\", not \"" + uid +
-                                            "\": it is another object of the same name, and stays",
-                                        {{"?uid", "found \"" + uid + "\", in force is \"" + before->metadata.uid + "\""}}};
+            answer = resources::Problem{
+                409,
+                "Conflict",
+                "the load balancer \"" + key.to_string() + "\" has the UID \"" + before->metadata.uid + "\", not \"" +
+                    uid + "\": it is another object of the same name, and stays",
+                {{"?uid", "found \"" + uid + "\", in force is \"" + before->metadata.uid + "\""}}};
             return Step::finished;
         }
         audit<resources::LoadBalancer>(intent, "delete", kLoadBalancerKind, key.to_string(), before, nullptr);
@@ -160,12 +166,12 @@ resources::AllocationPreview Manager::preview(const resources::LoadBalancer& wan
                            shown.ingress.push_back({holding.address, holding.pool});
                        }
                        shown.reason = preview.refusal ? std::string(to_string(preview.refusal->reason)) : "Allocated";
-                       shown.message = preview.refusal            ? preview.refusal->message
+                       shown.message = preview.refusal           ? preview.refusal->message
                                        : preview.changes_address ? "it would get these addresses"
                                                                  : "it would have the addresses that it has";
                        for (const ipam::PoolVerdict& verdict : preview.pools) {
-                           shown.pools.push_back({verdict.pool, verdict.verdict == ipam::Verdict::used, std::string(to_string(verdict.verdict)),
-                                                  verdict.message});
+                           shown.pools.push_back({verdict.pool, verdict.verdict == ipam::Verdict::used,
+                                                  std::string(to_string(verdict.verdict)), verdict.message});
                        }
                        return Step::finished;
                    },

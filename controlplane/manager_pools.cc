@@ -157,10 +157,10 @@ std::optional<resources::Problem> Manager::refuse_node(const resources::Node& wa
     }
     for (const IpAddress& address : wanted.spec.addresses) {
         if (of_family[address.family] < contract::kMaxBackendsPerSet) continue;
-        conflict.faults.push_back({"/spec/addresses", "found node number " + std::to_string(of_family[address.family] + 1) +
-                                                          " with an " + std::string(to_string(address.family)) +
-                                                          " address, allowed at most " +
-                                                          std::to_string(contract::kMaxBackendsPerSet) + " a cluster"});
+        conflict.faults.push_back(
+            {"/spec/addresses", "found node number " + std::to_string(of_family[address.family] + 1) + " with an " +
+                                    std::string(to_string(address.family)) + " address, allowed at most " +
+                                    std::to_string(contract::kMaxBackendsPerSet) + " a cluster"});
     }
     if (conflict.faults.empty()) return std::nullopt;
     conflict.detail = conflict.faults[0].message;
@@ -229,9 +229,9 @@ Result<rest::Page<resources::Node>> Manager::nodes(const rest::PageRequest& requ
     const std::shared_lock lock(mutex_);
     const reconcile::LinkStatus link = link_.status();
     return page_of<resources::Node>(
-        objects_.nodes, request, revision_,
-        [](const NodeEntry& entry) -> const auto& { return entry.object.metadata; },
-        [&](const NodeEntry& entry) { return render(entry, link); }, [](const NodeKey& key) { return key.to_string(); });
+        objects_.nodes, request, revision_, [](const NodeEntry& entry) -> const auto& { return entry.object.metadata; },
+        [&](const NodeEntry& entry) { return render(entry, link); },
+        [](const NodeKey& key) { return key.to_string(); });
 }
 
 Result<bool> Manager::delete_node(const std::string& cluster, const std::string& name, const rest::Intent& intent) {

@@ -82,16 +82,17 @@ rest::Result<rest::Page<T>> page_of(const Map& map, const rest::PageRequest& req
     if (!request.after_token.empty()) {
         const std::string start = kPageTokenStart;
         if (!request.after_token.starts_with(start)) {
-            return resources::Problem{400, "InvalidRequest", "the continue token is not one of this server's",
+            return resources::Problem{400,
+                                      "InvalidRequest",
+                                      "the continue token is not one of this server's",
                                       {{"?continue", "found another text than a list answered as `continue`"}}};
         }
         const std::string last = request.after_token.substr(start.size());
         // The order of the texts is not that of the keys ('-' < '/'), so the place is looked for.
         at = std::find_if(map.begin(), map.end(), [&](const auto& item) { return text(item.first) == last; });
         if (at == map.end()) {
-            return resources::Problem{410, "Expired",
-                                      "the object after which this page would begin is gone; list from the start",
-                                      {}};
+            return resources::Problem{
+                410, "Expired", "the object after which this page would begin is gone; list from the start", {}};
         }
         ++at;
     }

@@ -105,8 +105,9 @@ std::optional<resources::Problem> Manager::refuse_lockout(const std::string& nam
     if (!was_admin) return std::nullopt;
     return resources::Problem{409,
                               "LastAdmin",
-                              "\"" + name + "\" is the last token of the role admin that does not expire; without it nobody "
-                                            "could administer this appliance: make another one first",
+                              "\"" + name +
+                                  "\" is the last token of the role admin that does not expire; without it nobody "
+                                  "could administer this appliance: make another one first",
                               {}};
 }
 

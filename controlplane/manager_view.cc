@@ -98,7 +98,8 @@ resources::Condition Manager::programmed_condition(std::uint64_t in_state_since,
     } else if (link.confirmed >= in_state_since) {
         condition.status = true;
         condition.reason = "Programmed";
-        condition.message = "in force in the dataplane since generation " + std::to_string(in_state_since) + " at the latest";
+        condition.message =
+            "in force in the dataplane since generation " + std::to_string(in_state_since) + " at the latest";
     } else if (link.refused_generation != 0) {
         condition.reason = "Refused";
         condition.message = link.error;
@@ -132,8 +133,7 @@ resources::Condition Manager::ready_condition(const Entry& entry, bool programme
         if (served != serving_.end() && served->second > 0) continue;
         condition.reason = "NoNodes";
         condition.message = "no node that takes connections has an " + std::string(to_string(ingress.ip.family)) +
-                            " address, so clients of " + ingress.ip.to_string() +
-                            " are refused; add or undrain a node";
+                            " address, so clients of " + ingress.ip.to_string() + " are refused; add or undrain a node";
         return condition;
     }
     condition.status = true;

@@ -77,9 +77,9 @@ bool Connections::make_room(std::unique_lock<std::mutex>& lock, const Count* of_
     if (of_peer == nullptr) {
         // Of the client that has the most: many connections of a few must not push out the one of somebody else, who has
         // just come and has not had the time to ask.
-        const auto most = std::max_element(
-            connections_of_.begin(), connections_of_.end(),
-            [](const auto& a, const auto& b) { return a.second.counted < b.second.counted; });
+        const auto most =
+            std::max_element(connections_of_.begin(), connections_of_.end(),
+                             [](const auto& a, const auto& b) { return a.second.counted < b.second.counted; });
         if (most != connections_of_.end()) one = victim(&most->second);
     }
     if (one == nullptr) one = victim(of_peer);

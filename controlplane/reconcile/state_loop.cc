@@ -97,8 +97,8 @@ void StateLoop::build(std::uint64_t generation) {
     // What could make it refused is refused when it is asked for; this is the last line, so that a fault is said by name.
     std::string error;
     if (const auto faults = contract::validate(*state); !faults.empty()) {
-        error = "the state of generation " + std::to_string(generation) +
-                " cannot be forwarded: " + faults[0].field + ": " + faults[0].message;
+        error = "the state of generation " + std::to_string(generation) + " cannot be forwarded: " + faults[0].field +
+                ": " + faults[0].message;
         spdlog::error("reconcile failed error={}", controlplane::log_value(error));
     }
     {

@@ -94,10 +94,10 @@ class ChangeLog {
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<EntryPointer> entries_;
-    std::uint64_t first_ = 0;       // number of entries_.front(); numbers only grow
-    std::uint64_t revision_ = 0;    // newest
-    std::uint64_t forgotten_ = 0;   // changes up to this revision may be missing
-    std::uint64_t incarnation_ = 0; // grows with restart()
+    std::uint64_t first_ = 0;        // number of entries_.front(); numbers only grow
+    std::uint64_t revision_ = 0;     // newest
+    std::uint64_t forgotten_ = 0;    // changes up to this revision may be missing
+    std::uint64_t incarnation_ = 0;  // grows with restart()
     std::size_t bytes_ = 0;
     bool stopped_ = false;
 };

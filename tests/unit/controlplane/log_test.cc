@@ -106,7 +106,8 @@ TEST_F(LogTest, WhatAClientWroteCannotForgeALine) {
     put_pool();
     put("one", "k\nlevel=critical \"forged\"");
     put("two", "other");
-    EXPECT_EQ(lines->count("load_balancer=default/two event=AllocationFailed message=\"SharingKeyMismatch: "), 1U) << lines->all();
+    EXPECT_EQ(lines->count("load_balancer=default/two event=AllocationFailed message=\"SharingKeyMismatch: "), 1U)
+        << lines->all();
     EXPECT_EQ(lines->count("\n"), 0U) << lines->all();
     EXPECT_EQ(lines->count(R"(k\nlevel=critical \"forged\")"), 1U) << lines->all();
 }

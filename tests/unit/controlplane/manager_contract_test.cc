@@ -1,8 +1,7 @@
 // The manager as automation meets it: preconditions, UIDs, clusters, pages, watches, events, previews.
-#include "controlplane/manager.h"
-
 #include <set>
 
+#include "controlplane/manager.h"
 #include "tests/unit/controlplane/manager_testing.h"
 
 namespace guideway::controlplane {

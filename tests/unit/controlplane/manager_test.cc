@@ -58,7 +58,8 @@ TEST_F(ManagerTest, IfMatchGuardsEdits) {
     ASSERT_FALSE(stale.ok());
     EXPECT_EQ(stale.problem().status, 412);
     EXPECT_TRUE(manager->ensure(balancer("web", 443), if_version(version)).ok());
-    EXPECT_EQ(manager->delete_load_balancer("default", "default", "web", "", if_version(version)).problem().status, 412);
+    EXPECT_EQ(manager->delete_load_balancer("default", "default", "web", "", if_version(version)).problem().status,
+              412);
     EXPECT_EQ(manager->ensure(node("n", "10.0.0.1"), if_version(1)).problem().status, 412);
     EXPECT_EQ(manager->delete_address_pool("a", if_version(99)).problem().status, 412);
 }
@@ -354,10 +355,10 @@ TEST_F(ManagerTest, SeriesOfAServiceGoAwayWithIt) {
     dataplane.start();
     ASSERT_TRUE(manager->wait_until_forwarding(20s));
     const std::string before = manager->metrics();
-    EXPECT_NE(
-        before.find("guideway_service_connections_total{cluster=\"default\",namespace=\"default\",service=\"web\",vip=\"203.0.113.10\","
-                    "protocol=\"TCP\",port=\"80\"} 42"),
-        std::string::npos)
+    EXPECT_NE(before.find("guideway_service_connections_total{cluster=\"default\",namespace=\"default\",service="
+                          "\"web\",vip=\"203.0.113.10\","
+                          "protocol=\"TCP\",port=\"80\"} 42"),
+              std::string::npos)
         << before;
     EXPECT_NE(before.find("guideway_dataplane_dropped_packets_total{worker=\"0\",reason=\"no_route\"} 3"),
               std::string::npos);

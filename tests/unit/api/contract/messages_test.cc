@@ -101,9 +101,13 @@ TEST(Messages, ResponsesRoundTripOnOneLine) {
     response.counters = some_counters();
     response.answer =
         ExplainAnswer{9, "forward", "default/web", "nodes", "node-1", "10.0.0.1", 30080, 5, 65537, 1, {"a", "b"}};
-    response.status =
-        DataplaneStatus{"0.1.0", 12, 2, "adaptive", {{"client", "af_packet", true}}, some_counters().flow_file,
-                        {*IpAddress::parse("10.0.2.1"), *IpAddress::parse("fd00::1")}};
+    response.status = DataplaneStatus{"0.1.0",
+                                      12,
+                                      2,
+                                      "adaptive",
+                                      {{"client", "af_packet", true}},
+                                      some_counters().flow_file,
+                                      {*IpAddress::parse("10.0.2.1"), *IpAddress::parse("fd00::1")}};
     const std::string line = encode(response);
     EXPECT_EQ(line.find('\n'), std::string::npos);
     const auto decoded = decode_response(line);
