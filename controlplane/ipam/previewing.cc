@@ -60,7 +60,8 @@ Preview Allocator::preview(const ServiceKey& service, const Wish& wish, std::uin
 }
 
 PoolVerdict Allocator::verdict_on(std::size_t rank, const Considered& considered) const {
-    const auto& [service, wish, preview, stays, used] = considered;
+    const auto& [asker, wish, preview, stays, used] = considered;
+    const ServiceKey& service = asker;  // a name of its own, as lambdas cannot take hold of a part of a binding
     const std::size_t index = pools_.by_preference()[rank];
     const Pool& pool = pools_.pools()[index];
     if (const auto here = of_pool(preview.holdings, pool.name); !here.empty()) {
@@ -113,7 +114,8 @@ PoolVerdict Allocator::verdict_on(std::size_t rank, const Considered& considered
 }
 
 PoolVerdict Allocator::verdict_by_families(std::size_t rank, const Considered& considered) const {
-    const auto& [service, wish, preview, stays, used] = considered;
+    const auto& [asker, wish, preview, stays, used] = considered;
+    const ServiceKey& service = asker;  // a name of its own, as lambdas cannot take hold of a part of a binding
     const std::size_t index = pools_.by_preference()[rank];
     const Pool& pool = pools_.pools()[index];
     const bool one_is_enough = wish.effective_policy() == FamilyPolicy::prefer_dual;
