@@ -59,9 +59,12 @@ CommitQueue::Failure Manager::commit(std::size_t works) {
         if (error->kind == store::ErrorKind::conflict) stale_ = true;
         return problem_of(*error);
     }
+    // It is durable. Should what follows fail, memory has to be made of the store again before anything else is decided.
+    stale_ = true;
     metrics_.batch_committed(works);
     publish(staged, outcome);
     allocator_.commit();
+    stale_ = false;
     if (options_.audit != nullptr) {
         for (AuditEntry& entry : staged.audit) {
             entry.revision = outcome.batch.revision;

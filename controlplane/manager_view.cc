@@ -401,7 +401,7 @@ std::string Manager::metrics() {
             snapshot.counters = std::move(counted.value());
             // A service that was deleted while the counters were under way has no series any more.
             std::erase_if(snapshot.counters->services, [&](const contract::ServiceCounters& service) {
-                const auto key = service_key_of(service.name);
+                const auto key = ipam::ServiceKey::parse(service.name);
                 return !key || !objects_.load_balancers.contains(*key);
             });
         }

@@ -87,7 +87,7 @@ std::variant<ipam::Quarantined, std::string> decode_quarantined(std::string_view
     if (!parsed) return "its key is no IP address";
     try {
         const Json json = Json::parse(text);
-        const auto former = service_key_of(json.at("former").get<std::string>());
+        const auto former = ipam::ServiceKey::parse(json.at("former").get<std::string>());
         if (!former) return "/former: found no \"namespace/name\"";
         return ipam::Quarantined{*parsed, json.at("freed_at"), *former};
     } catch (const Json::exception& error) {
@@ -170,20 +170,6 @@ ipam::PoolDefinition definition_of(const std::string& name, const resources::Add
 }
 
 NodeKey key_of(const resources::Node& object) { return {object.metadata.cluster, object.metadata.name}; }
-
-std::optional<ipam::ServiceKey> service_key_of(std::string_view text) {
-    std::vector<std::string> parts(1);
-    for (const char c : text) {
-        if (c == '/') {
-            parts.emplace_back();
-        } else {
-            parts.back() += c;
-        }
-    }
-    if (parts.size() == 2) return ipam::ServiceKey{resources::kDefaultCluster, parts[0], parts[1]};
-    if (parts.size() == 3) return ipam::ServiceKey{parts[0], parts[1], parts[2]};
-    return std::nullopt;
-}
 
 ipam::ServiceKey key_of(const resources::LoadBalancer& object) {
     return {object.metadata.cluster, object.metadata.namespace_, object.metadata.name};

@@ -58,8 +58,6 @@ ipam::Wish wish_of(const resources::LoadBalancer& object);
 ipam::PoolDefinition definition_of(const std::string& name, const resources::AddressPoolSpec& spec);
 ipam::ServiceKey key_of(const resources::LoadBalancer& object);
 NodeKey key_of(const resources::Node& object);
-/// Of its text form; none: no such form.
-std::optional<ipam::ServiceKey> service_key_of(std::string_view text);
 /// (protocol, port) of each, sorted.
 std::vector<ipam::PortClaim> claims_of(const std::vector<resources::LoadBalancerPort>& ports);
 ipam::Allocation allocation_of(const LoadBalancerRecord& record);

@@ -334,6 +334,15 @@ TEST_F(ManagerContractTest, AStoreThatWasWrittenByAnotherIsReadAgain) {
     EXPECT_EQ(address_of("api"), "203.0.113.11");
 }
 
+TEST_F(ManagerContractTest, WhatFailsAfterItIsDurableIsReadFromTheStore) {
+    switches.fail_after_commit = true;
+    EXPECT_EQ(manager->ensure(balancer("web"), {}).problem().status, 500);
+    EXPECT_EQ(manager->ensure(balancer("api"), {}).problem().status, 503) << "the store is read again instead";
+    EXPECT_EQ(address_of("web"), "203.0.113.10") << "it was durable";
+    EXPECT_TRUE(manager->ensure(balancer("api"), {}).ok());
+    EXPECT_EQ(address_of("api"), "203.0.113.11") << "and its address is nobody else's";
+}
+
 TEST_F(ManagerContractTest, ManyWritersAtOnceShareCommits) {
     constexpr int kThreads = 16, kEach = 20;
     const unsigned before = switches.commits;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,6 +64,8 @@ class CountingStore final : public store::PassingStore {
         std::atomic<unsigned> commits{0};
         std::atomic<bool> full{false};
         std::atomic<bool> conflict_once{false};
+        std::atomic<bool> fail_after_commit{false};  ///< the next commit is durable, and then the clock throws once
+        std::atomic<bool> clock_fails{false};
     };
     CountingStore(std::unique_ptr<store::Store> inner, Switches& switches)
         : PassingStore(std::move(inner)), switches_(switches) {}
@@ -70,7 +73,9 @@ class CountingStore final : public store::PassingStore {
         if (switches_.full) return store::Error{store::ErrorKind::full, "the disk is full"};
         if (switches_.conflict_once.exchange(false)) return store::Error{store::ErrorKind::conflict, "another writer"};
         ++switches_.commits;
-        return PassingStore::commit(batch);
+        auto error = PassingStore::commit(batch);
+        if (!error && switches_.fail_after_commit.exchange(false)) switches_.clock_fails = true;
+        return error;
     }
 
   private:
@@ -88,7 +93,10 @@ class ManagerTest : public testing::Test {
         options.link.socket = folder.file("dp.sock");
         options.link.first_backoff = 1ms;
         options.link.longest_backoff = 5ms;
-        options.now = [this] { return clock.load(); };
+        options.now = [this] {
+            if (switches.clock_fails.exchange(false)) throw std::runtime_error("the test's own failure");
+            return clock.load();
+        };
         auto managed = Manager::open(
             std::make_unique<CountingStore>(std::move(std::get<std::unique_ptr<store::SqliteStore>>(opened)), switches),
             options, metrics);
