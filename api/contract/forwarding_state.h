@@ -35,6 +35,9 @@ struct Backend {
     IpAddress address;         ///< of the set's family
     std::uint16_t port = 0;    ///< 0: the service's backend_port (NodePort); else this port (pod mode)
     std::uint32_t weight = 1;  ///< 0..1000; 0 = draining: no new connections, old ones go on
+    /// Its time to drain is over: connections it still has are ended (the client's next packet is answered as by a closed port).
+    /// Only with weight 0.
+    bool closed = false;
 
     friend bool operator==(const Backend&, const Backend&) = default;
 };
@@ -48,6 +51,23 @@ struct BackendSet {
     friend bool operator==(const BackendSet&, const BackendSet&) = default;
 };
 
+/// Who may open connections. Services that name the same set share one table of it.
+struct SourceRangeSet {
+    std::string name;
+    std::vector<IpPrefix> prefixes;  ///< of either family; a family of which there is none is closed
+
+    friend bool operator==(const SourceRangeSet&, const SourceRangeSet&) = default;
+};
+
+/// A way to backends that are not next door: `destination` (pods of a node) by `via` (that node). The dataplane keeps such routes
+/// in its kernel, marked as its own, and removes those that are no longer wanted.
+struct Route {
+    IpPrefix destination;
+    IpAddress via;  ///< of the destination's family
+
+    friend bool operator==(const Route&, const Route&) = default;
+};
+
 /// One (VIP, protocol, port) and where its new connections go.
 struct Service {
     std::string name;  ///< the load balancer's "namespace/name"; several entries (ports, families) may share it
@@ -57,6 +77,11 @@ struct Service {
     std::string backend_set;                 ///< name of a set of the VIP's family
     std::uint16_t backend_port = 0;          ///< NodePort; 0 only where every backend has a port of its own
     std::uint32_t idle_timeout_seconds = 0;  ///< of established connections; 0 = the dataplane's default
+    /// A client's connections go to one backend until it opened none for so long (Kubernetes' sessionAffinity: ClientIP);
+    /// 1..86400, 0 = none.
+    std::uint32_t affinity_seconds = 0;
+    std::string source_ranges = {};       ///< name of a SourceRangeSet; empty: open to all
+    bool ranges_end_established = false;  ///< ranges are asked of connections there are, too, when they change
 
     friend bool operator==(const Service&, const Service&) = default;
 };
@@ -66,6 +91,8 @@ struct ForwardingState {
 
     std::uint64_t generation = 0;  ///< grows with each change; the dataplane answers with the one in force
     std::vector<BackendSet> backend_sets;
+    std::vector<SourceRangeSet> source_range_sets = {};
+    std::vector<Route> routes = {};
     std::vector<Service> services;
 
     friend bool operator==(const ForwardingState&, const ForwardingState&) = default;
