@@ -4,9 +4,10 @@
 // Terms. Access: where and as whom (access.h). Repeatable: doing it twice is the same as once, or the API itself notices (GET, PUT and
 // PATCH with a resourceVersion, DELETE). Lost: sent, perhaps carried out, no whole answer.
 //
-// Tried again within `retry_for`: what nobody took, 429 and 503 (after Retry-After, at most `longest_retry_after`), 500/502/504 and lost
-// ones of repeatable requests, growing pauses with jitter between. A connection that the server had closed in between: once more at once. 401: once more
-// at once where the credentials' files hold something new. Everything else is for the caller: 409 above all.
+// Tried again within `retry_for`, with growing pauses with jitter between: what nobody took, and 429 (after Retry-After, at most
+// `longest_retry_after`); of repeatable requests also 502, 503, 504, 500 with Retry-After, and lost ones. A connection that the server had closed in
+// between: once more at once. 401: once more at once where the credentials' files hold something new. Everything else is for the
+// caller: 409 above all. A lost change that is sent again may find itself done: a conflict, or not found where it deletes.
 //
 // Worked example:
 //     ApiClientOptions options{.access = read_kubeconfig(path).value.value(), .limiter = limiter, .metrics = metrics};
@@ -38,6 +39,7 @@
 #include "controlplane/kubernetes/client/client_metrics.h"
 #include "controlplane/kubernetes/client/credentials.h"
 #include "controlplane/kubernetes/client/rate_limiter.h"
+#include "controlplane/kubernetes/client/server_address.h"
 
 namespace guideway::kubernetes {
 
@@ -72,7 +74,7 @@ struct ApiRequest {
     std::string query = {};    ///< encoded, without "?"; empty: none
     nlohmann::json body = {};  ///< null: none
     PatchType patch_type = PatchType::merge;
-    std::optional<bool> repeatable = {};         ///< instead of what the verb tells: only a create is not
+    std::optional<bool> repeatable = {};         ///< instead of what the verb tells: create and JSON patches are not
     std::optional<Milliseconds> deadline = {};   ///< instead of the options'
     std::optional<Milliseconds> retry_for = {};  ///< instead of the options'
 };
@@ -125,20 +127,23 @@ class ApiClient {
     struct Http;
     struct Exchange;
     struct Try;
+    struct Answer {
+        int status = 0;
+        std::string body;
+    };
 
     std::optional<ApiError> prepare();
     std::optional<ApiError> connect_http();
+    ApiResult<Answer> perform(const Exchange& exchange);
     Try try_once(const Exchange& exchange, std::chrono::steady_clock::time_point end);
     ApiError error_of(int status, const std::string& body, std::optional<std::chrono::seconds> retry_after) const;
-    /// False: cancelled.
-    bool throttle();
-    void count(Verb verb, int code) const;
+    ApiError failure(const Exchange& exchange, const Try& result, int library_error, bool over);
 
     const ApiClientOptions options_;
     Credentials credentials_;
     std::shared_ptr<Http> http_;  ///< under mutex_ where it is set, as cancel() reads it
     std::uint64_t http_generation_ = 0;
-    std::string prefix_;  ///< of the server's URL, without slash at the end
+    std::optional<ServerAddress> address_;
     std::uint64_t random_state_;
     std::atomic<bool> cancelled_{false};
     std::mutex mutex_;

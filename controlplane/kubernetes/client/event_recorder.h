@@ -121,7 +121,6 @@ class EventRecorder {
     // Of the recorder's thread alone.
     std::unordered_map<std::string, Sent> sent_;
     std::list<std::string> by_age_;  ///< keys of sent_, the oldest first
-    std::uint64_t serial_ = 0;
 
     std::atomic<std::uint64_t> written_{0}, dropped_{0}, given_up_{0};
     std::mutex start_mutex_;
