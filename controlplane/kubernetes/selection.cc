@@ -46,9 +46,9 @@ std::variant<resources::Node, NodeRefusal> back_end_of(const Node& node, const N
         if (!known) out.spec.addresses.push_back(*address);
     }
     if (out.spec.addresses.empty()) {
-        return NodeRefusal{"it has no usable address of type InternalIP (found " +
-                               std::to_string(node.internal_ips.size()) + ")",
-                           true};
+        return NodeRefusal{
+            "it has no usable address of type InternalIP (found " + std::to_string(node.internal_ips.size()) + ")",
+            true};
     }
     out.spec.drain = has_taint(node, kAutoscalerTaint) ||
                      (rules.drain_unschedulable && (node.unschedulable || has_taint(node, kUnschedulableTaint)));

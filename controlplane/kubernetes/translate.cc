@@ -77,8 +77,8 @@ void read_rest(const Service& service, const TranslateRules& rules, Translated& 
     if (!service.load_balancer_ip.empty()) {
         spec.load_balancer_ip = IpAddress::parse(trimmed(service.load_balancer_ip));
         if (!spec.load_balancer_ip) {
-            out.faults.push_back({"spec.loadBalancerIP",
-                                  "found " + in_quotes(service.load_balancer_ip) + ", allowed an IPv4 or IPv6 address"});
+            out.faults.push_back({"spec.loadBalancerIP", "found " + in_quotes(service.load_balancer_ip) +
+                                                             ", allowed an IPv4 or IPv6 address"});
         }
     }
     spec.ranges_end_established = rules.ranges_end_established && !spec.source_ranges.empty();
@@ -126,9 +126,10 @@ void find_port_errors(Pods pods, Translated& out) {
                                        "guideway.io/mode is pod, and pods are not reachable from the appliance: "
                                        "remove the annotation, or set pods to \"routed\" or \"via_nodes\""});
         } else if (port.node_port == 0) {
-            out.port_errors.push_back({port.protocol, port.port, "NoNodePort",
-                                       "the port has no node port, and pods are not reachable from the appliance: set "
-                                       "allocateLoadBalancerNodePorts to true, or pods to \"routed\" or \"via_nodes\""});
+            out.port_errors.push_back(
+                {port.protocol, port.port, "NoNodePort",
+                 "the port has no node port, and pods are not reachable from the appliance: set "
+                 "allocateLoadBalancerNodePorts to true, or pods to \"routed\" or \"via_nodes\""});
         }
     }
 }
@@ -139,8 +140,8 @@ bool needs_endpoints(const resources::LoadBalancer& wanted, Pods pods) {
     const resources::LoadBalancerSpec& spec = wanted.spec;
     if (spec.external_traffic_policy == TrafficPolicy::local) return true;
     if (pods == Pods::unreachable) return false;
-    return all_by_pods(spec) || std::any_of(spec.ports.begin(), spec.ports.end(),
-                                            [](const auto& port) { return port.node_port == 0; });
+    return all_by_pods(spec) ||
+           std::any_of(spec.ports.begin(), spec.ports.end(), [](const auto& port) { return port.node_port == 0; });
 }
 
 Translated translate(const Service& service, const Slices& slices,

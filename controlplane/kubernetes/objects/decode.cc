@@ -46,8 +46,7 @@ void read_service_spec(const Fields& spec, Service& out) {
     out.external_traffic_policy = spec.text("externalTrafficPolicy");
     out.health_check_node_port = spec.port("healthCheckNodePort");
     out.session_affinity = spec.text("sessionAffinity");
-    const auto seconds =
-        spec.object("sessionAffinityConfig").object("clientIP").integer("timeoutSeconds", 1, 86400);
+    const auto seconds = spec.object("sessionAffinityConfig").object("clientIP").integer("timeoutSeconds", 1, 86400);
     out.affinity_seconds = static_cast<std::uint32_t>(seconds.value_or(10800));
     out.source_ranges = spec.texts("loadBalancerSourceRanges");
     out.load_balancer_ip = spec.text("loadBalancerIP");
