@@ -191,6 +191,7 @@ Settings read_settings(config::Document& document) {
     Settings settings;
     config::Section section = document.root().required_group("controlplane");
     document.root().ignore("dataplane");
+    document.root().ignore("cloud_controller");
     settings.listen = read_listen(section);
     read_tls(section, settings);
     for (std::size_t i = 0; i < settings.listen.size(); ++i) {

@@ -249,6 +249,7 @@ LoadedConfig read(Document document) {
     DataplaneConfig config;
     Section root = document.root();
     root.ignore("controlplane");
+    root.ignore("cloud_controller");
     Section dataplane = root.required_group("dataplane");
     read_ports(dataplane, config);
     read_snat_addresses(dataplane, config);
