@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "api/resources/decode_limits.h"
+#include "api/resources/endpoint_slice_codec.h"
 #include "api/resources/metadata_codec.h"
 #include "api/resources/names.h"
+#include "api/resources/traffic_words.h"
 
 namespace guideway::resources {
 
@@ -53,6 +55,24 @@ void write_texts(Writer& out, std::string_view name, const std::vector<IpAddress
     out.end_array();
 }
 
+/// Where connections go, and whose. What nobody asked for is left out.
+void write_traffic(Writer& out, const LoadBalancerSpec& spec) {
+    out.key("externalTrafficPolicy").text(to_string(spec.external_traffic_policy));
+    if (spec.health_check_node_port != 0) out.key("healthCheckNodePort").number(spec.health_check_node_port);
+    out.key("mode").text(to_string(spec.mode));
+    if (spec.affinity_seconds != 0) out.key("sessionAffinitySeconds").number(spec.affinity_seconds);
+    if (!spec.source_ranges.empty()) {
+        out.key("sourceRanges").begin_array();
+        for (const IpPrefix& range : spec.source_ranges) out.text(range.to_string());
+        out.end_array();
+    }
+    if (spec.ranges_end_established) out.key("sourceRangesEndEstablished").boolean(true);
+    if (!spec.endpoint_slices.empty()) {
+        out.key("endpointSlices");
+        write_endpoint_slices(out, spec.endpoint_slices);
+    }
+}
+
 void write(Writer& out, const LoadBalancerSpec& spec) {
     out.begin_object().key("ipFamilyPolicy").text(text_of_policy(spec.ip_family_policy));
     out.key("ipFamilies").begin_array();
@@ -65,6 +85,7 @@ void write(Writer& out, const LoadBalancerSpec& spec) {
     if (!spec.sharing_key.empty()) out.key("sharingKey").text(spec.sharing_key);
     if (!spec.namespace_labels.empty()) write_labels(out, "namespaceLabels", spec.namespace_labels);
     if (spec.idle_timeout_seconds != 0) out.key("idleTimeoutSeconds").number(spec.idle_timeout_seconds);
+    write_traffic(out, spec);
     out.key("ports").begin_array();
     for (const LoadBalancerPort& port : spec.ports) {
         out.begin_object();
@@ -83,15 +104,38 @@ void write(Writer& out, const std::vector<Ingress>& ingress) {
     out.end_array();
 }
 
+void write(Writer& out, const std::vector<PortStatus>& ports) {
+    out.begin_array();
+    for (const PortStatus& port : ports) {
+        out.begin_object().key("protocol").text(contract::to_string(port.protocol)).key("port").number(port.port);
+        if (!port.error.empty()) out.key("error").text(port.error);
+        if (!port.message.empty()) out.key("message").text(port.message);
+        out.end_object();
+    }
+    out.end_array();
+}
+
+std::size_t size_hint(const LoadBalancerSpec& spec) {
+    std::size_t bytes = 1024 + 160 * spec.ports.size() + 24 * spec.source_ranges.size();
+    for (const EndpointSlice& slice : spec.endpoint_slices) {
+        bytes += 64 + 64 * slice.ports.size() + 64 * slice.endpoints.size();
+    }
+    return bytes;
+}
+
 /// Without a tree: a commit of many writes each of them, and so does each answer.
 std::string line_of(const LoadBalancer& object) {
-    Writer out(1024 + 100 * object.spec.ports.size());
+    Writer out(size_hint(object.spec));
     write_head(out, kKind, Scope::name_space, object.metadata);
     out.key("spec");
     write(out, object.spec);
     out.key("status").begin_object().key("observedGeneration").number(object.status.observed_generation);
     out.key("ingress");
     write(out, object.status.ingress);
+    if (!object.status.ports.empty()) {
+        out.key("ports");
+        write(out, object.status.ports);
+    }
     out.key("conditions");
     write_conditions(out, object.status.conditions);
     out.end_object().end_object();
@@ -123,7 +167,8 @@ LoadBalancerPort read_port(json::ObjectReader& reader) {
     port.protocol = reader.value_or<contract::Protocol>("protocol", contract::Protocol::tcp, contract::parse_protocol,
                                                         "TCP, UDP or SCTP");
     port.port = reader.required_integer<std::uint16_t>("port", 1, 65535);
-    port.node_port = reader.required_integer<std::uint16_t>("nodePort", 1, 65535);
+    // 0 or absent: the port has none, and is served by the endpoints.
+    port.node_port = reader.integer_or<std::uint16_t>("nodePort", 0, 0, 65535);
     return port;
 }
 
@@ -168,6 +213,18 @@ void check_families(json::ObjectReader& spec, const LoadBalancerSpec& wanted) {
     if (wanted.load_balancer_ip) check("loadBalancerIP", *wanted.load_balancer_ip);
 }
 
+void read_traffic(json::ObjectReader& spec, LoadBalancerSpec& out) {
+    out.external_traffic_policy = spec.value_or<TrafficPolicy>("externalTrafficPolicy", TrafficPolicy::cluster,
+                                                               parse_traffic_policy, "Cluster or Local");
+    out.health_check_node_port = spec.integer_or<std::uint16_t>("healthCheckNodePort", 0, 0, 65535);
+    out.mode = spec.value_or<ForwardingMode>("mode", ForwardingMode::nat, parse_forwarding_mode, "nat or pod");
+    out.affinity_seconds = spec.integer_or<std::uint32_t>("sessionAffinitySeconds", 0, 0, kMaxAffinitySeconds);
+    out.source_ranges = spec.values<IpPrefix>("sourceRanges", {0, kMaxSourceRanges}, IpPrefix::parse,
+                                              "an IPv4 or IPv6 prefix, as 10.0.0.0/8");
+    out.ranges_end_established = spec.boolean_or("sourceRangesEndEstablished", false);
+    out.endpoint_slices = read_endpoint_slices(spec, out.ports);
+}
+
 LoadBalancerSpec read_spec(json::ObjectReader& reader) {
     LoadBalancerSpec out;
     json::ObjectReader spec = reader.required_object("spec");
@@ -188,6 +245,7 @@ LoadBalancerSpec read_spec(json::ObjectReader& reader) {
     out.sharing_key = spec.string_or("sharingKey", {}, json::length(0, 253));
     out.idle_timeout_seconds = spec.integer_or<std::uint32_t>("idleTimeoutSeconds", 0, 0, kMaxIdleTimeout);
     read_ports(spec, out);
+    read_traffic(spec, out);
     check_families(spec, out);
     spec.finish();
     return out;
@@ -204,11 +262,26 @@ std::vector<Ingress> read_ingress(json::ObjectReader& reader) {
     return out;
 }
 
+std::vector<PortStatus> read_port_status(json::ObjectReader& reader) {
+    std::vector<PortStatus> out;
+    reader.each_object("ports", {0, kMaxPorts}, [&](json::ObjectReader& one) {
+        PortStatus port;
+        port.protocol = one.required_value<contract::Protocol>("protocol", contract::parse_protocol, "TCP, UDP or SCTP",
+                                                               contract::Protocol::tcp);
+        port.port = one.required_integer<std::uint16_t>("port", 1, 65535);
+        port.error = one.string_or("error", {}, json::length(0, kMaxPortErrorBytes));
+        port.message = one.string_or("message", {}, json::length(0, 4096));
+        out.push_back(std::move(port));
+    });
+    return out;
+}
+
 LoadBalancerStatus read_status_part(json::ObjectReader& reader) {
     LoadBalancerStatus out;
     json::ObjectReader status = reader.optional_object("status");
     out.observed_generation = read_count(status, "observedGeneration");
     out.ingress = read_ingress(status);
+    out.ports = read_port_status(status);
     out.conditions = read_conditions(status);
     status.finish();
     return out;
@@ -255,7 +328,7 @@ std::string encode(const AllocationPreview& preview, bool pretty) {
 
 contract::Decoded<LoadBalancer> decode_load_balancer(std::string_view body, std::string_view ns, std::string_view name,
                                                      std::string_view cluster) {
-    return decode_document<LoadBalancer>(body, kMaxBodyBytes, [&](json::ObjectReader& reader) {
+    return decode_document<LoadBalancer>(body, kMaxLoadBalancerBytes, [&](json::ObjectReader& reader) {
         LoadBalancer object;
         object.metadata = read_wish_head(reader, kKind, Scope::name_space, {cluster, ns, name});
         object.spec = read_spec(reader);
@@ -265,7 +338,7 @@ contract::Decoded<LoadBalancer> decode_load_balancer(std::string_view body, std:
 }
 
 contract::Decoded<LoadBalancer> read_load_balancer(std::string_view body) {
-    return decode_document<LoadBalancer>(body, kMaxBodyBytes, read_answer);
+    return decode_document<LoadBalancer>(body, kMaxLoadBalancerAnswerBytes, read_answer);
 }
 
 contract::Decoded<std::vector<LoadBalancer>> read_load_balancer_list(std::string_view body) {

@@ -19,7 +19,7 @@ struct NodeSpec {
     /// Where kube-proxy tells whether the node is well (GET /healthz; 10256); 0: the node is not probed, and counts as well.
     std::uint16_t health_check_port = 0;
     /// Of its pods. Where given, the appliance routes to them by the node.
-    std::vector<IpPrefix> pod_cidrs;
+    std::vector<IpPrefix> pod_cidrs = {};
     friend bool operator==(const NodeSpec&, const NodeSpec&) = default;
 };
 
@@ -37,7 +37,8 @@ struct NodeHealth {
 struct NodeStatus {
     std::uint64_t observed_generation = 0;
     std::vector<Condition> conditions;  ///< Healthy (where probed), Programmed, Ready (takes new connections)
-    std::vector<NodeHealth> health;
+    std::vector<NodeHealth> health = {};
+    std::string draining_since = {};  ///< RFC 3339: when `drain` became true; empty: it does not drain
     friend bool operator==(const NodeStatus&, const NodeStatus&) = default;
 };
 

@@ -71,7 +71,7 @@ struct ServerOptions {
 
     /// Request line and headers together; one line of them: 8000 bytes. Beyond: 414 in the request line, else 431.
     std::size_t max_head_bytes = 32 * 1024;
-    std::size_t max_body_bytes = 1024 * 1024;
+    std::size_t max_body_bytes = 2 * 1024 * 1024;
     std::size_t max_requests_per_connection = 10'000;
     /// From the first byte of a request to its last (408 and closed beyond).
     std::chrono::milliseconds request_timeout{10'000};

@@ -140,7 +140,8 @@ TEST(LoadBalancerCodec, EveryFaultOfAWishIsNamedByPointer) {
         {"at least one port", [](Tree& t) { t["spec"]["ports"] = Tree::array(); }, "/spec/ports"},
         {"ports are needed", [](Tree& t) { t["spec"].erase("ports"); }, "/spec/ports"},
         {"port range", [](Tree& t) { t["spec"]["ports"][0]["port"] = 65536; }, "/spec/ports/0/port"},
-        {"node port range", [](Tree& t) { t["spec"]["ports"][1]["nodePort"] = 0; }, "/spec/ports/1/nodePort"},
+        // 0 is allowed since ports without one are served by endpoints (kubernetes-contract 12).
+        {"node port range", [](Tree& t) { t["spec"]["ports"][1]["nodePort"] = 65536; }, "/spec/ports/1/nodePort"},
         {"listeners are unique", [](Tree& t) { t["spec"]["ports"][1]["protocol"] = "TCP"; }, "/spec/ports/1/port"},
         {"port names are unique", [](Tree& t) { t["spec"]["ports"][1]["name"] = "http"; }, "/spec/ports/1/name"},
         {"protocols are spelled in capitals", [](Tree& t) { t["spec"]["ports"][0]["protocol"] = "tcp"; },

@@ -59,8 +59,8 @@ TEST_F(RoutesErrorsTest, NestingIsBounded) {
 }
 
 TEST_F(RoutesErrorsTest, SizeIsBounded) {
-    EXPECT_EQ(message(R"({"spec": {}, "x": ")" + std::string(1U << 20, 'x') + "\"}"),
-              "found 1048597 bytes, allowed at most 1048576");
+    EXPECT_EQ(message(R"({"spec": {}, "x": ")" + std::string(2U << 20, 'x') + "\"}"),
+              "found 2097173 bytes, allowed at most 2097152");
 }
 
 TEST_F(RoutesErrorsTest, BytesMustBeUtf8) {
