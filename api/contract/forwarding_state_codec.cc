@@ -19,6 +19,7 @@ Backend read_backend(json::ObjectReader& reader) {
     backend.address = reader.required_value<IpAddress>("address", IpAddress::parse, "an IPv4 or IPv6 address");
     backend.port = reader.integer_or<std::uint16_t>("port", 0, 0, 65535);
     backend.weight = reader.integer_or<std::uint32_t>("weight", 1, 0, kMaxWeight);
+    backend.closed = reader.boolean_or("closed", false);
     return backend;
 }
 
@@ -31,6 +32,22 @@ BackendSet read_backend_set(json::ObjectReader& reader) {
     return set;
 }
 
+SourceRangeSet read_source_ranges(json::ObjectReader& reader) {
+    SourceRangeSet set;
+    set.name = reader.required_string("name", json::length(0, 4096));
+    set.prefixes = reader.values<IpPrefix>("prefixes", {0, kMaxSourcePrefixes}, IpPrefix::parse,
+                                           "an address with its prefix length, 198.51.100.0/24");
+    return set;
+}
+
+Route read_route(json::ObjectReader& reader) {
+    Route route;
+    route.destination = reader.required_value<IpPrefix>("destination", IpPrefix::parse,
+                                                        "an address with its prefix length, 10.244.1.0/24");
+    route.via = reader.required_value<IpAddress>("via", IpAddress::parse, "an IPv4 or IPv6 address");
+    return route;
+}
+
 Service read_service(json::ObjectReader& reader) {
     Service service;
     service.name = reader.required_string("name", json::length(0, 4096));
@@ -41,7 +58,29 @@ Service read_service(json::ObjectReader& reader) {
     service.backend_port = reader.integer_or<std::uint16_t>("backend_port", 0, 0, 65535);
     service.idle_timeout_seconds =
         reader.integer_or<std::uint32_t>("idle_timeout_seconds", 0, 0, kMaxIdleTimeoutSeconds);
+    service.affinity_seconds = reader.integer_or<std::uint32_t>("affinity_seconds", 0, 0, kMaxAffinitySeconds);
+    service.source_ranges = reader.string_or("source_ranges", {}, json::length(0, 4096));
+    service.ranges_end_established = reader.boolean_or("ranges_end_established", false);
     return service;
+}
+
+void put_source_ranges(json::Writer& out, const std::vector<SourceRangeSet>& sets) {
+    out.key("source_range_sets").begin_array();
+    for (const SourceRangeSet& set : sets) {
+        out.begin_object().key("name").text(set.name).key("prefixes").begin_array();
+        for (const IpPrefix& prefix : set.prefixes) out.text(prefix.to_string());
+        out.end_array().end_object();
+    }
+    out.end_array();
+}
+
+void put_routes(json::Writer& out, const std::vector<Route>& routes) {
+    out.key("routes").begin_array();
+    for (const Route& route : routes) {
+        out.begin_object().key("destination").text(route.destination.to_string());
+        out.key("via").text(route.via.to_string()).end_object();
+    }
+    out.end_array();
 }
 
 }  // namespace
@@ -54,16 +93,25 @@ void put(json::Writer& out, const ForwardingState& state) {
         out.key("backends").begin_array();
         for (const Backend& backend : set.backends) {
             out.begin_object().key("name").text(backend.name).key("address").text(backend.address.to_string());
-            out.key("port").number(backend.port).key("weight").number(backend.weight).end_object();
+            out.key("port").number(backend.port).key("weight").number(backend.weight);
+            if (backend.closed) out.key("closed").boolean(true);
+            out.end_object();
         }
         out.end_array().end_object();
     }
-    out.end_array().key("services").begin_array();
+    out.end_array();
+    if (!state.source_range_sets.empty()) put_source_ranges(out, state.source_range_sets);
+    if (!state.routes.empty()) put_routes(out, state.routes);
+    out.key("services").begin_array();
     for (const Service& service : state.services) {
         out.begin_object().key("name").text(service.name).key("vip").text(service.vip.to_string());
         out.key("protocol").text(to_string(service.protocol)).key("port").number(service.port);
         out.key("backend_set").text(service.backend_set).key("backend_port").number(service.backend_port);
-        out.key("idle_timeout_seconds").number(service.idle_timeout_seconds).end_object();
+        out.key("idle_timeout_seconds").number(service.idle_timeout_seconds);
+        if (service.affinity_seconds != 0) out.key("affinity_seconds").number(service.affinity_seconds);
+        if (!service.source_ranges.empty()) out.key("source_ranges").text(service.source_ranges);
+        if (service.ranges_end_established) out.key("ranges_end_established").boolean(true);
+        out.end_object();
     }
     out.end_array().end_object();
 }
@@ -74,6 +122,10 @@ ForwardingState read_forwarding_state(json::ObjectReader& reader) {
     state.generation = reader.required_unsigned("generation", 0, std::numeric_limits<std::uint64_t>::max());
     reader.each_object("backend_sets", {0, kMaxBackendSets},
                        [&](json::ObjectReader& one) { state.backend_sets.push_back(read_backend_set(one)); });
+    reader.each_object("source_range_sets", {0, kMaxSourceRangeSets},
+                       [&](json::ObjectReader& one) { state.source_range_sets.push_back(read_source_ranges(one)); });
+    reader.each_object("routes", {0, kMaxRoutes},
+                       [&](json::ObjectReader& one) { state.routes.push_back(read_route(one)); });
     reader.each_object("services", {0, kMaxServices},
                        [&](json::ObjectReader& one) { state.services.push_back(read_service(one)); });
     return state;

@@ -39,6 +39,14 @@ bool read_address(PlainCursor& cursor, IpAddress& out) {
     return address.has_value();
 }
 
+bool read_prefix(PlainCursor& cursor, IpPrefix& out) {
+    std::string_view text;
+    if (!cursor.text(text)) return false;
+    const auto prefix = IpPrefix::parse(text);
+    if (prefix) out = *prefix;
+    return prefix.has_value();
+}
+
 bool read_backend(PlainCursor& cursor, Backend& backend) {
     Seen seen;
     return cursor.object([&](std::string_view key) {
@@ -46,6 +54,7 @@ bool read_backend(PlainCursor& cursor, Backend& backend) {
         if (key == "address") return seen.first(1) && read_address(cursor, backend.address);
         if (key == "port") return seen.first(2) && read_number(cursor, backend.port, 0, 65535);
         if (key == "weight") return seen.first(3) && read_number(cursor, backend.weight, 0, kMaxWeight);
+        if (key == "closed") return seen.first(4) && cursor.boolean(backend.closed);
         return false;
     }) && seen.all(0b11);
 }
@@ -68,6 +77,27 @@ bool read_backend_set(PlainCursor& cursor, BackendSet& set) {
     }) && seen.all(0b11);
 }
 
+bool read_source_ranges(PlainCursor& cursor, SourceRangeSet& set) {
+    Seen seen;
+    return cursor.object([&](std::string_view key) {
+        if (key == "name") return seen.first(0) && read_text(cursor, set.name);
+        if (key == "prefixes") {
+            return seen.first(1) &&
+                   cursor.array(kMaxSourcePrefixes, [&] { return read_prefix(cursor, set.prefixes.emplace_back()); });
+        }
+        return false;
+    }) && seen.all(0b1);
+}
+
+bool read_route(PlainCursor& cursor, Route& route) {
+    Seen seen;
+    return cursor.object([&](std::string_view key) {
+        if (key == "destination") return seen.first(0) && read_prefix(cursor, route.destination);
+        if (key == "via") return seen.first(1) && read_address(cursor, route.via);
+        return false;
+    }) && seen.all(0b11);
+}
+
 bool read_service(PlainCursor& cursor, Service& service) {
     Seen seen;
     return cursor.object([&](std::string_view key) {
@@ -86,6 +116,11 @@ bool read_service(PlainCursor& cursor, Service& service) {
         if (key == "idle_timeout_seconds") {
             return seen.first(6) && read_number(cursor, service.idle_timeout_seconds, 0, kMaxIdleTimeoutSeconds);
         }
+        if (key == "affinity_seconds") {
+            return seen.first(7) && read_number(cursor, service.affinity_seconds, 0, kMaxAffinitySeconds);
+        }
+        if (key == "source_ranges") return seen.first(8) && read_text(cursor, service.source_ranges);
+        if (key == "ranges_end_established") return seen.first(9) && cursor.boolean(service.ranges_end_established);
         return false;
     }) && seen.all(0b11111);
 }
@@ -104,6 +139,15 @@ bool read_state(PlainCursor& cursor, ForwardingState& state) {
             return seen.first(2) && cursor.array(kMaxBackendSets, [&] {
                 return read_backend_set(cursor, state.backend_sets.emplace_back());
             });
+        }
+        if (key == "source_range_sets") {
+            return seen.first(4) && cursor.array(kMaxSourceRangeSets, [&] {
+                return read_source_ranges(cursor, state.source_range_sets.emplace_back());
+            });
+        }
+        if (key == "routes") {
+            return seen.first(5) &&
+                   cursor.array(kMaxRoutes, [&] { return read_route(cursor, state.routes.emplace_back()); });
         }
         if (key == "services") {
             return seen.first(3) &&

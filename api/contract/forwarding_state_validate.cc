@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -25,10 +26,13 @@ class Validator {
         if (state_.backend_sets.size() > kMaxBackendSets)
             too_many("/backend_sets", state_.backend_sets.size(), kMaxBackendSets);
         if (state_.services.size() > kMaxServices) too_many("/services", state_.services.size(), kMaxServices);
+        check_list_sizes();
         if (!faults_.empty()) return faults_;
         sets_.reserve(state_.backend_sets.size());
         listeners_.assign(std::bit_ceil(2 * state_.services.size() + 1), kNone);
         for (std::size_t i = 0; i < state_.backend_sets.size(); ++i) check_set(i);
+        for (std::size_t i = 0; i < state_.source_range_sets.size(); ++i) check_ranges(i);
+        for (std::size_t i = 0; i < state_.routes.size(); ++i) check_route(i);
         for (std::size_t i = 0; i < state_.services.size(); ++i) check_service(i);
         return std::move(faults_);
     }
@@ -112,11 +116,71 @@ class Validator {
                 add(here / "weight",
                     "found " + std::to_string(backend.weight) + ", allowed 0.." + std::to_string(kMaxWeight));
             }
+            if (backend.closed && backend.weight != 0) {
+                add(here / "closed",
+                    "found true with a weight of " + std::to_string(backend.weight) + ", allowed only with weight 0");
+            }
             if (watch && !seen.emplace(backend.address, backend.port).second) {
                 add(here.text(), "found " + backend.address.to_string() + " port " + std::to_string(backend.port) +
                                      " twice in the set, allowed once");
             }
             if (backend.port == 0 && fresh) other->second.all_have_ports = false;
+        }
+    }
+
+    void check_list_sizes() {
+        const auto& ranges = state_.source_range_sets;
+        if (ranges.size() > kMaxSourceRangeSets) too_many("/source_range_sets", ranges.size(), kMaxSourceRangeSets);
+        if (state_.routes.size() > kMaxRoutes) too_many("/routes", state_.routes.size(), kMaxRoutes);
+        std::size_t prefixes = 0;
+        for (const SourceRangeSet& set : ranges) prefixes += set.prefixes.size();
+        if (prefixes > kMaxSourcePrefixes) {
+            add("/source_range_sets", "found " + std::to_string(prefixes) + " prefixes in all, allowed at most " +
+                                          std::to_string(kMaxSourcePrefixes));
+        }
+    }
+
+    void check_ranges(std::size_t index) {
+        const SourceRangeSet& set = state_.source_range_sets[index];
+        const Place place{"/source_range_sets/", index};
+        check_name(place, set.name);
+        const auto [other, fresh] = ranges_.emplace(set.name, index);
+        if (!fresh) {
+            add(place / "name", "found \"" + set.name + "\" again, /source_range_sets/" +
+                                    std::to_string(other->second) + " has it already");
+        }
+        for (std::size_t i = 0; i < set.prefixes.size(); ++i) {
+            if (set.prefixes[i].length <= set.prefixes[i].address.bits()) continue;
+            add(place / "prefixes" + "/" + std::to_string(i),
+                "found a length of " + std::to_string(set.prefixes[i].length) + ", allowed 0.." +
+                    std::to_string(set.prefixes[i].address.bits()));
+        }
+    }
+
+    void check_route(std::size_t index) {
+        const Route& route = state_.routes[index];
+        const Place place{"/routes/", index};
+        const IpPrefix& to = route.destination;
+        check_address(place, "via", route.via);
+        if (to.length == 0 || to.length > to.address.bits()) {
+            // Nothing but pods is reached so; the way to everything is the operator's.
+            add(place / "destination", "found a prefix length of " + std::to_string(to.length) + ", allowed 1.." +
+                                           std::to_string(to.address.bits()));
+            return;
+        }
+        if (to.network() != to) {
+            add(place / "destination",
+                "found " + to.to_string() + ", allowed " + to.network().to_string() + " (no bits beyond its length)");
+        }
+        check_address(place, "destination", to.address);
+        if (route.via.family != to.address.family) {
+            add(place / "via", "found " + route.via.to_string() + ", allowed an address of the destination's family (" +
+                                   std::string(to_string(to.address.family)) + ")");
+        }
+        const auto [other, fresh] = routes_.emplace(to, index);
+        if (!fresh) {
+            add(place / "destination",
+                "found " + to.to_string() + " again, /routes/" + std::to_string(other->second) + " has it already");
         }
     }
 
@@ -134,6 +198,14 @@ class Validator {
         if (service.idle_timeout_seconds > kMaxIdleTimeoutSeconds) {
             add(place / "idle_timeout_seconds", "found " + std::to_string(service.idle_timeout_seconds) +
                                                     ", allowed 0.." + std::to_string(kMaxIdleTimeoutSeconds));
+        }
+        if (service.affinity_seconds > kMaxAffinitySeconds) {
+            add(place / "affinity_seconds", "found " + std::to_string(service.affinity_seconds) + ", allowed 0.." +
+                                                std::to_string(kMaxAffinitySeconds));
+        }
+        if (!service.source_ranges.empty() && !ranges_.contains(service.source_ranges)) {
+            add(place / "source_ranges",
+                "found \"" + service.source_ranges + "\", allowed the name of one of /source_range_sets, or none");
         }
         if (const std::size_t other = first_like(index); other != index) {
             add(place.text(), "found " + service.vip.to_string() + " " + std::string(to_string(service.protocol)) +
@@ -182,6 +254,8 @@ class Validator {
     const ForwardingState& state_;
     std::vector<Fault> faults_;
     std::unordered_map<std::string_view, Known> sets_;
+    std::unordered_map<std::string_view, std::size_t> ranges_;  ///< names of source range sets
+    std::map<IpPrefix, std::size_t> routes_;
     std::vector<std::uint32_t> listeners_;  ///< indices of services
 };
 

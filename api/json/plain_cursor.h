@@ -69,6 +69,14 @@ class PlainCursor {
         // A fraction, an exponent or a further digit is no end of a value: the caller stops there.
         return at_ != begin && (*begin != '0' || at_ - begin == 1) && value <= most;
     }
+    bool boolean(bool& out) {
+        skip_space();
+        const std::string_view rest(at_, static_cast<std::size_t>(end_ - at_));
+        out = rest.starts_with("true");
+        if (!out && !rest.starts_with("false")) return false;
+        at_ += out ? 4 : 5;
+        return true;
+    }
     /// Nothing follows.
     bool end() {
         skip_space();

@@ -23,6 +23,53 @@ ForwardingState good_state() {
     return state;
 }
 
+/// With all that Kubernetes asks for beyond a plain service (rules 11-13, 16).
+ForwardingState kubernetes_state() {
+    ForwardingState state = good_state();
+    state.backend_sets[0].backends[1].closed = true;
+    state.source_range_sets = {{"office", {*IpPrefix::parse("198.51.100.0/24"), *IpPrefix::parse("2001:db8:7::1/48")}},
+                               {"nobody", {}}};
+    state.routes = {{*IpPrefix::parse("10.244.1.0/24"), ip("10.0.2.11")},
+                    {*IpPrefix::parse("fd00:10:244::/64"), ip("fd00::1")}};
+    state.services[0].affinity_seconds = 10800;
+    state.services[0].source_ranges = "office";
+    state.services[0].ranges_end_established = true;
+    state.services[2].source_ranges = "nobody";
+    return state;
+}
+
+TEST(ForwardingStateCodec, WhatKubernetesAsksForSurvivesARoundTrip) {
+    const ForwardingState state = kubernetes_state();
+    for (const bool pretty : {false, true}) {
+        const auto decoded = decode_forwarding_state(encode(state, pretty));
+        ASSERT_TRUE(decoded.ok()) << decoded.faults[0].field << decoded.faults[0].message;
+        EXPECT_EQ(*decoded.value, state);
+    }
+}
+
+TEST(ForwardingStateCodec, AStateWithoutTheNewFieldsIsWrittenAsBefore) {
+    const std::string text = encode(good_state());
+    for (const char* field : {"closed", "source_range", "routes", "affinity", "ranges_end"}) {
+        EXPECT_EQ(text.find(field), std::string::npos) << field;
+    }
+}
+
+TEST(ForwardingStateCodec, FaultsOfShapeInTheNewFieldsAreNamed) {
+    const auto decoded = decode_forwarding_state(R"({"format": 1, "generation": 1,
+        "backend_sets": [{"name": "s", "family": "IPv4", "backends": [{"name": "n", "address": "10.0.2.1", "closed": 1}]}],
+        "source_range_sets": [{"name": "r", "prefixes": ["10.0.0.0/33", "10.0.0.0", 7]}, {"prefixes": []}],
+        "routes": [{"destination": "10.244.0.0", "via": "10.0.2.1/24"}],
+        "services": [{"name": "x", "vip": "203.0.113.10", "protocol": "TCP", "port": 1, "backend_set": "s",
+                      "affinity_seconds": 86401, "source_ranges": 5, "ranges_end_established": "yes"}]})");
+    std::vector<std::string> fields;
+    for (const Fault& fault : decoded.faults) fields.push_back(fault.field);
+    EXPECT_EQ(fields, (std::vector<std::string>{"/backend_sets/0/backends/0/closed", "/source_range_sets/0/prefixes/0",
+                                                "/source_range_sets/0/prefixes/1", "/source_range_sets/0/prefixes/2",
+                                                "/source_range_sets/1/name", "/routes/0/destination", "/routes/0/via",
+                                                "/services/0/affinity_seconds", "/services/0/source_ranges",
+                                                "/services/0/ranges_end_established"}));
+}
+
 TEST(ForwardingStateCodec, RoundTripKeepsEverything) {
     const ForwardingState state = good_state();
     for (const bool pretty : {false, true}) {
@@ -101,6 +148,51 @@ TEST(ForwardingStateValidate, NamesEachFaultByPointer) {
     }
 }
 
+TEST(ForwardingStateValidate, NamesEachFaultOfRangesRoutesAndDrainingByPointer) {
+    const auto prefix = [](const char* text) { return *IpPrefix::parse(text); };
+    const std::vector<Case> cases{
+        {"closed only without weight", [](auto& s) { s.backend_sets[0].backends[1].weight = 1; },
+         "/backend_sets/0/backends/1/closed"},
+        {"range set names are unique",
+         [](auto& s) {
+             s.source_range_sets.push_back({"office", {}});
+         },
+         "/source_range_sets/2/name"},
+        {"range set names are not empty",
+         [](auto& s) {
+             s.source_range_sets.push_back({"", {}});
+         },
+         "/source_range_sets/2/name"},
+        {"the range set exists", [](auto& s) { s.services[1].source_ranges = "gone"; }, "/services/1/source_ranges"},
+        {"a range's length is of its family", [](auto& s) { s.source_range_sets[0].prefixes[0].length = 33; },
+         "/source_range_sets/0/prefixes/0"},
+        {"affinity ends at a day", [](auto& s) { s.services[0].affinity_seconds = 86401; },
+         "/services/0/affinity_seconds"},
+        {"no route to everything", [&](auto& s) { s.routes[0].destination = prefix("0.0.0.0/0"); },
+         "/routes/0/destination"},
+        {"no host bits in a route", [&](auto& s) { s.routes[0].destination = prefix("10.244.1.1/24"); },
+         "/routes/0/destination"},
+        {"no route to loopback", [&](auto& s) { s.routes[0].destination = prefix("127.0.0.0/8"); },
+         "/routes/0/destination"},
+        {"one family in a route", [](auto& s) { s.routes[0].via = ip("fd00::1"); }, "/routes/0/via"},
+        {"a way is usable", [](auto& s) { s.routes[0].via = ip("0.0.0.0"); }, "/routes/0/via"},
+        {"one route to a destination",
+         [](auto& s) {
+             s.routes.push_back({s.routes[0].destination, ip("10.0.2.12")});
+         },
+         "/routes/2/destination"},
+    };
+    ASSERT_TRUE(validate(kubernetes_state()).empty());
+    for (const Case& one : cases) {
+        ForwardingState state = kubernetes_state();
+        one.spoil(state);
+        const auto faults = validate(state);
+        ASSERT_EQ(faults.size(), 1U) << one.rule;
+        EXPECT_EQ(faults[0].field, one.field) << one.rule;
+        EXPECT_FALSE(faults[0].message.empty()) << one.rule;
+    }
+}
+
 TEST(ForwardingStateValidate, ServicesWithoutBackendsAreValid) {
     ForwardingState state = good_state();
     state.services[0].backend_set = "empty";
@@ -118,6 +210,16 @@ TEST(ForwardingStateValidate, LimitsAreKept) {
     state.services.resize(kMaxServices + 1);
     ASSERT_EQ(validate(state).size(), 1U);
     EXPECT_EQ(validate(state)[0].field, "/services");
+    state = good_state();
+    state.source_range_sets = {{"a", std::vector<IpPrefix>(kMaxSourcePrefixes)}, {"b", {}}};
+    EXPECT_TRUE(validate(state).empty());
+    state.source_range_sets[1].prefixes.resize(1);
+    ASSERT_EQ(validate(state).size(), 1U);
+    EXPECT_EQ(validate(state)[0].field, "/source_range_sets");
+    state = good_state();
+    state.routes.resize(kMaxRoutes + 1);
+    ASSERT_EQ(validate(state).size(), 1U);
+    EXPECT_EQ(validate(state)[0].field, "/routes");
 }
 
 TEST(ForwardingStateCodec, TenThousandServicesSurviveARoundTrip) {

@@ -25,6 +25,13 @@ ForwardingState some_state() {
                           {"empty", IpFamily::ipv4, {}}};
     state.services = {{"default/web", *IpAddress::parse("203.0.113.1"), Protocol::tcp, 80, "nodes", 30080, 0},
                       {"default/dns", *IpAddress::parse("2001:db8::1"), Protocol::udp, 53, "six", 0, 604800}};
+    state.backend_sets[0].backends[1].closed = true;
+    state.source_range_sets = {{"office", {*IpPrefix::parse("10.0.0.0/8"), *IpPrefix::parse("2001:db8::/32")}},
+                               {"nobody", {}}};
+    state.routes = {{*IpPrefix::parse("10.244.1.0/24"), *IpAddress::parse("10.0.0.1")}};
+    state.services[0].affinity_seconds = 10800;
+    state.services[0].source_ranges = "office";
+    state.services[0].ranges_end_established = true;
     return state;
 }
 
@@ -82,6 +89,15 @@ TEST(PlainState, WhatIsNotPlainOrNotRightIsLeftToTheStrictWay) {
                                     with("10.0.0.1", "10.0.0.01"),
                                     with("\"name\":\"n1\",", ""),
                                     with("\"weight\":1}", "\"weight\":1001}"),
+                                    with("\"closed\":true", "\"closed\":1"),
+                                    with("\"closed\":true", "\"closed\":tru"),
+                                    with("\"closed\":true", "\"closed\":truetrue"),
+                                    with("\"closed\":true", "\"closed\":true,\"closed\":true"),
+                                    with("10.0.0.0/8", "10.0.0.0"),
+                                    with("10.244.1.0/24", "10.244.1.0/33"),
+                                    with("\"via\":\"10.0.0.1\"", "\"via\":\"10.0.0.1/32\""),
+                                    with(",\"via\":\"10.0.0.1\"", ""),
+                                    with("\"affinity_seconds\":10800", "\"affinity_seconds\":86401"),
                                     with("\"backends\":[]", "\"backends\":[],"),
                                     with("\"backends\":[]", "\"backends\":[1]"),
                                     with("\"backends\":[]", "\"backends\":{}")}) {
