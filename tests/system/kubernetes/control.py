@@ -78,7 +78,7 @@ class Control:
         return self._run(
             "kube-controller-manager", program("kube-controller-manager"), "--kubeconfig", self.manager, "--controllers",
             ",".join(CONTROLLERS), "--service-account-private-key-file", pki / "service-accounts.key", "--root-ca-file", pki / "ca.crt",
-            "--use-service-account-credentials=false", "--kube-api-qps", 500, "--kube-api-burst", 1000, "--leader-elect=false",
+            "--use-service-account-credentials", "--kube-api-qps", 500, "--kube-api-burst", 1000, "--leader-elect=false",
             "--concurrent-deployment-syncs", 10, "--concurrent-service-endpoint-syncs", 10, "--bind-address", "127.0.0.1", "--v", 1)
 
     def stop(self, *names):
