@@ -51,7 +51,7 @@ class ClusterLab(Lab):
         self.control_address = ("10.0.2.5", "fd00:2::5")
         self.control = Control(self.control_namespace, self.control_address, self.folder / "kubernetes", keep)
         self.proxies = {}
-        self.kubelet = None
+        self.kubelet = self.controller = None
 
     @property
     def api(self):
@@ -176,6 +176,8 @@ class ClusterLab(Lab):
     def remove(self):
         if not self._made:
             return
+        if self.controller:
+            self.controller.kill()
         if self.kubelet:
             self.kubelet.kill()
         for process in self.proxies.values():

@@ -49,9 +49,6 @@ def cluster():
         raise
     finally:
         Running.lab = None
-        controller = getattr(lab, "controller", None)
-        if controller:
-            controller.kill()
         lab.remove()
 
 

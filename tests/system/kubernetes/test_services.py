@@ -33,8 +33,8 @@ def test_rule_4_5_a_service_gets_addresses_that_serve_and_the_events_say_so(worl
     assert {one["ipMode"] for one in world.ingress("web")} == {"Proxy"}, "rule 4: kube-proxy installs nothing for a VIP of the NAT modes"
     for one in world.ingress("web"):
         assert [(port["protocol"], port["port"]) for port in one["ports"]] == [("TCP", 80)] and "error" not in one["ports"][0]
-    reasons = {reason: kind for kind, reason, _ in eventually(
-        lambda: (events := world.events("web")) and "EnsuredLoadBalancer" in [one[1] for one in events] and events, 20, "events")}
+    world.event("web", "EnsuredLoadBalancer")
+    reasons = {reason: kind for kind, reason, _ in world.events("web")}
     for reason in ("EnsuringLoadBalancer", "IPAllocated", "EnsuredLoadBalancer"):
         assert reasons.get(reason) == "Normal", f"rule 5: {reason} among {reasons}"
     assert len({world.request(vips[4])[0] for _ in range(60)}) == 3, "all pods serve"
