@@ -151,6 +151,8 @@ int serve(const Settings& settings, std::shared_ptr<rest::TlsContext> tls) {
     ManagerOptions options;
     options.link.socket = settings.dataplane_socket;
     options.audit = &audit;
+    options.probing = settings.probing;
+    options.all_failing = settings.all_failing;
     auto managed = Manager::open(std::move(store), options, metrics);
     if (const auto* error = std::get_if<std::string>(&managed)) return cannot_start(*error);
     Manager& manager = *std::get<std::unique_ptr<Manager>>(managed);

@@ -23,16 +23,22 @@ Manager::Manager(std::unique_ptr<store::Store> store, ManagerOptions options, Me
     : store_(std::move(store)),
       options_(std::move(options)),
       metrics_(metrics),
+      board_(options_.all_failing),
       changes_(options_.watch),
       queue_({[this] { begin(); }, [this](std::size_t works) { return commit(works); }, [this] { abandon(); }}),
       link_(options_.link),
       loop_([this](reconcile::StateLoop::State state) { link_.set_desired(std::move(state)); },
-            [this](double seconds, const std::string& error) { metrics_.reconciled(seconds, error.empty()); }) {}
+            [this](double seconds, const std::string& error) { metrics_.reconciled(seconds, error.empty()); }),
+      prober_(
+          options_.probing, [this](const std::vector<health::Changed>& results) { probe_results(results); },
+          [this](std::string_view result, double seconds) { metrics_.probed(result, seconds); }) {}
 
 Manager::~Manager() { stop(); }
 
 void Manager::stop() {
     changes_.stop();
+    prober_.stop();
+    stop_house();
     loop_.stop();
     link_.stop();
 }
@@ -41,7 +47,9 @@ std::variant<std::unique_ptr<Manager>, std::string> Manager::open(std::unique_pt
                                                                   ManagerOptions options, Metrics& metrics) {
     std::unique_ptr<Manager> manager(new Manager(std::move(store), std::move(options), metrics));
     if (std::string error = manager->open_store(); !error.empty()) return error;
+    if (std::string error = manager->prober_.start(); !error.empty()) return "health checks: " + error;
     manager->loop_.start();
+    manager->start_house();
     manager->link_.start([raw = manager.get()](std::uint64_t generation) { raw->renumber_beyond(generation); },
                          [raw = manager.get()] { raw->link_changed(); });
     return manager;
@@ -120,8 +128,11 @@ std::variant<Manager::Loaded, std::string> Manager::load_contents(const store::C
             auto decoded = resources::read_node(one.document);
             if (!decoded.ok()) return unreadable(fault_of(decoded.faults));
             const NodeKey key = key_of(*decoded.value);
-            decoded.value->status = {};
-            loaded.objects.nodes.emplace(key, NodeEntry{std::move(*decoded.value), 0, {}, {}});
+            resources::NodeStatus kept;  // what happened to it, not what is found out anew
+            kept.draining_since = std::move(decoded.value->status.draining_since);
+            kept.drain_ended = decoded.value->status.drain_ended;
+            decoded.value->status = std::move(kept);
+            loaded.objects.nodes.emplace(key, NodeEntry{std::move(*decoded.value), 0, {}, {}, {}});
         } else if (one.kind == auth::kTokenKind) {
             auto decoded = auth::decode_token(one.document);
             if (!decoded.ok()) return unreadable(fault_of(decoded.faults));
@@ -190,6 +201,8 @@ void Manager::install(Loaded loaded, std::uint64_t revision, std::uint64_t gener
     for (const ipam::Event& event : loaded.events) publish_event(event, told);
     changes_.append_status(std::move(told));
     not_in_force_.emplace_back(generation, std::chrono::steady_clock::now());
+    follow_all_health();
+    delta.verdicts = board_.take_verdicts();
     loop_.push(std::move(delta));
 }
 

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -29,6 +30,7 @@
 #include <set>
 #include <shared_mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -37,6 +39,8 @@
 #include "controlplane/audit.h"
 #include "controlplane/auth/token_book.h"
 #include "controlplane/commit/commit_queue.h"
+#include "controlplane/health/health_board.h"
+#include "controlplane/health/prober.h"
 #include "controlplane/ipam/allocator.h"
 #include "controlplane/metrics.h"
 #include "controlplane/pool_forecast.h"
@@ -57,6 +61,8 @@ struct ManagerOptions {
     /// Scrapes closer together than this get the same counters.
     std::chrono::milliseconds counters_age{200};
     ChangeLog::Bounds watch;
+    health::ProberOptions probing;
+    reconcile::AllFailing all_failing = reconcile::AllFailing::all;
     /// Null: no audit log.
     AuditLog* audit = nullptr;
     std::function<std::chrono::system_clock::time_point()> now = std::chrono::system_clock::now;
@@ -135,6 +141,7 @@ class Manager final : public rest::Appliance {
         std::uint64_t in_state_since = 0;
         resources::Condition programmed;
         resources::Condition ready;
+        resources::Condition healthy;  ///< type "" as long as it is not probed
     };
     using Entries = std::map<ipam::ServiceKey, Entry>;
     using Pools = std::map<std::string, resources::AddressPool>;
@@ -208,6 +215,19 @@ class Manager final : public rest::Appliance {
     void count_serving(const resources::Node& node, int by);
     std::optional<store::Error> write(const store::Batch& batch);
     void renumber_beyond(std::uint64_t generation);
+
+    // manager_health.cc: what the health checks find, and drains whose time is over
+    void probe_results(const std::vector<health::Changed>& results);
+    /// The board and the prober follow what was published. `mutex_` is held.
+    void follow_health(const Outcome& outcome);
+    void follow_all_health();
+    std::optional<resources::Condition> healthy_condition(const NodeEntry& entry) const;
+    void keep_house();
+    void hand_on_verdicts();
+    void end_drains();
+    void start_house();
+    void stop_house();
+
     LoadBalancerRecord record_of(const ipam::ServiceKey& key, resources::LoadBalancer object,
                                  const LoadBalancerRecord* before, const ipam::Allocation& allocation) const;
 
@@ -274,6 +294,7 @@ class Manager final : public rest::Appliance {
     bool told_connected_ = false;
     std::uint64_t told_refused_ = 0;
     PoolForecast forecast_;
+    health::HealthBoard board_;
     /// When generations that are not in force yet were committed.
     std::deque<std::pair<std::uint64_t, std::chrono::steady_clock::time_point>> not_in_force_;
 
@@ -287,7 +308,14 @@ class Manager final : public rest::Appliance {
 
     CommitQueue queue_;
     reconcile::DataplaneLink link_;
-    reconcile::StateLoop loop_;  // last: its thread uses the others
+    reconcile::StateLoop loop_;
+    health::Prober prober_;
+
+    std::mutex house_mutex_;
+    std::condition_variable house_called_;
+    bool house_ended_ = false;
+    bool verdicts_new_ = false;
+    std::thread house_;  // last: threads use the others
 };
 
 }  // namespace guideway::controlplane

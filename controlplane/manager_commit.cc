@@ -21,6 +21,25 @@ std::string join(const std::vector<ipam::Holding>& holdings) {
     return text;
 }
 
+/// What becomes of each port of the spec; `in_force`: those that are forwarded.
+std::vector<resources::PortStatus> port_statuses(const resources::LoadBalancerSpec& spec,
+                                                 const std::vector<resources::LoadBalancerPort>& in_force, bool holds) {
+    std::vector<resources::PortStatus> statuses;
+    for (const resources::LoadBalancerPort& port : spec.ports) {
+        resources::PortStatus status{port.protocol, port.port, {}, {}};
+        const bool forwarded = std::find(in_force.begin(), in_force.end(), port) != in_force.end();
+        if (port.node_port == 0 && spec.mode == resources::ForwardingMode::nat && spec.endpoint_slices.empty()) {
+            status.error = "NoNodePort";
+            status.message = "the port has no node port, and no endpoints are given that it could go to";
+        } else if (holds && !forwarded) {
+            status.error = "NotInForce";
+            status.message = "it does not fit yet; see the condition Allocated";
+        }
+        statuses.push_back(std::move(status));
+    }
+    return statuses;
+}
+
 resources::ObjectReference reference_of(const ipam::ServiceKey& key) {
     return {"LoadBalancer", key.cluster, key.name_space, key.name};
 }
@@ -129,6 +148,7 @@ LoadBalancerRecord Manager::record_of(const ipam::ServiceKey& key, resources::Lo
         if (last.status == allocated.status) allocated.last_transition_time = last.last_transition_time;
     }
     object.status.conditions.push_back(std::move(allocated));
+    object.status.ports = port_statuses(object.spec, record.ports, !allocation.holdings.empty());
     record.object = std::move(object);
     return record;
 }
@@ -176,7 +196,8 @@ void Manager::stage_nodes(Staged& staged, Outcome& outcome) {
         bool changed = true;
         if (entry) {
             entry->object.metadata.resource_version = outcome.batch.revision;
-            changed = known == nullptr || known->object.spec != entry->object.spec;
+            changed = known == nullptr || known->object.spec != entry->object.spec ||
+                      known->object.status.drain_ended != entry->object.status.drain_ended;
             if (known != nullptr) {
                 entry->in_state_since = known->in_state_since;
             }
@@ -283,6 +304,7 @@ void Manager::publish_nodes(Outcome& outcome, const reconcile::LinkStatus& link,
         if (known) {
             entry->programmed = at->second.programmed;
             entry->ready = at->second.ready;
+            entry->healthy = at->second.healthy;
         }
         tell(*entry, link);
         const auto type = known ? rest::ChangeType::modified : rest::ChangeType::added;
@@ -368,6 +390,7 @@ void Manager::publish(Staged& staged, Outcome& outcome) {
         generation_ = outcome.batch.generation;
         not_in_force_.emplace_back(generation_, std::chrono::steady_clock::now());
     }
+    follow_health(outcome);
     publish_load_balancers(staged, outcome, link, changes, delta);
     publish_nodes(outcome, link, changes, delta);
     publish_pools(staged, changes);
@@ -377,6 +400,7 @@ void Manager::publish(Staged& staged, Outcome& outcome) {
     changes_.append(revision_, std::move(changes));
     if (outcome.forwarding_changed) {
         delta.generation = generation_;
+        delta.verdicts = board_.take_verdicts();
         loop_.push(std::move(delta));
     }
 }

@@ -200,6 +200,12 @@ Result<Ensured<resources::Node>> Manager::ensure(resources::Node wanted, const r
         audit(intent, created ? "create" : "update", kNodeKind, key.to_string(), before, &wanted);
         stamp(wanted, before);
         wanted.status = {};
+        if (wanted.spec.drain) {
+            const bool goes_on = before != nullptr && before->spec.drain;
+            wanted.status.draining_since = goes_on ? before->status.draining_since : timestamp();
+            wanted.status.drain_ended = goes_on && before->status.drain_ended &&
+                                        before->spec.drain_timeout_seconds == wanted.spec.drain_timeout_seconds;
+        }
         NodeEntry entry;
         entry.object = std::move(wanted);
         staged_.nodes.emplace(key, std::move(entry));

@@ -21,7 +21,19 @@ inline resources::Problem problem_of(const store::Error& error) {
 }
 
 inline reconcile::Forwarded forwarded_of(const ipam::ServiceKey& key, const LoadBalancerRecord& record) {
-    reconcile::Forwarded one{key.to_string(), {}, record.ports, record.object.spec.idle_timeout_seconds, key.cluster};
+    const resources::LoadBalancerSpec& spec = record.object.spec;
+    reconcile::Forwarded one;
+    one.name = key.to_string();
+    one.ports = record.ports;
+    one.idle_timeout_seconds = spec.idle_timeout_seconds;
+    one.cluster = key.cluster;
+    one.policy = spec.external_traffic_policy;
+    one.mode = spec.mode;
+    one.health_check_node_port = spec.health_check_node_port;
+    one.affinity_seconds = spec.affinity_seconds;
+    one.source_ranges = spec.source_ranges;
+    one.ranges_end_established = spec.ranges_end_established;
+    one.endpoint_slices = spec.endpoint_slices;
     for (const resources::Ingress& ingress : record.object.status.ingress) one.addresses.push_back(ingress.ip);
     return one;
 }

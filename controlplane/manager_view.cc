@@ -32,8 +32,21 @@ bool same_but_time(const resources::Condition& a, const resources::Condition& b)
     return a.type == b.type && a.status == b.status && a.reason == b.reason;
 }
 
+bool has_endpoints(const resources::LoadBalancerSpec& spec, IpFamily family) {
+    for (const resources::EndpointSlice& slice : spec.endpoint_slices) {
+        for (const resources::Endpoint& endpoint : slice.endpoints) {
+            if (endpoint.address.family == family) return true;
+        }
+    }
+    return false;
+}
+
 /// About what it holds, so that the change log is bounded in memory too.
-std::size_t size_of(const resources::LoadBalancer& object) { return 1500 + 100 * object.spec.ports.size(); }
+std::size_t size_of(const resources::LoadBalancer& object) {
+    std::size_t bytes = 1500 + 100 * object.spec.ports.size() + 20 * object.spec.source_ranges.size();
+    for (const resources::EndpointSlice& slice : object.spec.endpoint_slices) bytes += 64 + 80 * slice.endpoints.size();
+    return bytes;
+}
 std::size_t size_of(const resources::AddressPool& object) { return 1000 + 60 * object.spec.addresses.size(); }
 std::size_t size_of(const resources::Node&) { return 1000; }
 
@@ -84,7 +97,15 @@ resources::Node Manager::render(const NodeEntry& entry, const reconcile::LinkSta
     keep_time(programmed, entry.programmed, time);
     keep_time(ready, entry.ready, time);
     object.status.observed_generation = object.metadata.generation;
-    object.status.conditions = {std::move(programmed), std::move(ready)};
+    object.status.conditions.clear();
+    if (auto healthy = healthy_condition(entry)) {
+        keep_time(*healthy, entry.healthy, time);
+        object.status.conditions.push_back(std::move(*healthy));
+    }
+    object.status.conditions.push_back(std::move(programmed));
+    object.status.conditions.push_back(std::move(ready));
+    object.status.health =
+        board_.health_of({entry.object.metadata.cluster, entry.object.metadata.name}, prober_.trouble());
     return object;
 }
 
@@ -129,6 +150,15 @@ resources::Condition Manager::ready_condition(const Entry& entry, bool programme
         return condition;
     }
     for (const resources::Ingress& ingress : entry.record.object.status.ingress) {
+        const resources::LoadBalancerSpec& spec = entry.record.object.spec;
+        if (spec.external_traffic_policy == resources::TrafficPolicy::local ||
+            spec.mode == resources::ForwardingMode::pod) {
+            if (has_endpoints(spec, ingress.ip.family)) continue;
+            condition.reason = "NoEndpoints";
+            condition.message = "has no " + std::string(to_string(ingress.ip.family)) + " endpoint, so clients of " +
+                                ingress.ip.to_string() + " are refused";
+            return condition;
+        }
         const auto served = serving_.find({entry.record.object.metadata.cluster, ingress.ip.family});
         if (served != serving_.end() && served->second > 0) continue;
         condition.reason = "NoNodes";
@@ -145,13 +175,20 @@ resources::Condition Manager::ready_condition(const Entry& entry, bool programme
 resources::Condition Manager::ready_condition(const NodeEntry& entry, bool programmed) const {
     resources::Condition condition;
     condition.type = "Ready";
-    condition.status = programmed && !entry.object.spec.drain;
+    const health::Verdict* verdict = board_.node_verdict({entry.object.metadata.cluster, entry.object.metadata.name});
+    const bool well = verdict == nullptr || verdict->healthy;
+    condition.status = programmed && !entry.object.spec.drain && well;
     if (!programmed) {
         condition.reason = "NotProgrammed";
         condition.message = "the dataplane does not know it as it is now; see the condition Programmed";
     } else if (entry.object.spec.drain) {
         condition.reason = "Draining";
-        condition.message = "no new connections; those it has go on";
+        condition.message = entry.object.status.drain_ended
+                                ? "no new connections; the time to drain is over, and those it had are ended"
+                                : "no new connections; those it has go on";
+    } else if (!well) {
+        condition.reason = "Unhealthy";
+        condition.message = "no new connections while other nodes are well, those it has go on: " + verdict->message;
     } else {
         condition.reason = "Ready";
         condition.message = "gets new connections with weight " + std::to_string(entry.object.spec.weight);
@@ -217,7 +254,9 @@ bool Manager::tell(NodeEntry& entry, const reconcile::LinkStatus& link) {
     resources::Condition programmed = programmed_condition(entry.in_state_since, link);
     resources::Condition ready = ready_condition(entry, programmed.status);
     const std::string time = timestamp();
-    const bool other = note(std::move(programmed), entry.programmed, time);
+    resources::Condition healthy = healthy_condition(entry).value_or(resources::Condition{});
+    bool other = note(std::move(programmed), entry.programmed, time);
+    other = note(std::move(healthy), entry.healthy, time) || other;
     return note(std::move(ready), entry.ready, time) || other;
 }
 
@@ -391,6 +430,7 @@ std::string Manager::metrics() {
         for (const auto& [key, entry] : objects_.load_balancers) {
             if (entry.record.refusal) ++snapshot.waiting[std::string(ipam::to_string(entry.record.refusal->reason))];
         }
+        snapshot.nodes_probed = board_.nodes_probed();
         for (const auto& [name, pool] : objects_.pools) {
             PoolSeries series{pool, {}, {}};
             series.ipv4_full_in = forecast_.seconds_until_full(name, IpFamily::ipv4, pool.status.ipv4.free, now);

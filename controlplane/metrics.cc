@@ -291,6 +291,12 @@ void add_status(const MetricsSnapshot& snapshot, std::vector<MetricFamily>& fami
     nodes.add({{"state", "active"}}, status.nodes - status.nodes_draining);
     nodes.add({{"state", "draining"}}, status.nodes_draining);
     nodes.into(families);
+    Filled healthy(MetricType::Gauge, "guideway_node_healthy",
+                   "1 where the node answers its health check, 0 where it gets no new connections for that.");
+    for (const auto& [node, well] : snapshot.nodes_probed) {
+        healthy.add({{"cluster", node.first}, {"node", node.second}}, well ? std::uint64_t{1} : std::uint64_t{0});
+    }
+    healthy.into(families);
     Filled waiting(MetricType::Gauge, "guideway_load_balancers_waiting",
                    "Load balancers whose wish is not met, by the reason.");
     for (const auto& [reason, count] : snapshot.waiting) waiting.add({{"reason", reason}}, count);
@@ -343,6 +349,16 @@ struct Metrics::Content {
             .Name("guideway_reconcile_builds_total")
             .Help("Forwarding states built from what is committed, by result.")
             .Register(registry);
+    prometheus::Family<prometheus::Counter>& probes = prometheus::BuildCounter()
+                                                          .Name("guideway_health_probes_total")
+                                                          .Help("Health checks made of nodes, by what they found.")
+                                                          .Register(registry);
+    prometheus::Histogram& probe_times =
+        prometheus::BuildHistogram()
+            .Name("guideway_health_probe_duration_seconds")
+            .Help("Time of a health check, from its connection to the end of the answer.")
+            .Register(registry)
+            .Add({}, kRequestBuckets);
     prometheus::Histogram& build_times = prometheus::BuildHistogram()
                                              .Name("guideway_reconcile_build_duration_seconds")
                                              .Help("Time to build a forwarding state.")
@@ -501,6 +517,11 @@ void Metrics::allocation_refused(std::string_view reason) {
 void Metrics::reconciled(double seconds, bool handed_on) {
     content_->builds.Add({{"result", handed_on ? "handed_on" : "faulty"}}).Increment();
     content_->build_times.Observe(seconds);
+}
+
+void Metrics::probed(std::string_view result, double seconds) {
+    content_->probes.Add({{"result", std::string(result)}}).Increment();
+    content_->probe_times.Observe(seconds);
 }
 
 void Metrics::pools_refused(bool refused) { content_->stale.Set(refused ? 1 : 0); }

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "api/contract/counters.h"
@@ -33,6 +34,7 @@ struct PoolSeries {
 struct MetricsSnapshot {
     resources::SystemStatus status;
     std::vector<PoolSeries> pools;
+    std::vector<std::pair<std::pair<std::string, std::string>, bool>> nodes_probed;  ///< cluster and name; is it well
     std::map<std::string, std::uint64_t> waiting;  ///< load balancers without what they asked for, by reason
     bool forwarding_known = false;                 ///< the dataplane answers
     double sync_lag_seconds = 0;                   ///< age of the oldest commit that is not in force; 0: all are
@@ -75,6 +77,8 @@ class Metrics final : public rest::RequestObserver {
     void allocation_refused(std::string_view reason);
     /// A forwarding state was built from what is committed.
     void reconciled(double seconds, bool handed_on);
+    /// A health check was made: what it found (health::Prober::OnProbe).
+    void probed(std::string_view result, double seconds);
     /// A set of pools was refused; the last good one stays (ipam-rules 2).
     void pools_refused(bool refused);
 

@@ -156,6 +156,34 @@ void read_metrics(config::Section& section, Settings& settings) {
     }
 }
 
+std::optional<IpAddress> read_source(config::Section& health, const char* key, IpFamily family) {
+    if (!health.has(key)) return std::nullopt;
+    const std::string text = health.required_string(key);
+    const auto address = IpAddress::parse(text);
+    if (address && address->family == family && !address->is_unspecified()) return address;
+    health.fault(key, "found " + in_quotes(text) + ", allowed an " + std::string(to_string(family)) +
+                          " address of this machine");
+    return std::nullopt;
+}
+
+void read_health(config::Section& section, Settings& settings) {
+    config::Section health = section.optional_group("health");
+    health::ProberOptions& probing = settings.probing;
+    probing.interval = std::chrono::milliseconds(health.integer_or("interval_ms", 2000, 100, 300000));
+    probing.timeout = std::chrono::milliseconds(health.integer_or("timeout_ms", 1000, 50, 60000));
+    if (probing.timeout >= probing.interval) {
+        health.fault("timeout_ms", "found " + std::to_string(probing.timeout.count()) +
+                                       ", allowed less than interval_ms, " + std::to_string(probing.interval.count()) +
+                                       ": probes of a node must not overlap");
+    }
+    probing.thresholds.unhealthy_after = static_cast<unsigned>(health.integer_or("unhealthy_after", 2, 1, 100));
+    probing.thresholds.healthy_after = static_cast<unsigned>(health.integer_or("healthy_after", 1, 1, 100));
+    const std::string all = health.string_or("all_failing", "all", config::one_of({"all", "none"}));
+    settings.all_failing = all == "all" ? reconcile::AllFailing::all : reconcile::AllFailing::none;
+    probing.source_ipv4 = read_source(health, "source_ipv4", IpFamily::ipv4);
+    probing.source_ipv6 = read_source(health, "source_ipv6", IpFamily::ipv6);
+}
+
 }  // namespace
 
 bool ListenAddress::is_loopback() const {
@@ -213,6 +241,7 @@ Settings read_settings(config::Document& document) {
     settings.audit.max_bytes = static_cast<std::uint64_t>(section.integer_or("audit_megabytes", 64, 1, 65536)) << 20;
     settings.audit.keep = static_cast<unsigned>(section.integer_or("audit_keep", 8, 0, 1000));
     read_limits(section, settings);
+    read_health(section, settings);
     config::Section log = section.optional_group("log");
     settings.log_level = log.string_or("level", "info", config::one_of({"debug", "info", "warning", "error"}));
     return settings;

@@ -16,6 +16,8 @@
 #include "api/rest/server.h"
 #include "controlplane/audit.h"
 #include "controlplane/auth/doorkeeper.h"
+#include "controlplane/health/prober.h"
+#include "controlplane/reconcile/health_verdicts.h"
 
 namespace guideway::controlplane {
 
@@ -41,6 +43,8 @@ struct Settings {
     AuditOptions audit;
     /// The bounds. `tls` in it, `serves` and `metrics_open` are left to whoever makes the server.
     rest::ServerOptions server;
+    health::ProberOptions probing;
+    reconcile::AllFailing all_failing = reconcile::AllFailing::all;
     std::string log_level = "info";
 };
 

@@ -39,6 +39,7 @@ struct NodeStatus {
     std::vector<Condition> conditions;  ///< Healthy (where probed), Programmed, Ready (takes new connections)
     std::vector<NodeHealth> health = {};
     std::string draining_since = {};  ///< RFC 3339: when `drain` became true; empty: it does not drain
+    bool drain_ended = false;         ///< its drain's time is over: connections it still had are ended
     friend bool operator==(const NodeStatus&, const NodeStatus&) = default;
 };
 

@@ -38,6 +38,7 @@ nlohmann::ordered_json tree_of_node(const Node& object) {
     auto& status = out["status"] = nlohmann::ordered_json::object();
     status["observedGeneration"] = object.status.observed_generation;
     if (!object.status.draining_since.empty()) status["drainingSince"] = object.status.draining_since;
+    if (object.status.drain_ended) status["drainEnded"] = true;
     status["conditions"] = tree_of(object.status.conditions);
     for (const NodeHealth& health : object.status.health) status["health"].push_back(tree_of_health(health));
     return out;
@@ -105,6 +106,7 @@ Node read_answer(json::ObjectReader& reader) {
     json::ObjectReader status = reader.optional_object("status");
     object.status.observed_generation = read_count(status, "observedGeneration");
     object.status.draining_since = status.string_or("drainingSince", {}, json::length(0, 64));
+    object.status.drain_ended = status.boolean_or("drainEnded", false);
     object.status.conditions = read_conditions(status);
     object.status.health = read_health(status);
     status.finish();

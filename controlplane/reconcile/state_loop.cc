@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <iterator>
 
 #include <spdlog/spdlog.h>
 
@@ -67,32 +66,15 @@ void StateLoop::run() {
 }
 
 void StateLoop::take(Delta delta) {
-    if (delta.everything) {
-        load_balancers_.clear();
-        nodes_.clear();
-    }
-    const auto put = [](auto& map, auto& changes) {
-        for (auto& [key, value] : changes) {
-            if (value) {
-                map.insert_or_assign(std::move(key), std::move(*value));
-            } else {
-                map.erase(key);
-            }
-        }
-    };
-    put(load_balancers_, delta.load_balancers);
-    put(nodes_, delta.nodes);
+    if (delta.everything) builder_.clear();
+    for (auto& [name, one] : delta.load_balancers) builder_.put_load_balancer(name, std::move(one));
+    for (auto& [key, node] : delta.nodes) builder_.put_node(key, std::move(node));
+    if (delta.verdicts != nullptr) builder_.put_verdicts(std::move(delta.verdicts));
 }
 
 void StateLoop::build(std::uint64_t generation) {
     const auto begun = std::chrono::steady_clock::now();
-    std::vector<const resources::Node*> nodes;
-    nodes.reserve(nodes_.size());
-    for (const auto& [key, node] : nodes_) nodes.push_back(&node);
-    std::vector<const Forwarded*> load_balancers;
-    load_balancers.reserve(load_balancers_.size());
-    for (const auto& [key, one] : load_balancers_) load_balancers.push_back(&one);
-    auto state = std::make_shared<contract::ForwardingState>(desired_state(nodes, load_balancers));
+    auto state = std::make_shared<contract::ForwardingState>(builder_.build());
     state->generation = generation;
     // What could make it refused is refused when it is asked for; this is the last line, so that a fault is said by name.
     std::string error;

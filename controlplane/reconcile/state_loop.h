@@ -15,7 +15,6 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,6 +33,8 @@ struct Delta {
     /// By key; none: gone, or nothing of it is to be forwarded.
     std::vector<std::pair<std::string, std::optional<Forwarded>>> load_balancers;
     std::vector<std::pair<std::string, std::optional<resources::Node>>> nodes;
+    /// What the health checks say; null: as before.
+    std::shared_ptr<const HealthVerdicts> verdicts = {};
 };
 
 class StateLoop {
@@ -63,8 +64,7 @@ class StateLoop {
     const Observer observer_;
 
     // The loop's thread alone.
-    std::map<std::string, Forwarded> load_balancers_;
-    std::map<std::string, resources::Node> nodes_;
+    StateBuilder builder_;
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;

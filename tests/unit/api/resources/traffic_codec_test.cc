@@ -191,6 +191,7 @@ TEST(NodeTrafficCodec, RoundTripsWithEverything) {
     object.metadata.name = "node-1";
     object.spec = {{ip("10.0.2.11")}, 5, true, 600, 10256, {prefix("10.244.1.0/24"), prefix("fd00:1::/64")}};
     object.status.draining_since = "2024-05-01T10:00:00Z";
+    object.status.drain_ended = true;
     object.status.health = {{"node", 10256, false, "Status503", "found 503", "2024-05-01T10:00:00Z"}};
     const auto read = read_node(encode(object));
     ASSERT_TRUE(read.ok()) << read.faults[0].field << read.faults[0].message;
