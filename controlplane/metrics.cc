@@ -96,8 +96,11 @@ void add_services(const contract::Counters& counters, std::vector<MetricFamily>&
     Filled connections(MetricType::Counter, "guideway_service_connections_total", "New connections of the service.");
     Filled refused(MetricType::Counter, "guideway_service_refused_connections_total",
                    "Connections refused: no backend, no free SNAT port, or the connection table is full.");
+    Filled shut_out(MetricType::Counter, "guideway_service_source_not_allowed_packets_total",
+                    "Packets of clients outside the service's source ranges, dropped.");
     for (const contract::ServiceCounters& service : counters.services) {
         const Labels labels = labels_of(service);
+        shut_out.add(labels, service.source_not_allowed);
         traffic.add(labels, service.traffic);
         connections.add(labels, service.new_connections);
         refused.add(labels, service.refused_connections);
@@ -105,6 +108,7 @@ void add_services(const contract::Counters& counters, std::vector<MetricFamily>&
     traffic.into(families);
     connections.into(families);
     refused.into(families);
+    shut_out.into(families);
 }
 
 void add_backends(const contract::Counters& counters, std::vector<MetricFamily>& families) {
@@ -176,6 +180,15 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
                    "Such connections that gave way to newer ones, oldest first.");
     Filled doubtful(MetricType::Counter, "guideway_dataplane_doubtful_ends_total",
                     "FIN and RST that were passed on but not believed: their sequence number is far off.");
+    Filled ended(MetricType::Counter, "guideway_dataplane_connections_ended_total",
+                 "Connections that a change ended: backend_closed (its time to drain was over), source_ranges (the "
+                 "client was shut out).");
+    Filled redecided(MetricType::Counter, "guideway_dataplane_udp_redecided_total",
+                     "UDP that went to another backend: its own left the set, or drains and did not answer.");
+    Filled clients(MetricType::Gauge, "guideway_dataplane_affinity_clients",
+                   "Clients remembered with their backend by the worker (session affinity).");
+    Filled forgotten(MetricType::Counter, "guideway_dataplane_affinity_evicted_total",
+                     "Of these, those forgotten before their time for want of room.");
     Filled drops(MetricType::Counter, "guideway_dataplane_dropped_packets_total", "Packets dropped, by reason.");
     for (const contract::WorkerCounters& worker : counters.workers) {
         const Labels number{{"worker", std::to_string(worker.worker)}};
@@ -199,12 +212,17 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
         evicted.add(with(number, "kind", "one_way"), worker.evicted_one_way);
         evicted.add(with(number, "kind", "closed"), worker.evicted_closed);
         doubtful.add(number, worker.doubtful_ends);
+        ended.add(with(number, "reason", "backend_closed"), worker.ended_backend_closed);
+        ended.add(with(number, "reason", "source_ranges"), worker.ended_source_ranges);
+        redecided.add(number, worker.udp_redecided);
+        clients.add(number, worker.affinity_clients);
+        forgotten.add(number, worker.affinity_evicted);
         for (const contract::DropCounter& drop : worker.drops) {
             drops.add(with(number, "reason", drop.reason), drop.packets);
         }
     }
-    for (Filled* family :
-         {&packets, &handed, &hashes, &polls, &flows, &capacity, &free, &waiting, &evicted, &doubtful, &drops}) {
+    for (Filled* family : {&packets, &handed, &hashes, &polls, &flows, &capacity, &free, &waiting, &evicted, &doubtful,
+                           &ended, &redecided, &clients, &forgotten, &drops}) {
         family->into(families);
     }
     Filled steering(MetricType::Gauge, "guideway_dataplane_steering",
@@ -227,6 +245,12 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
     file.add({}, counters.flow_file.path.empty() ? std::uint64_t{0} : counters.flow_file.bytes);
     taken.into(families);
     file.into(families);
+    Filled routes(MetricType::Gauge, "guideway_dataplane_routes",
+                  "Routes to backends that the dataplane keeps in its kernel, by whether they are there.");
+    routes.add({{"state", "in_force"}}, counters.routes.in_force);
+    routes.add({{"state", "missing"}},
+               counters.routes.wanted - std::min(counters.routes.wanted, counters.routes.in_force));
+    routes.into(families);
     Filled started(MetricType::Gauge, "guideway_dataplane_start_time_seconds",
                    "Unix time at which the dataplane's counters began.");
     started.add({}, counters.started_at_unix_seconds);

@@ -25,6 +25,7 @@
 #include "dataplane/net/observation.h"
 #include "dataplane/net/ports.h"
 #include "dataplane/net/privileges.h"
+#include "dataplane/net/state_routes.h"
 #include "dataplane/worker/runtime.h"
 
 namespace guideway {
@@ -200,8 +201,10 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     if (const auto refused = kernel_path.start()) return fail(*refused);
 
     // Routes and neighbours
+    net::StateRoutes routes(identities, runtime->publisher());
     net::Netlink netlink(std::move(identities), runtime->publisher(), std::move(wishes));
     if (const auto refused = netlink.start()) return fail(*refused);
+    if (const auto refused = routes.start()) return fail(*refused);
 
     // The last state
     control::ControlSettings settings;
@@ -213,8 +216,19 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     settings.version = GUIDEWAY_VERSION;
     settings.started_at_unix_seconds = static_cast<std::uint64_t>(started_at.count());
     control::Engine engine;
-    engine.apply = [&](const contract::ForwardingState& state) { return runtime->apply(state); };
-    engine.counters = [&] { return net::all_counters(runtime->counters(), ports, kernel_path, steering); };
+    std::vector<contract::Route> routes_in_force;
+    engine.apply = [&](const contract::ForwardingState& state) {
+        routes.put(state.routes);
+        auto faults = runtime->apply(state);
+        if (faults.empty()) routes_in_force = state.routes;
+        routes.settle(routes_in_force);
+        return faults;
+    };
+    engine.counters = [&] {
+        contract::Counters counters = net::all_counters(runtime->counters(), ports, kernel_path, steering);
+        counters.routes = routes.status();
+        return counters;
+    };
     engine.explain = [&](const contract::ExplainRequest& question) { return runtime->explain(question); };
     engine.flow_file = [&] { return runtime->counters().flow_file; };
     engine.ports = [&] {
@@ -224,6 +238,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     };
     control::Control control(std::move(settings), std::move(engine));
     control.load();
+    routes.settle(routes_in_force);  // also where no state was found: an earlier process may have left some
 
     // The last connections: judged by that state, before packets flow
     log(runtime->take_over().lines);
@@ -242,6 +257,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     net::OffloadWatch offloads(ports);
     net::SteeringWatch hashes;
     wait_for_stop(signals, [&] {
+        routes.look();
         const contract::Counters counters = runtime->counters();
         offloads.look(counters);
         hashes.look(counters, ports, runtime->rss_disagreeing_port());

@@ -30,6 +30,7 @@ struct ServiceCounters {
     Traffic traffic;
     std::uint64_t new_connections = 0;
     std::uint64_t refused_connections = 0;  ///< no backend, no SNAT port, table full
+    std::uint64_t source_not_allowed = 0;   ///< packets of clients outside its source ranges, dropped
     friend bool operator==(const ServiceCounters&, const ServiceCounters&) = default;
 };
 
@@ -78,6 +79,12 @@ struct WorkerCounters {
     std::vector<DropCounter> drops;   ///< every reason, zeros too
     /// New connections whose RSS hash the device told: the one computed here, or another (steering then misses).
     std::uint64_t rss_agreed = 0, rss_disagreed = 0;
+    /// Connections that a change ended: their backend's time to drain was over; their client was shut out by source ranges.
+    std::uint64_t ended_backend_closed = 0, ended_source_ranges = 0;
+    /// UDP that went to another backend because its own left the set, or drains and did not answer.
+    std::uint64_t udp_redecided = 0;
+    std::uint64_t affinity_clients = 0;  ///< remembered with their backend now (session affinity)
+    std::uint64_t affinity_evicted = 0;  ///< of these, forgotten before their time for want of room
     friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;
 };
 
@@ -95,6 +102,23 @@ struct FlowFileStatus {
     std::vector<LostConnections> lost;  ///< every reason, zeros too; empty where there was nothing to take over
     std::vector<std::string> refused;   ///< files that were not used, "another boot: ..."
     friend bool operator==(const FlowFileStatus&, const FlowFileStatus&) = default;
+};
+
+/// A route of the ForwardingState that is not in the kernel.
+struct MissingRoute {
+    IpPrefix destination;
+    IpAddress via;
+    std::string reason;
+    friend bool operator==(const MissingRoute&, const MissingRoute&) = default;
+};
+
+/// The ForwardingState's routes in the dataplane's kernel.
+struct RouteStatus {
+    static constexpr std::size_t kMostTold = 100;
+    std::uint64_t wanted = 0;
+    std::uint64_t in_force = 0;
+    std::vector<MissingRoute> missing;  ///< kMostTold at most
+    friend bool operator==(const RouteStatus&, const RouteStatus&) = default;
 };
 
 /// How packets of one IP family and protocol find the worker that owns their connection.
@@ -115,6 +139,7 @@ struct Counters {
     std::vector<WorkerCounters> workers;
     std::vector<Steering> steering;  ///< each family and protocol once
     FlowFileStatus flow_file;
+    RouteStatus routes;
     friend bool operator==(const Counters&, const Counters&) = default;
 };
 

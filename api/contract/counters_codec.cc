@@ -43,7 +43,8 @@ void put(json::Writer& out, const ServiceCounters& service) {
     out.key("protocol").text(to_string(service.protocol)).key("port").number(service.port);
     put(out, service.traffic);
     out.key("new_connections").number(service.new_connections);
-    out.key("refused_connections").number(service.refused_connections).end_object();
+    out.key("refused_connections").number(service.refused_connections);
+    out.key("source_not_allowed").number(service.source_not_allowed).end_object();
 }
 
 ServiceCounters read_service(json::ObjectReader& reader) {
@@ -55,6 +56,7 @@ ServiceCounters read_service(json::ObjectReader& reader) {
     service.traffic = read_traffic(reader);
     service.new_connections = count(reader, "new_connections");
     service.refused_connections = count(reader, "refused_connections");
+    service.source_not_allowed = count(reader, "source_not_allowed");
     return service;
 }
 
@@ -114,6 +116,11 @@ void each_worker_count(Worker& worker, Visit visit) {
     visit("evicted_one_way", worker.evicted_one_way);
     visit("evicted_closed", worker.evicted_closed);
     visit("doubtful_ends", worker.doubtful_ends);
+    visit("ended_backend_closed", worker.ended_backend_closed);
+    visit("ended_source_ranges", worker.ended_source_ranges);
+    visit("udp_redecided", worker.udp_redecided);
+    visit("affinity_clients", worker.affinity_clients);
+    visit("affinity_evicted", worker.affinity_evicted);
 }
 
 void put(json::Writer& out, const PortCounters& port) {
@@ -176,6 +183,25 @@ Steering read_steering(json::ObjectReader& reader) {
     return steering;
 }
 
+void put(json::Writer& out, const MissingRoute& route) {
+    out.begin_object().key("destination").text(route.destination.to_string());
+    out.key("via").text(route.via.to_string()).key("reason").text(route.reason).end_object();
+}
+
+RouteStatus read_routes(json::ObjectReader& reader) {
+    RouteStatus routes;
+    routes.wanted = count(reader, "wanted");
+    routes.in_force = count(reader, "in_force");
+    reader.each_object("missing", {0, RouteStatus::kMostTold}, [&](json::ObjectReader& one) {
+        MissingRoute route;
+        route.destination = one.required_value<IpPrefix>("destination", IpPrefix::parse, "a prefix");
+        route.via = one.required_value<IpAddress>("via", IpAddress::parse, kAddress);
+        route.reason = one.required_string("reason", kText);
+        routes.missing.push_back(std::move(route));
+    });
+    return routes;
+}
+
 template <class T>
 void put_list(json::Writer& out, const char* key, const std::vector<T>& values) {
     out.key(key).begin_array();
@@ -218,7 +244,10 @@ void put(json::Writer& out, const Counters& counters) {
     put_list(out, "workers", counters.workers);
     put_list(out, "steering", counters.steering);
     put(out.key("flow_file"), counters.flow_file);
-    out.end_object();
+    out.key("routes").begin_object().key("wanted").number(counters.routes.wanted);
+    out.key("in_force").number(counters.routes.in_force);
+    put_list(out, "missing", counters.routes.missing);
+    out.end_object().end_object();
 }
 
 Counters read_counters(json::ObjectReader& reader) {
@@ -238,6 +267,11 @@ Counters read_counters(json::ObjectReader& reader) {
     if (file.present()) {
         counters.flow_file = read_flow_file(file);
         file.finish();
+    }
+    json::ObjectReader routes = reader.optional_object("routes");
+    if (routes.present()) {
+        counters.routes = read_routes(routes);
+        routes.finish();
     }
     return counters;
 }

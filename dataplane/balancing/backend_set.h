@@ -10,6 +10,7 @@
 // Thread contract: built by the control thread, const afterwards, read by all workers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -27,6 +28,7 @@ struct BackendEntry {
     std::uint16_t slot = 0;
     std::uint8_t incarnation = 0;
     std::uint32_t weight = 1;  ///< 0: draining
+    bool closed = false;       ///< draining is over: what it still has of connections ends
 
     /// Network order, for FiveTupleV4; only for IPv4.
     std::uint32_t address_v4_be() const {
@@ -36,9 +38,19 @@ struct BackendEntry {
     }
 };
 
+/// A backend of a set, found by its slot: what known connections ask.
+struct Member {
+    std::uint16_t slot = 0;
+    std::uint8_t incarnation = 0;
+    bool draining = false;  ///< weight 0
+    bool closed = false;
+};
+
 struct BackendSet {
     IpFamily family = IpFamily::ipv4;
     std::vector<BackendEntry> backends;        ///< the table's indices are positions here
+    std::vector<Member> members;               ///< the same by slot, ascending: members_of(backends)
+    bool some_closed = false;                  ///< of `backends`
     std::shared_ptr<const MaglevTable> table;  ///< shared with the previous snapshot where nothing changed; never null
 
     /// Null where no backend takes new connections.
@@ -46,7 +58,22 @@ struct BackendSet {
         const std::uint16_t index = table->lookup(maglev_hash);
         return index == MaglevTable::kNoBackend ? nullptr : &backends[index];
     }
+    /// Null where the slot's user of that incarnation is not of this set.
+    const Member* member(std::uint16_t slot, std::uint8_t incarnation) const noexcept {
+        const Member* at = members.data();
+        std::size_t length = members.size();
+        if (length == 0) return nullptr;
+        while (length > 1) {  // the last one of this slot or a lower one
+            const std::size_t half = length / 2;
+            at += at[half].slot <= slot ? half : 0;
+            length -= half;
+        }
+        return at->slot == slot && at->incarnation == incarnation ? at : nullptr;
+    }
 };
+
+/// What BackendSet::members holds.
+std::vector<Member> members_of(const std::vector<BackendEntry>& backends);
 
 /// What MaglevTable::build takes, in the order of `backends`.
 std::vector<MaglevBackend> maglev_backends(const std::vector<BackendEntry>& backends);

@@ -20,6 +20,10 @@
 
 #include "api/contract/ip_address.h"
 
+namespace guideway::guard {
+class SourceRanges;
+}
+
 namespace guideway::balancing {
 
 struct ServiceEntry {
@@ -31,6 +35,9 @@ struct ServiceEntry {
     std::uint16_t slot = 0;
     std::uint16_t backend_set = 0;           ///< index into the snapshot's sets
     std::uint32_t idle_timeout_seconds = 0;  ///< 0: the dataplane's default
+    std::uint32_t affinity_seconds = 0;      ///< 0: none
+    /// Who may open connections; the snapshot's. Null: everybody.
+    const guard::SourceRanges* source_ranges = nullptr;
 };
 
 namespace detail {

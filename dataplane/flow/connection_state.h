@@ -75,6 +75,8 @@ inline constexpr std::uint8_t kBackendReset = 1 << 3;
 inline constexpr std::uint8_t kClientAhead = 1 << 4;
 inline constexpr std::uint8_t kBackendAhead = 1 << 5;
 inline constexpr std::uint8_t kAnyAhead = kClientAhead | kBackendAhead;
+/// UDP of a backend that drains: the client sent something at last_seen that nothing has answered yet.
+inline constexpr std::uint8_t kAwaitsAnswer = 1 << 6;
 constexpr std::uint8_t ahead(unsigned half) { return static_cast<std::uint8_t>(kClientAhead << half); }
 }  // namespace flow_flags
 

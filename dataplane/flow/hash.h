@@ -87,6 +87,21 @@ constexpr std::uint32_t maglev_hash(std::uint64_t selection_hash) {
     return static_cast<std::uint32_t>(selection_hash >> 32);
 }
 
+/// The same for all connections of one client address: what a service with affinity chooses by. No worker has to know of
+/// another's choice, nor an appliance of another's, nor a process of its predecessor's.
+template <typename Tuple>
+std::uint32_t affinity_hash(const Tuple& tuple) {
+    Tuple client{};
+    client.source = tuple.source;
+    return maglev_hash(selection_hash(client));
+}
+
+/// By what the backend of a new connection is chosen.
+template <typename Tuple>
+std::uint32_t choice_hash(const Tuple& tuple, std::uint64_t selection_hash, bool affinity) {
+    return affinity ? affinity_hash(tuple) : maglev_hash(selection_hash);
+}
+
 /// The worker that owns the connection, 0..workers-1.
 constexpr std::uint32_t owner_worker(std::uint64_t selection_hash, std::uint32_t workers) {
     return static_cast<std::uint32_t>((std::uint64_t{static_cast<std::uint32_t>(selection_hash)} * workers) >> 32);

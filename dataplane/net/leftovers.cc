@@ -72,11 +72,11 @@ std::optional<IpPrefix> own_address_in(const nlmsghdr& message, unsigned ifindex
     return IpPrefix{*address, opened.body().ifa_prefixlen};
 }
 
-std::optional<OwnRoute> own_route_in(const nlmsghdr& message, unsigned ifindex) {
+std::optional<OwnRoute> own_route_in(const nlmsghdr& message, unsigned ifindex, RouteMark mark) {
     const Message<rtmsg> opened(message);
     if (message.nlmsg_type != RTM_NEWROUTE || !opened.whole()) return std::nullopt;
     const rtmsg& body = opened.body();
-    if (body.rtm_protocol != kOurProtocol || body.rtm_table != RT_TABLE_MAIN) return std::nullopt;
+    if (body.rtm_protocol != mark.protocol || body.rtm_table != RT_TABLE_MAIN) return std::nullopt;
     const Bytes link = opened.attribute(RTA_OIF);
     if (link.size() != sizeof ifindex || std::memcmp(link.data(), &ifindex, sizeof ifindex) != 0) return std::nullopt;
     const auto via = opened.address(RTA_GATEWAY, body.rtm_family);

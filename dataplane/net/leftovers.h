@@ -22,6 +22,15 @@ namespace guideway::net {
 
 /// rtm_protocol of routes and IFA_PROTO of addresses that come from the configuration ("proto 71" in `ip`).
 inline constexpr std::uint8_t kOurProtocol = 71;
+/// How a kind of our routes is marked, by which the kernel tells them from others to the same destination.
+struct RouteMark {
+    std::uint8_t protocol;
+    std::uint32_t metric;  ///< 0: the kernel's default of the family
+};
+/// Of the configuration.
+inline constexpr RouteMark kConfiguredRoutes{kOurProtocol, 0};
+/// Of the ForwardingState ("proto 72 metric 4096"): behind the operator's own and those of routing daemons.
+inline constexpr RouteMark kStateRoutes{72, 4096};
 /// IFLA_IFALIAS of twins.
 inline constexpr std::string_view kTwinAlias = "guideway-dataplane";
 
@@ -34,7 +43,7 @@ struct OwnRoute {
 /// The address of an RTM_NEWADDR message where it is ours and on this link.
 std::optional<IpPrefix> own_address_in(const nlmsghdr& message, unsigned ifindex);
 /// The route of an RTM_NEWROUTE message where it is ours and through this link.
-std::optional<OwnRoute> own_route_in(const nlmsghdr& message, unsigned ifindex);
+std::optional<OwnRoute> own_route_in(const nlmsghdr& message, unsigned ifindex, RouteMark mark = kConfiguredRoutes);
 /// The name of the link of an RTM_NEWLINK message where it is a twin.
 std::optional<std::string> twin_in(const nlmsghdr& message);
 

@@ -11,8 +11,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "dataplane/net/leftovers.h"
-
 namespace guideway::net {
 namespace {
 
@@ -123,28 +121,31 @@ std::optional<std::string> Rtnetlink::remove_address(unsigned ifindex, const IpP
     return transact(request);
 }
 
-std::optional<std::string> Rtnetlink::add_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via) {
-    return change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex, to, via);
+std::optional<std::string> Rtnetlink::add_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via,
+                                                RouteMark mark) {
+    return change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex, to, via, mark);
 }
 
-std::optional<std::string> Rtnetlink::remove_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via) {
-    return change_route(RTM_DELROUTE, 0, ifindex, to, via);
+std::optional<std::string> Rtnetlink::remove_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via,
+                                                   RouteMark mark) {
+    return change_route(RTM_DELROUTE, 0, ifindex, to, via, mark);
 }
 
 std::optional<std::string> Rtnetlink::change_route(std::uint16_t type, std::uint16_t flags, unsigned ifindex,
-                                                   const IpPrefix& to, const IpAddress& via) {
+                                                   const IpPrefix& to, const IpAddress& via, RouteMark mark) {
     Request request(type, flags);
     rtmsg body{};
     body.rtm_family = family_of(via);
     body.rtm_dst_len = to.length;
     body.rtm_table = RT_TABLE_MAIN;
-    body.rtm_protocol = kOurProtocol;
+    body.rtm_protocol = mark.protocol;
     body.rtm_scope = RT_SCOPE_UNIVERSE;
     body.rtm_type = RTN_UNICAST;
     request.body(body);
     if (to.length > 0) request.attribute(RTA_DST, to.address);
     request.attribute(RTA_GATEWAY, via);
     request.attribute(RTA_OIF, std::uint32_t{ifindex});
+    if (mark.metric != 0) request.attribute(RTA_PRIORITY, mark.metric);
     return transact(request);
 }
 

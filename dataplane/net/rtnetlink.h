@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "api/contract/ip_address.h"
+#include "dataplane/net/leftovers.h"
 
 struct nlmsghdr;
 
@@ -37,9 +38,11 @@ class Rtnetlink {
 
     /// Marked as ours (leftovers.h). Existing ones are fine. IPv6 without duplicate address detection: the dataplane is on this wire already.
     std::optional<std::string> add_address(unsigned ifindex, const IpPrefix& address);
-    std::optional<std::string> add_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via);
+    std::optional<std::string> add_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via,
+                                         RouteMark mark = kConfiguredRoutes);
     std::optional<std::string> remove_address(unsigned ifindex, const IpPrefix& address);
-    std::optional<std::string> remove_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via);
+    std::optional<std::string> remove_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via,
+                                            RouteMark mark = kConfiguredRoutes);
     std::optional<std::string> set_alias(unsigned ifindex, std::string_view alias);
     std::optional<std::string> resolve(unsigned ifindex, const IpAddress& address, Resolve how);
 
@@ -54,7 +57,7 @@ class Rtnetlink {
     class Request;
     std::optional<std::string> transact(Request& request);
     std::optional<std::string> change_route(std::uint16_t type, std::uint16_t flags, unsigned ifindex,
-                                            const IpPrefix& to, const IpAddress& via);
+                                            const IpPrefix& to, const IpAddress& via, RouteMark mark);
 
     int fd_ = -1;
     std::uint32_t sequence_ = 0;

@@ -70,6 +70,7 @@ struct alignas(64) SlotCounters {
     std::array<Direction, 2> traffic;
     Count new_connections;
     Count refused_connections;  ///< services: for any reason; backends: no SNAT port was free towards it
+    Count source_not_allowed;   ///< services: packets of clients outside its source ranges
 };
 static_assert(sizeof(SlotCounters) == 64);
 
@@ -103,6 +104,9 @@ struct alignas(64) WorkerTotals {
     Count rss_agreed;          ///< new connections whose RSS hash of the device was the one computed here
     Count rss_disagreed;       ///< ... was another one
     Count rss_disagreed_port;  ///< gauge: index of the port of the last such one
+    Count ended_closed;        ///< connections ended because their backend's time to drain was over
+    Count ended_ranges;        ///< ... because their client is no longer within the service's source ranges
+    Count udp_redecided;       ///< UDP that went to another backend: its own left the set, or drains and is silent
 };
 static_assert(sizeof(WorkerTotals) == 256);
 

@@ -35,6 +35,7 @@ namespace guideway::observe {
     X(ndp_bad, "malformed neighbour discovery for one of our addresses")                                      \
     X(port_closed, "no service on this port of the VIP, and the answer was over its rate limit")              \
     X(no_backend, "service without usable backends, and the answer was over its rate limit")                  \
+    X(source_not_allowed, "client outside the service's source ranges")                                       \
     X(no_connection, "TCP or SCTP packet of no known connection, and the answer was over its rate limit")     \
     X(refused, "answered with RST or port unreachable (the packet itself ends here)")                         \
     X(reply_unknown, "packet to a SNAT address that belongs to no connection")                                \

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 namespace guideway::snapshot {
@@ -154,6 +155,13 @@ struct SetContentHash {
 /// Of one state: equal sets are one entry.
 using Tables = std::unordered_map<SetContent, std::shared_ptr<const balancing::MaglevTable>, SetContentHash>;
 
+/// By name, with what they were made of: a set that is the same again is not made again.
+struct KnownRanges {
+    std::vector<IpPrefix> prefixes;
+    std::shared_ptr<const guard::SourceRanges> ranges;
+};
+using RangesByName = std::unordered_map<std::string, KnownRanges>;
+
 ServiceIdentity identity_of(const contract::Service& service) {
     return {service.vip, static_cast<std::uint8_t>(service.protocol), service.port};
 }
@@ -183,6 +191,8 @@ struct Builder::State {
     Slots<BackendIdentity> backends;
     Tables tables;       ///< of the last good state
     Tables next_tables;  ///< of the state that is being built
+    RangesByName ranges;
+    RangesByName next_ranges;
 
     void begin();
     void commit() noexcept;
@@ -191,6 +201,7 @@ struct Builder::State {
     void check(const contract::ForwardingState& state, std::vector<contract::Fault>& faults) const;
     void build_sets(const contract::ForwardingState& state, ForwardingSnapshot& snapshot,
                     std::vector<contract::Fault>& faults);
+    void build_ranges(const contract::ForwardingState& state, ForwardingSnapshot& snapshot);
     void build_services(const contract::ForwardingState& state, ForwardingSnapshot& snapshot,
                         std::vector<contract::Fault>& faults);
     void build_snat(ForwardingSnapshot& snapshot) const;
@@ -213,8 +224,14 @@ void Builder::State::check(const contract::ForwardingState& state, std::vector<c
     std::unordered_map<std::string_view, IpFamily> sets;
     sets.reserve(state.backend_sets.size());
     for (const contract::BackendSet& set : state.backend_sets) sets.emplace(set.name, set.family);
+    std::unordered_set<std::string_view> range_sets;
+    for (const contract::SourceRangeSet& set : state.source_range_sets) range_sets.insert(set.name);
     for (std::size_t i = 0; i < state.services.size(); ++i) {
         const contract::Service& service = state.services[i];
+        if (!service.source_ranges.empty() && !range_sets.contains(service.source_ranges)) {
+            faults.push_back({pointer("services", i, "source_ranges"),
+                              "no set of source ranges is named \"" + service.source_ranges + "\" in this state"});
+        }
         if (std::find(snat_addresses.begin(), snat_addresses.end(), service.vip) != snat_addresses.end()) {
             faults.push_back({pointer("services", i, "vip"), service.vip.to_string() +
                                                                  " is a SNAT address of this appliance; a VIP must be "
@@ -235,6 +252,7 @@ void Builder::State::begin() {
     services.begin();
     backends.begin();
     next_tables.clear();
+    next_ranges.clear();
 }
 
 void Builder::State::commit() noexcept {
@@ -242,12 +260,15 @@ void Builder::State::commit() noexcept {
     backends.commit();
     tables.swap(next_tables);
     next_tables.clear();
+    ranges.swap(next_ranges);
+    next_ranges.clear();
 }
 
 void Builder::State::roll_back() noexcept {
     services.roll_back();
     backends.roll_back();
     next_tables.clear();
+    next_ranges.clear();
 }
 
 std::shared_ptr<const balancing::MaglevTable> Builder::State::table_for(const balancing::BackendSet& set) {
@@ -283,8 +304,9 @@ void Builder::State::build_sets(const contract::ForwardingState& state, Forwardi
                                                        " (slots of removed ones are free from the next state on)"});
                 return;
             }
-            set.backends.push_back(
-                {backend->address, to_be(backend->port), *slot, backends.incarnation()[*slot], backend->weight});
+            set.backends.push_back({backend->address, to_be(backend->port), *slot, backends.incarnation()[*slot],
+                                    backend->weight, backend->closed});
+            set.some_closed |= backend->closed;
             label.backends.push_back(backend->name);
             if (!labelled[*slot]) {
                 labelled[*slot] = true;
@@ -292,8 +314,21 @@ void Builder::State::build_sets(const contract::ForwardingState& state, Forwardi
             }
         }
         set.table = table_for(set);
+        set.members = balancing::members_of(set.backends);
+        snapshot.some_closed |= set.some_closed;
         snapshot.sets.push_back(std::move(set));
         snapshot.set_labels.push_back(std::move(label));
+    }
+}
+
+void Builder::State::build_ranges(const contract::ForwardingState& state, ForwardingSnapshot& snapshot) {
+    for (const contract::SourceRangeSet& set : state.source_range_sets) {
+        KnownRanges& next = next_ranges[set.name];
+        const auto known = ranges.find(set.name);
+        const bool same = known != ranges.end() && known->second.prefixes == set.prefixes;
+        next.prefixes = set.prefixes;
+        next.ranges = same ? known->second.ranges : std::make_shared<const guard::SourceRanges>(set.prefixes);
+        snapshot.source_ranges.push_back(next.ranges);
     }
 }
 
@@ -305,6 +340,8 @@ void Builder::State::build_services(const contract::ForwardingState& state, Forw
         set_index.emplace(state.backend_sets[i].name, static_cast<std::uint16_t>(i));
     }
     std::vector<balancing::ServiceEntry> entries;
+    std::vector<std::pair<std::uint16_t, const guard::SourceRanges*>>
+        ending;  ///< slots whose connections ranges may end
     std::vector<IpAddress> vips;
     entries.reserve(state.services.size());
     vips.reserve(state.services.size());
@@ -317,13 +354,21 @@ void Builder::State::build_services(const contract::ForwardingState& state, Forw
                                                " (slots of removed ones are free from the next state on)"});
             return;
         }
+        const guard::SourceRanges* allowed =
+            service.source_ranges.empty() ? nullptr : next_ranges.at(service.source_ranges).ranges.get();
+        if (allowed != nullptr && service.ranges_end_established) ending.emplace_back(*slot, allowed);
         entries.push_back({service.vip, static_cast<std::uint8_t>(service.protocol), services.incarnation()[*slot],
                            to_be(service.port), to_be(service.backend_port), *slot, set_index.at(service.backend_set),
-                           service.idle_timeout_seconds});
+                           service.idle_timeout_seconds, service.affinity_seconds, allowed});
         vips.push_back(service.vip);
-        snapshot.service_labels.push_back({service.name, *slot});
+        snapshot.service_labels.push_back({service.name, *slot, service.source_ranges});
     }
     snapshot.services = balancing::ServiceTable(entries);
+    snapshot.service_rules.resize(services.incarnation().size());
+    for (const balancing::ServiceEntry& entry : entries)
+        snapshot.service_rules[entry.slot].backend_set = entry.backend_set;
+    for (const auto& [slot, allowed] : ending) snapshot.service_rules[slot].established = allowed;
+    snapshot.some_end = snapshot.some_closed || !ending.empty();
     snapshot.vips = balancing::AddressSet(vips);
 }
 
@@ -351,6 +396,7 @@ BuildResult Builder::build(const contract::ForwardingState& state) {
     try {
         state_->build_snat(*snapshot);
         state_->build_sets(state, *snapshot, result.faults);
+        state_->build_ranges(state, *snapshot);
         state_->build_services(state, *snapshot, result.faults);
         snapshot->service_incarnation = state_->services.incarnation();  // room now, the values after commit()
         snapshot->backend_incarnation = state_->backends.incarnation();

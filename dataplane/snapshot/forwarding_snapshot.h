@@ -13,12 +13,14 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "api/contract/forwarding_state.h"
 #include "dataplane/balancing/backend_set.h"
 #include "dataplane/balancing/service_table.h"
+#include "dataplane/guard/source_ranges.h"
 
 namespace guideway::snapshot {
 
@@ -26,6 +28,7 @@ namespace guideway::snapshot {
 struct ServiceLabel {
     std::string name;
     std::uint16_t slot = 0;
+    std::string source_ranges = {};  ///< the set's name; empty: open to all
 };
 
 /// What a backend slot stands for.
@@ -43,6 +46,12 @@ struct BackendSetLabel {
     std::vector<std::string> backends;  ///< same index as BackendSet::backends
 };
 
+/// What a known connection asks of its service after a change.
+struct ServiceRules {
+    const guard::SourceRanges* established = nullptr;  ///< whose connections may go on; null: everybody's
+    std::uint16_t backend_set = 0;                     ///< index into the snapshot's sets
+};
+
 struct ForwardingSnapshot {
     // For the poll path.
     balancing::ServiceTable services;
@@ -54,6 +63,10 @@ struct ForwardingSnapshot {
     std::vector<std::uint8_t> service_incarnation;    ///< by slot; all slots up to the builder's limit
     std::vector<std::uint8_t> backend_incarnation;    ///< by slot
     std::vector<std::uint32_t> service_idle_seconds;  ///< by slot; 0: the time-outs of the states
+    std::vector<ServiceRules> service_rules;          ///< by slot; of the state's services
+    bool some_closed = false;                         ///< of any set's backends
+    bool some_end = false;  ///< known connections may have to end: closed backends, or ranges that are asked of them
+    std::vector<std::shared_ptr<const guard::SourceRanges>> source_ranges;  ///< what entries point to
 
     // For people.
     std::uint64_t generation = 0;

@@ -18,6 +18,18 @@ namespace protocol = packet::protocol;
 
 constexpr std::uint16_t kNoNextHop = flow::FlowEntryV4::kNoNextHop;
 
+/// How long a draining backend may leave a UDP client without an answer before the client's next packet goes elsewhere.
+constexpr std::uint32_t kDrainingSilenceSeconds = 5;
+
+/// Notes when the client's oldest unanswered packet was sent, and not those after it: they would keep the entry alive.
+template <typename Entry>
+void watch(Entry& entry, unsigned half, std::uint32_t now_s) {
+    constexpr std::uint8_t kAwaits = flow::flow_flags::kAwaitsAnswer;
+    if (half == flow::kClientHalf && (entry.flags & kAwaits) != 0) return;
+    entry.flags = static_cast<std::uint8_t>(half == flow::kClientHalf ? entry.flags | kAwaits : entry.flags & ~kAwaits);
+    entry.last_seen = now_s;
+}
+
 bool l4_verified(const rte_mbuf* mbuf) {
     return (mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 }
@@ -53,13 +65,14 @@ template <typename Family>
 bool Worker::carry_on(unsigned i, flow::FlowRef ref) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
     auto& entry = table<Family>().entry(ref.index());
-    if (is_over<Family>(entry, ref.half(), parsed)) return false;
+    const Course course = course_of<Family>(entry, ref.half(), parsed);
+    if (course >= Course::over) return false;
     if (parsed.ttl <= 1) [[unlikely]] {
         drop(burst_.mbuf[i], DropReason::ttl_exceeded);
         return true;
     }
-    advance<Family>(ref, i);
-    forward<Family>(entry, ref.half(), i);
+    advance<Family>(ref, i, course);
+    forward<Family>(entry, ref.half(), i, course);
     return true;
 }
 
@@ -74,7 +87,8 @@ void Worker::foresee_service(unsigned i) noexcept {
     if (const flow::FlowRef over = flows.find(tuple, burst_.hash[i])) flows.prefetch_for_erase(over);
     if (opening.service == nullptr) return;
     opening.selection = flow::selection_hash(tuple);
-    forwarding_->sets[opening.service->backend_set].table->prefetch(flow::maglev_hash(opening.selection));
+    forwarding_->sets[opening.service->backend_set].table->prefetch(
+        flow::choice_hash(tuple, opening.selection, opening.service->affinity_seconds != 0));
 }
 
 /// Second: for the bucket of the reply's tuple, if the first port that is looked at will do.
@@ -82,7 +96,8 @@ template <typename Family>
 void Worker::foresee_reply(unsigned i) noexcept {
     const Opening& opening = burst_.opening[i];
     if (opening.service == nullptr) return;
-    const auto* backend = forwarding_->sets[opening.service->backend_set].choose(flow::maglev_hash(opening.selection));
+    const auto* backend = forwarding_->sets[opening.service->backend_set].choose(
+        flow::choice_hash(Family::tuple(burst_.parsed[i]), opening.selection, opening.service->affinity_seconds != 0));
     if (backend == nullptr) return;
     const auto reply =
         snat_ports_.first_candidate(reply_of<Family>(*opening.service, *backend, burst_.parsed[i].protocol),
@@ -109,6 +124,7 @@ void Worker::act_on_miss(unsigned i) noexcept {
     // Again: a miss before this one may have opened the connection.
     if (const flow::FlowRef ref = flows.find(Family::tuple(parsed), burst_.hash[i])) {
         if (carry_on<Family>(i, ref)) return;
+        count_end(course_of<Family>(flows.entry(ref.index()), ref.half(), parsed));
         flows.erase(ref.index());
         if (ref.half() == flow::kClientHalf &&
             !Family::contains(forwarding_->vips, Family::tuple(parsed).destination)) {
@@ -120,32 +136,77 @@ void Worker::act_on_miss(unsigned i) noexcept {
     connect<Family>(i);
 }
 
-/// True where the connection ended with its service, its client opens another on the same ports, or its backend left the state
-/// and the next packet may go elsewhere: of UDP any, of TCP a SYN that was never answered.
+/// The entry's backend in its service's set; null where that has it no longer. Of an entry whose service is there.
 template <typename Family>
-bool Worker::is_over(typename Family::Entry& entry, unsigned half, const packet::ParsedPacket& parsed) const noexcept {
-    if (forwarding_->service_incarnation[entry.service_slot] != entry.service_incarnation) return true;
-    const auto backend_left = [&] {
-        return half == flow::kClientHalf &&
-               forwarding_->backend_incarnation[entry.backend_slot] != entry.backend_incarnation;
-    };
+const balancing::Member* Worker::member_of(const typename Family::Entry& entry) const noexcept {
+    const snapshot::ServiceRules& rules = forwarding_->service_rules[entry.service_slot];
+    return forwarding_->sets[rules.backend_set].member(entry.backend_slot, entry.backend_incarnation);
+}
+
+/// Connections of any protocol end where the client is shut out, or the backend's time to drain is over.
+template <typename Family>
+Worker::Course Worker::course_of_any(const typename Family::Entry& entry) const noexcept {
+    const guard::SourceRanges* ranges = forwarding_->service_rules[entry.service_slot].established;
+    if (ranges != nullptr && !ranges->allows(entry.halves[flow::kClientHalf].source)) return Course::over_ranges;
+    return is_closed(entry) ? Course::over_closed : Course::on;
+}
+
+void Worker::count_end(Course course) noexcept {
+    observe::WorkerTotals& totals = counters_.totals();
+    if (course == Course::over_closed) totals.ended_closed.add(1);
+    if (course == Course::over_ranges) totals.ended_ranges.add(1);
+    if (course == Course::elsewhere) totals.udp_redecided.add(1);
+}
+
+/// Over is a connection that ended with its service or as above, whose client opens another on the same ports, or whose backend
+/// left the set and the next packet may go elsewhere: of UDP any, of TCP a SYN that was never answered.
+template <typename Family>
+Worker::Course Worker::course_of(typename Family::Entry& entry, unsigned half,
+                                 const packet::ParsedPacket& parsed) noexcept {
+    if (forwarding_->service_incarnation[entry.service_slot] != entry.service_incarnation) return Course::over;
+    const bool known_good = entry.looked_over == look_;
+    if (forwarding_->some_end && !known_good) [[unlikely]] {
+        if (const Course course = course_of_any<Family>(entry); course != Course::on) return course;
+    }
+    const auto over_if = [](bool over) { return over ? Course::over : Course::on; };
     switch (parsed.protocol) {
         case protocol::kTcp:
-            if (entry.state == ConnectionState::tcp_opening && flow::tcp_opens(parsed.tcp_flags)) return backend_left();
-            return flow::tcp_opens_anew(entry.state, half, parsed.tcp_flags);
+            if (entry.state == ConnectionState::tcp_opening && flow::tcp_opens(parsed.tcp_flags))
+                return over_if(half == flow::kClientHalf && member_of<Family>(entry) == nullptr);
+            return over_if(flow::tcp_opens_anew(entry.state, half, parsed.tcp_flags));
         case protocol::kUdp:
-            return backend_left();
+            return known_good ? Course::on : course_of_udp<Family>(entry, half);
         default:
-            return flow::sctp_opens_anew(entry.state, half, parsed.sctp_chunk);
+            return over_if(flow::sctp_opens_anew(entry.state, half, parsed.sctp_chunk));
     }
 }
 
+/// A client that keeps its port must not keep alive what leads nowhere (Kubernetes rule 16): what its own packets say does not
+/// count where the backend left the set, nor for long where that drains and says nothing.
 template <typename Family>
-void Worker::advance(flow::FlowRef ref, unsigned i) noexcept {
+Worker::Course Worker::course_of_udp(typename Family::Entry& entry, unsigned half) noexcept {
+    const balancing::Member* member = member_of<Family>(entry);
+    if (member != nullptr && !member->draining) [[likely]] {
+        if ((entry.flags & flow::flow_flags::kAwaitsAnswer) != 0)
+            entry.flags = static_cast<std::uint8_t>(entry.flags & ~flow::flow_flags::kAwaitsAnswer);
+        return Course::on;
+    }
+    if (half != flow::kClientHalf) return Course::watched;
+    const bool silent = (entry.flags & flow::flow_flags::kAwaitsAnswer) != 0 &&
+                        flow::idle_longer_than(now_s_, entry.last_seen, kDrainingSilenceSeconds - 1);
+    return member != nullptr && !silent ? Course::watched : Course::elsewhere;
+}
+
+template <typename Family>
+void Worker::advance(flow::FlowRef ref, unsigned i, Course course) noexcept {
     auto& flows = table<Family>();
     auto& entry = flows.entry(ref.index());
     const packet::ParsedPacket& parsed = burst_.parsed[i];
-    entry.touch(now_s_);
+    if (course == Course::watched) [[unlikely]] {
+        watch(entry, ref.half(), now_s_);
+    } else {
+        entry.touch(now_s_);
+    }
     if (parsed.protocol == protocol::kTcp) {
         advance_tcp<Family>(ref, i);
         return;
@@ -200,7 +261,7 @@ void Worker::advance_tcp(flow::FlowRef ref, unsigned i) noexcept {
 }
 
 template <typename Family>
-void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i) noexcept {
+void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i, Course course) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
     const packet::ParsedPacket& parsed = burst_.parsed[i];
 
@@ -225,9 +286,9 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i) n
         }
         if (hop.kind == NextHop::Kind::known) entry.next_hop[half] = hop.index;
     }
-    if (same_backend && flow::IdleLimits::is_steady(entry.state) && entry.looked_over != look_ &&
-        (entry.flags & flow::flow_flags::kAnyAhead) == 0) {
-        entry.looked_over = look_;  // is_over() has seen to the service; later packets go plain.cc's way
+    if (same_backend && course == Course::on && flow::IdleLimits::is_steady(entry.state) &&
+        entry.looked_over != look_ && (entry.flags & flow::flow_flags::kAnyAhead) == 0) {
+        entry.looked_over = look_;  // course_of() has seen to the service and the set; later packets go plain.cc's way
     }
 
     auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
@@ -279,6 +340,12 @@ void Worker::connect(unsigned i) noexcept {
         return;
     }
     if (hand_over(owner_of(tuple, selection), mbuf)) return;
+    if (service->source_ranges != nullptr && !service->source_ranges->allows(tuple.source)) [[unlikely]] {
+        // Without a word, as kube-proxy does: whoever is shut out is not told that there is something.
+        counters_.service(service->slot).source_not_allowed.add(1);
+        drop(mbuf, DropReason::source_not_allowed);
+        return;
+    }
     if (parsed.ttl <= 1) {
         drop(mbuf, DropReason::ttl_exceeded);
     } else if (!opens_connection(parsed)) {
@@ -298,8 +365,8 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
     const Tuple& client = Family::tuple(burst_.parsed[i]);
     observe::SlotCounters& counts = counters_.service(service.slot);
 
-    const balancing::BackendEntry* backend =
-        forwarding_->sets[service.backend_set].choose(flow::maglev_hash(selection));
+    const balancing::BackendEntry* backend = forwarding_->sets[service.backend_set].choose(
+        flow::choice_hash(Family::tuple(burst_.parsed[i]), selection, service.affinity_seconds != 0));
     if (backend == nullptr) {
         counts.refused_connections.add(1);
         refuse(i, DropReason::no_backend);
@@ -343,7 +410,7 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
     compare_rss_hash(burst_.mbuf[i], client);
     counts.new_connections.add(1);
     counters_.backend(backend->slot).new_connections.add(1);
-    forward<Family>(flows.entry(index), flow::kClientHalf, i);
+    forward<Family>(flows.entry(index), flow::kClientHalf, i, Course::on);
 }
 
 /// Of a client's packet: whom its tuple names, or who took it over from an earlier process.

@@ -22,6 +22,7 @@ CounterBook::Sum& CounterBook::Sum::operator-=(const Sum& base) {
     traffic.tx_bytes -= base.traffic.tx_bytes;
     new_connections -= base.new_connections;
     refused_connections -= base.refused_connections;
+    source_not_allowed -= base.source_not_allowed;
     return *this;
 }
 
@@ -35,6 +36,7 @@ CounterBook::Sum CounterBook::sum(Lines lines, std::size_t slot) const {
         total.traffic.tx_bytes += line.traffic[1].bytes.read();
         total.new_connections += line.new_connections.read();
         total.refused_connections += line.refused_connections.read();
+        total.source_not_allowed += line.source_not_allowed.read();
     }
     return total;
 }
@@ -62,9 +64,10 @@ contract::Counters CounterBook::collect(const snapshot::ForwardingSnapshot& in_f
     for (std::size_t i = 0; i < entries.size(); ++i) {
         Sum total = sum(&CounterBlock::services, entries[i].slot);
         total -= services_[entries[i].slot].base;
-        counters.services.push_back(
-            {in_force.service_labels[i].name, entries[i].vip, static_cast<contract::Protocol>(entries[i].protocol),
-             __builtin_bswap16(entries[i].port_be), total.traffic, total.new_connections, total.refused_connections});
+        counters.services.push_back({in_force.service_labels[i].name, entries[i].vip,
+                                     static_cast<contract::Protocol>(entries[i].protocol),
+                                     __builtin_bswap16(entries[i].port_be), total.traffic, total.new_connections,
+                                     total.refused_connections, total.source_not_allowed});
     }
     for (const snapshot::BackendLabel& backend : in_force.backend_labels) {
         Sum total = sum(&CounterBlock::backends, backend.slot);
@@ -96,6 +99,9 @@ contract::Counters CounterBook::collect(const snapshot::ForwardingSnapshot& in_f
         worker.evicted_one_way = totals.evicted_one_way.read();
         worker.evicted_closed = totals.evicted_closed.read();
         worker.doubtful_ends = totals.doubtful_ends.read();
+        worker.ended_backend_closed = totals.ended_closed.read();
+        worker.ended_source_ranges = totals.ended_ranges.read();
+        worker.udp_redecided = totals.udp_redecided.read();
         for (std::size_t reason = 0; reason < observe::kDropReasonCount; ++reason) {
             worker.drops.push_back({std::string(observe::kDropReasonNames[reason]),
                                     workers_[i]->dropped(static_cast<observe::DropReason>(reason))});

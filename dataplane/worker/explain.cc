@@ -41,16 +41,16 @@ std::string refusal(contract::Protocol protocol) {
 }
 
 void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::ExplainRequest& request,
-                    const balancing::ServiceEntry& service, std::uint64_t selection, contract::ExplainAnswer& answer) {
+                    const balancing::ServiceEntry& service, std::uint32_t choice, contract::ExplainAnswer& answer) {
     const balancing::BackendSet& set = state.sets[service.backend_set];
     const auto usable = std::count_if(set.backends.begin(), set.backends.end(),
                                       [](const balancing::BackendEntry& backend) { return backend.weight != 0; });
     answer.backend_set = state.set_labels[service.backend_set].name;
     answer.maglev_size = set.table->size();
-    answer.maglev_slot = set.table->slot_of(flow::maglev_hash(selection));
+    answer.maglev_slot = set.table->slot_of(choice);
     answer.steps.push_back("Its backend set is " + answer.backend_set + ": " + std::to_string(set.backends.size()) +
                            " backend(s), " + std::to_string(usable) + " of them take new connections.");
-    const balancing::BackendEntry* backend = set.choose(flow::maglev_hash(selection));
+    const balancing::BackendEntry* backend = set.choose(choice);
     if (backend == nullptr) {
         answer.verdict = "refuse";
         answer.steps.push_back("No backend takes new connections: the client is refused " + refusal(request.protocol) +
@@ -134,7 +134,22 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
                            ".");
     answer.steps.push_back("Worker " + std::to_string(answer.worker) + " of " + std::to_string(ownership.workers()) +
                            " owns the connection.");
-    choose_backend(state, request, *service, selection, answer);
+    if (service->source_ranges != nullptr) {
+        const bool allowed =
+            of_tuple(request, [&](const auto& tuple) { return service->source_ranges->allows(tuple.source); });
+        answer.steps.push_back(
+            "It has source ranges: " + request.source.to_string() +
+            (allowed ? " is in one of them." : " is in none of them. The packet is dropped as source_not_allowed."));
+        if (!allowed) {
+            answer.verdict = "refuse";
+            return answer;
+        }
+    }
+    const bool affinity = service->affinity_seconds != 0;
+    if (affinity) answer.steps.push_back("It has session affinity: the client's address alone chooses the backend.");
+    choose_backend(state, request, *service,
+                   of_tuple(request, [&](const auto& tuple) { return flow::choice_hash(tuple, selection, affinity); }),
+                   answer);
     return answer;
 }
 

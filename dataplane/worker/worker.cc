@@ -361,6 +361,10 @@ void Worker::age_flows() noexcept {
             if (entry.looked_over != look_ && entry.looked_over != 0) entry.looked_over = 0;
             const bool same_service = forwarding_->service_incarnation[entry.service_slot] == entry.service_incarnation;
             const std::uint32_t own = same_service ? forwarding_->service_idle_seconds[entry.service_slot] : 0;
+            if (forwarding_->some_closed && same_service && is_closed(entry)) [[unlikely]] {
+                counters_.totals().ended_closed.add(1);
+                return true;
+            }
             return entry.idle(now_s_, idle_limits_, own);
         });
     };

@@ -106,14 +106,33 @@ class Worker {
                                     std::uint8_t protocol) const noexcept;
     template <typename Family>
     void act_on_miss(unsigned i) noexcept;
+    /// What is to become of a known connection's packet, under the snapshots in force.
+    enum class Course : std::uint8_t {
+        on,
+        watched,  ///< goes on, but each packet is to be looked at: UDP whose backend drains or left the set
+        // From here on the packet is of no known connection any more.
+        over,
+        over_closed,  ///< its backend's time to drain was over
+        over_ranges,  ///< its client is shut out
+        elsewhere,    ///< UDP that another backend is to have
+    };
+    void count_end(Course course) noexcept;
     template <typename Family>
-    bool is_over(typename Family::Entry& entry, unsigned half, const packet::ParsedPacket& parsed) const noexcept;
+    Course course_of(typename Family::Entry& entry, unsigned half, const packet::ParsedPacket& parsed) noexcept;
     template <typename Family>
-    void advance(flow::FlowRef ref, unsigned i) noexcept;
+    Course course_of_udp(typename Family::Entry& entry, unsigned half) noexcept;
+    template <typename Family>
+    const balancing::Member* member_of(const typename Family::Entry& entry) const noexcept;
+    template <typename Family>
+    Course course_of_any(const typename Family::Entry& entry) const noexcept;
+    template <typename Entry>
+    bool is_closed(const Entry& entry) const noexcept;
+    template <typename Family>
+    void advance(flow::FlowRef ref, unsigned i, Course course) noexcept;
     template <typename Family>
     void advance_tcp(flow::FlowRef ref, unsigned i) noexcept;
     template <typename Family>
-    void forward(typename Family::Entry& entry, unsigned half, unsigned i) noexcept;
+    void forward(typename Family::Entry& entry, unsigned half, unsigned i, Course course) noexcept;
     template <typename Family>
     void connect(unsigned i) noexcept;
     template <typename Family>
@@ -191,5 +210,14 @@ class Worker {
     std::array<KnownHop, 256> known_hops_;  ///< by a hash of the destination: backends are few and met again
     std::uint64_t gauges_shown_ms_ = ~std::uint64_t{0};
 };
+
+/// Its backend's time to drain is over. Of an entry whose service is there.
+template <typename Entry>
+bool Worker::is_closed(const Entry& entry) const noexcept {
+    const balancing::BackendSet& set = forwarding_->sets[forwarding_->service_rules[entry.service_slot].backend_set];
+    if (!set.some_closed) return false;
+    const balancing::Member* member = set.member(entry.backend_slot, entry.backend_incarnation);
+    return member != nullptr && member->closed;
+}
 
 }  // namespace guideway::worker
