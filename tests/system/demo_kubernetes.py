@@ -110,7 +110,7 @@ class Demo:
                       "reaches this cluster's load balancers and nodes alone.")
         self.kubectl("apply", "-f", RBAC)
         lab.controller = CloudController(lab).install()
-        story.command("guideway-cloud-controller --kubeconfig guideway.kubeconfig --appliance http://127.0.0.1:8870 --token-file appliance.token")
+        story.command("guideway-cloud-controller --kubeconfig guideway.kubeconfig --appliance http://127.0.0.1:8870 --appliance-token-file appliance.token")
         lab.controller.start()
         eventually(lambda: len(self.appliance.rest("GET", "/v1/nodes")[1]["items"]) == 3, 20, "the appliance knows the nodes")
         self.appliance.wait_in_force()

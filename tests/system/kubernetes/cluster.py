@@ -138,7 +138,7 @@ class ClusterLab(Lab):
             "hostnameOverride": name, "healthzBindAddress": "0.0.0.0:10256", "metricsBindAddress": "127.0.0.1:10249",
             # The kernel's table of connections belongs to the machine, not to a namespace.
             "conntrack": {"maxPerCore": 0, "min": 0}, "nftables": {"minSyncPeriod": "100ms", "syncPeriod": "30s"}}))
-        self.proxies[number] = Process(f"kube-proxy-{name}", [programs.program("kube-proxy"), "--config", config, "--v", 2],
+        self.proxies[number] = Process(f"kube-proxy-{name}", [programs.program("kube-proxy"), "--config", config, "--v", 1],
                                        self.control.folder, self.topology.nodes[number - 1], self.keep)
 
     def proxy_health(self, number):

@@ -50,7 +50,7 @@ class CloudController:
         return self
 
     def arguments(self):
-        flags = {"kubeconfig": self.kubeconfig, "appliance": "http://127.0.0.1:8870", "token-file": self.token_file,
+        flags = {"kubeconfig": self.kubeconfig, "appliance": "http://127.0.0.1:8870", "appliance-token-file": self.token_file,
                  "cluster": self.cluster, "metrics-listen": f"127.0.0.1:{self.metrics_port}", **self.options}
         found = []
         for key, value in flags.items():
