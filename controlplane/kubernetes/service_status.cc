@@ -46,7 +46,6 @@ DesiredStatus desired_status(const resources::LoadBalancer& object,
         out.ports_error += std::string(contract::to_string(port.protocol)) + " " + std::to_string(port.port) + ": " +
                            (error->message.empty() ? error->error : error->message);
     }
-    if (out.ports_error.empty()) ports.clear();
     for (const resources::Ingress& ingress : object.status.ingress) {
         out.ingress.push_back({ingress.ip.to_string(), "", "Proxy", ports});
     }

@@ -2,7 +2,7 @@
 //
 //     status.loadBalancer.ingress: [{ip: 192.0.2.10, ipMode: Proxy, ports: [{port: 80, protocol: TCP}, {..., error: NoNodePort}]}]
 //
-// ports[] stand there only where one of them has an error, as upstream providers write them. ipMode is Proxy: kube-proxy then does not
+// ports[] name every port of the Service, so that it is seen which are carried. ipMode is Proxy: kube-proxy then does not
 // answer for the address itself, so that pods reach it through the appliance too (rule 15).
 // The condition LoadBalancerPortsError (upstream's) is True while a port is not carried.
 //

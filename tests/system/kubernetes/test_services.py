@@ -187,7 +187,7 @@ def test_rule_17_ports_change_on_a_live_service_and_the_address_stays(world):
     world.served(vips[4], 8000)
     world.refused(vips[4], 80)
     # A port more, one less, another protocol of the same number, another node port, and the order turned round.
-    world.apply(service("web", ports=(STREAM, {**HTTP, "port": 53})))
+    world.patch("web", {"ports": [STREAM, {**HTTP, "port": 53}]})
     world.served(vips[6], 53)
     world.refused(vips[4], 8000)
     world.patch("web", {"ports": [{**HTTP, "port": 53, "nodePort": 32111}, UDP]})
