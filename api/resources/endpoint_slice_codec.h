@@ -1,6 +1,6 @@
 // The JSON form of a load balancer's endpoint slices, as spec.endpointSlices has them. Inside api/resources only.
 //
-// Terms: see load_balancer.h. Bounds (decode_limits.h): 1000 slices, 5000 endpoints in all of them, 100 ports a slice.
+// Terms: see load_balancer.h. Bounds (decode_limits.h): 1000 slices, 4096 endpoints in all of them, 100 ports a slice.
 //
 // Worked example: two pods on node-1, the second one terminating but serving:
 //   [{"ports": [{"protocol": "TCP", "port": 80, "targetPort": 8080}],

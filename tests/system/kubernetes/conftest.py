@@ -5,6 +5,7 @@
 
 A test that stops something starts it again; one that fails makes the fixture look whether all still runs, and start what does not.
 """
+import itertools
 import os
 import re
 
@@ -21,6 +22,9 @@ from .world import World
 POOL = {"metadata": {"name": "public"}, "spec": {"addresses": ["203.0.113.0/24", "2001:db8:f::1-2001:db8:f::ffff"], "avoidBuggyIPs": True}}
 # The backends of many Services at once: each has its own node port on each node.
 LIMITS = {"services": "8192", "backends": "32768"}
+
+
+NUMBERS = itertools.count(1)
 
 
 class Running:
@@ -77,8 +81,9 @@ def heal(lab):
 
 @pytest.fixture
 def world(cluster, request):
-    name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:55].strip("-")
-    made = World(cluster, name).create()
+    name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:50].strip("-")
+    # A namespace that is being deleted keeps its name for a while; parametrised tests share the beginning of theirs.
+    made = World(cluster, f"{name}-{next(NUMBERS)}").create()
     try:
         yield made
     finally:

@@ -42,8 +42,8 @@ def nodes_serving(cluster, world, vip, count=30):
     """Nodes whose kube-proxy takes new connections: those that the appliance's explanation names for many source ports."""
     found = set()
     for port in range(20000, 20000 + count):
-        status, answer = cluster.appliance.rest("POST", "/v1/explain", {
-            "protocol": "TCP", "source": {"address": "192.0.2.10", "port": port}, "destination": {"address": vip, "port": 80}})
+        status, answer = cluster.appliance.rest("GET", f"/v1/explain?protocol=TCP&source=192.0.2.10&source_port={port}"
+                                                       f"&destination={vip}&destination_port=80")
         assert status == 200, answer
         text = str(answer)
         found |= {number for number in (1, 2, 3) if f"10.0.2.1{number}" in text}
