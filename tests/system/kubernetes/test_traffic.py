@@ -35,13 +35,11 @@ def test_rule_11_the_annotation_counts_where_the_field_is_not(world):
     world.served(vip)
 
 
-def test_rule_11_an_invalid_range_opens_nothing_and_says_so(world):
+def test_rule_11_an_invalid_range_does_not_get_past_the_api_server(world):
+    # This version refuses it itself; what the controller makes of one from an older version is a unit test (translate_test.cc).
     world.deploy("web", 1)
-    world.expose("web", wait=False, annotations={"service.beta.kubernetes.io/load-balancer-source-ranges": "192.0.2.0/24,no-range"})
-    kind, _, message = world.event("web", "SyncLoadBalancerFailed")
-    assert kind == "Warning" and "no-range" in message
-    for one in world.ingress("web"):
-        world.silent(one["ip"])
+    with pytest.raises(RuntimeError, match="must be a valid CIDR"):
+        world.expose("web", wait=False, annotations={"service.beta.kubernetes.io/load-balancer-source-ranges": "192.0.2.0/24,no-range"})
 
 
 def test_rule_12_a_service_without_node_ports_reaches_its_pods(cluster, world):
@@ -76,7 +74,7 @@ def test_rule_12_where_pods_cannot_be_reached_it_fails_visibly(cluster, world):
         def told():
             return [port["error"] for one in world.ingress("web") for port in one.get("ports", []) if port.get("error")]
         assert eventually(told, 20, "ports[].error says it")
-        assert any(kind == "Warning" for kind, _, _ in world.events("web")), world.events("web")
+        eventually(lambda: any(kind == "Warning" for kind, _, _ in world.events("web")), 20, "a warning says it")
     finally:
         cluster.controller.stop()
         cluster.controller.options = options
