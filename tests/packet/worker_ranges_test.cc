@@ -106,7 +106,9 @@ TEST_P(WorkerRanges, WhereTheServiceSaysSoConnectionsOfThoseShutOutEnd) {
         const Frame syn = open_tcp();
         const std::uint64_t ended = lab_.totals().ended_ranges.read();
         lab_.apply(shut(true));
-        if (client_first) EXPECT_TRUE(lab_.pass(kClientPort, tcp_from(inside(), tcp::kAck)).empty());
+        if (client_first) {
+            EXPECT_TRUE(lab_.pass(kClientPort, tcp_from(inside(), tcp::kAck)).empty());
+        }
         EXPECT_TRUE(lab_.pass(kNodePort, lab_.reply_to(syn, tcp::kAck)).empty());
         EXPECT_TRUE(lab_.pass(kClientPort, tcp_from(inside(), tcp::kAck)).empty());
         EXPECT_EQ(lab_.connections(), 0U);

@@ -200,9 +200,11 @@ class Reader {
         for (const char* name : {"as", "as-uid", "as-groups", "as-user-extra"}) {
             refuse(place, name, "found another user to act as" + kAllowed);
         }
+        const std::size_t faults = faults_.size();
         access_.client_certificate = pem(place, "client-certificate");
         access_.client_key = pem(place, "client-key");
-        if (access_.client_certificate.empty() != access_.client_key.empty()) {
+        const bool readable = faults_.size() == faults;
+        if (readable && access_.client_certificate.empty() != access_.client_key.empty()) {
             const std::string missing = access_.client_key.empty() ? "client-key" : "client-certificate";
             fault(place.field + "." + missing, "found none, allowed one: certificate and key go together");
         }
