@@ -17,7 +17,7 @@ using json::ObjectReader;
 
 constexpr std::size_t kMaxPaths = 64;
 
-constexpr std::array<std::string_view, 40> kLoadBalancer{
+constexpr std::array<std::string_view, 60> kLoadBalancer{
     "kind",
     "metadata",
     "metadata.cluster",
@@ -38,6 +38,21 @@ constexpr std::array<std::string_view, 40> kLoadBalancer{
     "spec.sharingKey",
     "spec.namespaceLabels",
     "spec.idleTimeoutSeconds",
+    "spec.externalTrafficPolicy",
+    "spec.healthCheckNodePort",
+    "spec.mode",
+    "spec.sessionAffinitySeconds",
+    "spec.sourceRanges",
+    "spec.sourceRangesEndEstablished",
+    "spec.endpointSlices",
+    "spec.endpointSlices.ports",
+    "spec.endpointSlices.ports.protocol",
+    "spec.endpointSlices.ports.port",
+    "spec.endpointSlices.ports.targetPort",
+    "spec.endpointSlices.endpoints",
+    "spec.endpointSlices.endpoints.address",
+    "spec.endpointSlices.endpoints.node",
+    "spec.endpointSlices.endpoints.draining",
     "spec.ports",
     "spec.ports.name",
     "spec.ports.protocol",
@@ -48,6 +63,11 @@ constexpr std::array<std::string_view, 40> kLoadBalancer{
     "status.ingress",
     "status.ingress.ip",
     "status.ingress.pool",
+    "status.ports",
+    "status.ports.protocol",
+    "status.ports.port",
+    "status.ports.error",
+    "status.ports.message",
     "status.conditions",
     "status.conditions.type",
     "status.conditions.status",
@@ -56,7 +76,7 @@ constexpr std::array<std::string_view, 40> kLoadBalancer{
     "status.conditions.lastTransitionTime",
 };
 
-constexpr std::array<std::string_view, 40> kAddressPool{
+constexpr std::array<std::string_view, 60> kAddressPool{
     "kind",
     "metadata",
     "metadata.name",
@@ -99,7 +119,7 @@ constexpr std::array<std::string_view, 40> kAddressPool{
     "status.users.addresses",
 };
 
-constexpr std::array<std::string_view, 22> kNode{
+constexpr std::array<std::string_view, 40> kNode{
     "kind",
     "metadata",
     "metadata.cluster",
@@ -113,8 +133,20 @@ constexpr std::array<std::string_view, 22> kNode{
     "spec.addresses",
     "spec.weight",
     "spec.drain",
+    "spec.drainTimeoutSeconds",
+    "spec.healthCheckPort",
+    "spec.podCidrs",
     "status",
     "status.observedGeneration",
+    "status.drainingSince",
+    "status.drainEnded",
+    "status.health",
+    "status.health.check",
+    "status.health.port",
+    "status.health.healthy",
+    "status.health.reason",
+    "status.health.message",
+    "status.health.since",
     "status.conditions",
     "status.conditions.type",
     "status.conditions.status",

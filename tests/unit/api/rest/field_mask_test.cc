@@ -60,6 +60,14 @@ TEST(FieldMask, KnowsEveryMemberThatTheCodecsWrite) {
     balancer.spec.namespace_labels = {{"a", "b"}};
     balancer.spec.idle_timeout_seconds = 1;
     balancer.spec.ports = {{"http", contract::Protocol::tcp, 80, 30080}};
+    balancer.spec.external_traffic_policy = resources::TrafficPolicy::local;
+    balancer.spec.health_check_node_port = 31000;
+    balancer.spec.mode = resources::ForwardingMode::pod;
+    balancer.spec.affinity_seconds = 1;
+    balancer.spec.source_ranges = {*IpPrefix::parse("10.0.0.0/8")};
+    balancer.spec.ranges_end_established = true;
+    balancer.spec.endpoint_slices = {{{{contract::Protocol::tcp, 80, 8080}}, {{ip("10.244.1.2"), "node-1", true}}}};
+    balancer.status.ports = {{contract::Protocol::tcp, 80, "NoNodePort", "none"}};
     balancer.status.ingress = {{ip("203.0.113.1"), "p"}};
     balancer.status.conditions = {condition};
     expect_all_paths("LoadBalancer", encode(balancer));
@@ -74,6 +82,12 @@ TEST(FieldMask, KnowsEveryMemberThatTheCodecsWrite) {
 
     resources::Node node;
     node.metadata = metadata();
+    node.spec.drain_timeout_seconds = 1;
+    node.spec.health_check_port = 10256;
+    node.spec.pod_cidrs = {*IpPrefix::parse("10.244.1.0/24")};
+    node.status.draining_since = "2026-01-02T03:04:05Z";
+    node.status.drain_ended = true;
+    node.status.health = {{"node", 10256, true, "Ok", "m", "2026-01-02T03:04:05Z"}};
     node.status.conditions = {condition};
     expect_all_paths("Node", encode(node));
 

@@ -26,7 +26,8 @@ class RoutesErrorsTest : public RoutesTest {
 TEST_F(RoutesErrorsTest, AnUnknownFieldIsNamedWithThoseThereAre) {
     const nlohmann::json one = fault(R"({"spec": {"addresses": ["10.0.2.11"], "wieght": 2}})");
     EXPECT_EQ(one.at("field"), "/spec/wieght");
-    EXPECT_EQ(one.at("message"), "unknown field, allowed addresses, weight, drain");
+    EXPECT_EQ(one.at("message"),
+              "unknown field, allowed addresses, weight, drain, drainTimeoutSeconds, healthCheckPort, podCidrs");
 }
 
 TEST_F(RoutesErrorsTest, ADuplicateKeyIsNamed) {
@@ -60,7 +61,7 @@ TEST_F(RoutesErrorsTest, NestingIsBounded) {
 
 TEST_F(RoutesErrorsTest, SizeIsBounded) {
     EXPECT_EQ(message(R"({"spec": {}, "x": ")" + std::string(2U << 20, 'x') + "\"}"),
-              "found 2097173 bytes, allowed at most 2097152");
+              "found 2097173 bytes, allowed at most 1048576");
 }
 
 TEST_F(RoutesErrorsTest, BytesMustBeUtf8) {

@@ -103,6 +103,8 @@ TEST_F(RoutesListsTest, FieldsLeaveOutWhatIsNotAskedFor) {
     EXPECT_EQ(refused.at("faults")[0].at("message"),
               "found \"spec.prots\", allowed spec.ipFamilyPolicy, spec.ipFamilies, spec.clusterIPs, spec.addressPool, "
               "spec.addresses, spec.loadBalancerIP, spec.sharingKey, spec.namespaceLabels, spec.idleTimeoutSeconds, "
+              "spec.externalTrafficPolicy, spec.healthCheckNodePort, spec.mode, spec.sessionAffinitySeconds, "
+              "spec.sourceRanges, spec.sourceRangesEndEstablished, spec.endpointSlices, "
               "spec.ports");
     EXPECT_EQ(refused.at("faults")[1].at("message"),
               "found \"status.ingress.ip.x\", allowed nothing below status.ingress.ip");
