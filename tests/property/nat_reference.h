@@ -101,7 +101,10 @@ class NatReference {
         std::erase_if(by_client_, [&](const auto& item) {
             const NatConnection& connection = *item.second;
             // Its limit may change now, and whether it is still there decides what that means.
-            const bool unclear = in_doubt(connection) && connection.steady();
+            // Of UDP towards a backend that drains, silence decides in seconds (Kubernetes rule 16): worker_drain_test.cc has that.
+            const auto at = connection.backend ? backends.find(connection.backend->source) : backends.end();
+            const bool watched = connection.client.protocol == 17 && at != backends.end() && at->second.weight == 0;
+            const bool unclear = watched || (in_doubt(connection) && connection.steady());
             const bool over = services.count(service_key(connection.client)) == 0;
             if (!unclear && !over) return false;
             if (unclear) retired_.insert(connection.client);
