@@ -185,10 +185,6 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
                  "client was shut out).");
     Filled redecided(MetricType::Counter, "guideway_dataplane_udp_redecided_total",
                      "UDP that went to another backend: its own left the set, or drains and did not answer.");
-    Filled clients(MetricType::Gauge, "guideway_dataplane_affinity_clients",
-                   "Clients remembered with their backend by the worker (session affinity).");
-    Filled forgotten(MetricType::Counter, "guideway_dataplane_affinity_evicted_total",
-                     "Of these, those forgotten before their time for want of room.");
     Filled drops(MetricType::Counter, "guideway_dataplane_dropped_packets_total", "Packets dropped, by reason.");
     for (const contract::WorkerCounters& worker : counters.workers) {
         const Labels number{{"worker", std::to_string(worker.worker)}};
@@ -215,14 +211,12 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
         ended.add(with(number, "reason", "backend_closed"), worker.ended_backend_closed);
         ended.add(with(number, "reason", "source_ranges"), worker.ended_source_ranges);
         redecided.add(number, worker.udp_redecided);
-        clients.add(number, worker.affinity_clients);
-        forgotten.add(number, worker.affinity_evicted);
         for (const contract::DropCounter& drop : worker.drops) {
             drops.add(with(number, "reason", drop.reason), drop.packets);
         }
     }
     for (Filled* family : {&packets, &handed, &hashes, &polls, &flows, &capacity, &free, &waiting, &evicted, &doubtful,
-                           &ended, &redecided, &clients, &forgotten, &drops}) {
+                           &ended, &redecided, &drops}) {
         family->into(families);
     }
     Filled steering(MetricType::Gauge, "guideway_dataplane_steering",

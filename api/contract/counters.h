@@ -83,8 +83,6 @@ struct WorkerCounters {
     std::uint64_t ended_backend_closed = 0, ended_source_ranges = 0;
     /// UDP that went to another backend because its own left the set, or drains and did not answer.
     std::uint64_t udp_redecided = 0;
-    std::uint64_t affinity_clients = 0;  ///< remembered with their backend now (session affinity)
-    std::uint64_t affinity_evicted = 0;  ///< of these, forgotten before their time for want of room
     friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;
 };
 

@@ -119,8 +119,6 @@ void each_worker_count(Worker& worker, Visit visit) {
     visit("ended_backend_closed", worker.ended_backend_closed);
     visit("ended_source_ranges", worker.ended_source_ranges);
     visit("udp_redecided", worker.udp_redecided);
-    visit("affinity_clients", worker.affinity_clients);
-    visit("affinity_evicted", worker.affinity_evicted);
 }
 
 void put(json::Writer& out, const PortCounters& port) {
