@@ -10,6 +10,7 @@
 #include "api/cli/show.h"
 #include "api/cli/text.h"
 #include "api/client/kind_codec.h"
+#include "api/resources/decode_limits.h"
 
 namespace guideway::cli {
 
@@ -197,22 +198,35 @@ class Remover {
 
 int set_drain(Session& session, bool wanted) {
     constexpr int kTries = 5;
+    std::optional<std::uint32_t> timeout;
+    if (const std::string& text = session.options.drain_timeout; !text.empty()) {
+        const auto seconds = text == "never" ? std::optional<std::uint64_t>(0) : parse_duration(text);
+        if (!seconds || *seconds > resources::kMaxDrainTimeout) {
+            return session.wrong("--timeout", text, "never, or a time up to a week: 90s, 15m, 2h, 7d");
+        }
+        timeout = static_cast<std::uint32_t>(*seconds);
+    }
     NameOrError parsed = parse_name(Kind::node, session.options.name, session.options.cluster, {});
     if (!parsed.error.empty()) return session.misused(parsed.error);
     const std::string shown = "node " + text_of(Kind::node, parsed.name);
     for (int i = 1;; ++i) {
         auto node = session.client.get<resources::Node>(parsed.name);
         if (!node.ok()) return session.failed(node.problem());
-        const bool already = node.value().spec.drain == wanted;
+        const bool already =
+            node.value().spec.drain == wanted && (!timeout || node.value().spec.drain_timeout_seconds == *timeout);
         std::string text = wanted ? " is draining already\n" : " is not draining\n";
         if (!already) {
             node.value().spec.drain = wanted;
+            if (timeout) node.value().spec.drain_timeout_seconds = *timeout;
             const auto put = session.client.ensure(node.value(), {.version = node.value().metadata.resource_version});
             // Somebody else changed the node in between: their change is kept, ours is made on top of it.
             if (!put.ok() && put.problem().status == 412 && i < kTries) continue;
             if (!put.ok()) return session.failed(put.problem());
             node = put.value().object;
-            text = wanted ? " draining: no new connections, old ones go on\n" : " takes new connections again\n";
+            const std::uint32_t seconds = node.value().spec.drain_timeout_seconds;
+            const std::string goes_on = seconds == 0 ? "\n" : " for " + duration_text(seconds) + " at most\n";
+            text =
+                wanted ? " draining: no new connections, old ones go on" + goes_on : " takes new connections again\n";
         }
         if (session.print_data(resources::encode(node.value()))) return kOk;
         session.out() << (session.options.output == "name" ? name_line(node.value()) : shown + text);

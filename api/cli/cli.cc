@@ -164,8 +164,11 @@ class Parser {
         CLI::App* edit = command(app_, "edit", "change a resource in your editor (VISUAL, EDITOR)", cli::edit,
                                  "  EDITOR=nano guideway edit lb shop/web");
         add_target(edit, "load-balancer (lb), address-pool (pool) or node", true);
-        CLI::App* drain = command(app_, "drain", "no new connections to a node; old ones go on", cli::drain);
+        CLI::App* drain = command(app_, "drain", "no new connections to a node; old ones go on", cli::drain,
+                                  "  guideway drain node-2 --timeout 15m     what is left then is ended");
         drain->add_option("node", options_.name, "the node's name")->required();
+        drain->add_option("--timeout", options_.drain_timeout,
+                          "how long old connections may go on: 90s, 15m, 2h, 7d or never (unasked: as the node says)");
         CLI::App* undrain = command(app_, "undrain", "new connections to a node again", cli::undrain);
         undrain->add_option("node", options_.name, "the node's name")->required();
     }

@@ -29,6 +29,7 @@ struct CliOptions {
     bool warnings = false;
     // token
     std::string role = "viewer", expires, secret_file;
+    std::string drain_timeout;  ///< of drain; empty: as it is
 };
 
 }  // namespace guideway::cli

@@ -23,6 +23,7 @@ std::string state_text(const resources::LoadBalancer& object) {
 std::string state_text(const resources::Node& object) {
     if (object.spec.drain) return "Draining";
     for (const resources::Condition& condition : object.status.conditions) {
+        if (!condition.status && condition.type == "Healthy") return "Unhealthy";
         if (!condition.status) return condition.reason.empty() ? "Not" + condition.type : condition.reason;
     }
     return "Ready";
@@ -255,6 +256,34 @@ Cells row_of(const resources::Event& object, const TableStyle& style, bool) {
     return cells;
 }
 
+/// What says where its connections go, as far as it is not as by default.
+void describe_traffic(std::ostream& out, const resources::LoadBalancerSpec& spec) {
+    if (spec.external_traffic_policy == resources::TrafficPolicy::local) {
+        line(out, "Traffic policy", "Local: nodes with ready endpoints, by their number");
+    }
+    if (spec.mode == resources::ForwardingMode::pod) line(out, "Mode", "pod: straight to the endpoints");
+    if (spec.affinity_seconds != 0) line(out, "Session affinity", "by the client's address");
+    if (!spec.source_ranges.empty()) {
+        std::vector<std::string> ranges;
+        for (const IpPrefix& range : spec.source_ranges) {
+            if (ranges.size() == 8) break;
+            ranges.push_back(range.to_string());
+        }
+        const std::size_t more = spec.source_ranges.size() - ranges.size();
+        line(out, "Source ranges",
+             joined(ranges) + (more == 0 ? "" : " and " + count_text(more) + " more") +
+                 (spec.ranges_end_established ? " (they end connections, too)" : ""));
+    }
+    std::size_t ready = 0, draining = 0;
+    for (const resources::EndpointSlice& slice : spec.endpoint_slices) {
+        for (const resources::Endpoint& endpoint : slice.endpoints) ++(endpoint.draining ? draining : ready);
+    }
+    if (ready + draining != 0) {
+        line(out, "Endpoints",
+             count_text(ready) + " ready" + (draining == 0 ? "" : ", " + count_text(draining) + " draining"));
+    }
+}
+
 void describe(std::ostream& out, const resources::LoadBalancer& object) {
     describe_metadata(out, object.metadata);
     const resources::LoadBalancerSpec& spec = object.spec;
@@ -265,6 +294,7 @@ void describe(std::ostream& out, const resources::LoadBalancer& object) {
     if (spec.load_balancer_ip) line(out, "Wanted address", spec.load_balancer_ip->to_string());
     if (!spec.sharing_key.empty()) line(out, "Sharing key", spec.sharing_key);
     if (spec.idle_timeout_seconds != 0) line(out, "Idle timeout", std::to_string(spec.idle_timeout_seconds) + " s");
+    describe_traffic(out, spec);
     for (const auto& ingress : object.status.ingress) {
         line(out, "Address", ingress.ip.to_string() + (ingress.pool.empty() ? "" : " (pool " + ingress.pool + ")"));
     }
@@ -273,9 +303,15 @@ void describe(std::ostream& out, const resources::LoadBalancer& object) {
     Table ports({"  NAME", "PROTOCOL", "PORT", "NODE PORT"});
     for (const auto& port : spec.ports) {
         ports.add({"  " + (port.name.empty() ? "-" : port.name), std::string(contract::to_string(port.protocol)),
-                   std::to_string(port.port), std::to_string(port.node_port)});
+                   std::to_string(port.port), port.node_port == 0 ? "-" : std::to_string(port.node_port)});
     }
     ports.print(out);
+    for (const resources::PortStatus& port : object.status.ports) {
+        if (port.error.empty()) continue;
+        line(out, "Not served",
+             std::string(contract::to_string(port.protocol)) + " " + std::to_string(port.port) + ": " + port.error +
+                 (port.message.empty() ? "" : ", " + port.message));
+    }
     describe_conditions(out, object.status.conditions);
 }
 
@@ -322,7 +358,26 @@ void describe(std::ostream& out, const resources::Node& object) {
     describe_metadata(out, object.metadata);
     for (const IpAddress& address : object.spec.addresses) line(out, "Address", address.to_string());
     line(out, "Weight", std::to_string(object.spec.weight));
-    line(out, "State", object.spec.drain ? "Draining: no new connections, old ones go on" : state_text(object));
+    std::string state = state_text(object);
+    if (object.spec.drain) {
+        state = "Draining: no new connections, old ones ";
+        state += object.status.drain_ended ? "were ended when its time was over"
+                 : object.spec.drain_timeout_seconds == 0
+                     ? "go on"
+                     : "go on for " + duration_text(object.spec.drain_timeout_seconds) + " at most";
+        if (!object.status.draining_since.empty()) state += " (since " + object.status.draining_since + ")";
+    }
+    line(out, "State", state);
+    for (const IpPrefix& cidr : object.spec.pod_cidrs) line(out, "Pods", cidr.to_string());
+    if (!object.status.health.empty()) {
+        out << "Health checks:\n";
+        Table checks({"  CHECK", "PORT", "HEALTHY", "SINCE", "REASON", "MESSAGE"});
+        for (const resources::NodeHealth& one : object.status.health) {
+            checks.add({"  " + one.check, std::to_string(one.port), yes_no(one.healthy), age_text(one.since),
+                        one.reason, one.message});
+        }
+        checks.print(out);
+    }
     describe_conditions(out, object.status.conditions);
 }
 

@@ -183,6 +183,21 @@ TEST_F(Cli, DrainKeepsWhatSomebodyElseChangedMeanwhile) {
     EXPECT_NE(seen[3].body.find(R"("drain":true)"), std::string::npos);
 }
 
+TEST_F(Cli, DrainTellsHowLongOldConnectionsMayGoOn) {
+    server.answer("GET /v1/nodes/node-1", {{200, resources::encode(node(1))}});
+    auto drained = node(2, true);
+    drained.spec.drain_timeout_seconds = 900;
+    server.answer("PUT /v1/nodes/node-1", {{200, resources::encode(drained)}});
+    const Outcome done = guideway({"drain", "node-1", "--timeout", "15m"});
+    EXPECT_EQ(done.code, kOk) << done.err;
+    EXPECT_NE(done.out.find("for 15m at most"), std::string::npos) << done.out;
+    EXPECT_NE(server.seen().at(1).body.find(R"("drainTimeoutSeconds":900)"), std::string::npos);
+    for (const char* wrong : {"8d", "soon", "-1s"}) {
+        EXPECT_NE(guideway({"drain", "node-1", "--timeout", wrong}).code, kOk) << wrong;
+    }
+    EXPECT_EQ(server.seen().size(), 2U) << "nothing was asked for what is wrong";
+}
+
 TEST_F(Cli, UndrainOfANodeThatIsNotDrainingChangesNothing) {
     server.answer("GET /v1/nodes/node-1", {{200, resources::encode(node())}});
     EXPECT_EQ(guideway({"undrain", "node-1"}).code, kOk);
