@@ -310,7 +310,9 @@ void CloudController::Parts::make_appliance_watches() {
     of_nodes.on_change = [this](const resources::Node& before, const resources::Node& now) {
         appliance_nodes.put(now);
         // Its conditions change with every probe; only the wish can drift.
-        if (!(before.spec == now.spec) || before.metadata.uid != now.metadata.uid) node_queue.add(now.metadata.name);
+        if (!(before.spec == now.spec) || before.metadata.uid != now.metadata.uid ||
+            before.metadata.labels != now.metadata.labels)
+            node_queue.add(now.metadata.name);
     };
     of_nodes.on_delete = [this](const resources::Node& last) {
         appliance_nodes.drop(last.metadata.name);

@@ -13,6 +13,17 @@ SyncResult failure_of(const resources::Problem& problem, const std::string& name
 
 }  // namespace
 
+resources::Node with_drains(resources::Node wanted, const resources::Node* known) {
+    if (wanted.spec.drain) {
+        wanted.metadata.labels[kDrainedBy] = "cluster";
+    } else if (known != nullptr && known->metadata.uid == wanted.metadata.uid && known->spec.drain &&
+               !known->metadata.labels.contains(kDrainedBy)) {
+        wanted.spec.drain = true;
+        wanted.spec.drain_timeout_seconds = known->spec.drain_timeout_seconds;
+    }
+    return wanted;
+}
+
 NodeController::NodeController(NodeRules rules, NodeView cluster, ApplianceView<resources::Node>& appliance,
                                std::function<bool()> may_write)
     : rules_(std::move(rules)), cluster_(std::move(cluster)), appliance_(appliance), may_write_(std::move(may_write)) {}
@@ -34,8 +45,10 @@ SyncResult NodeController::sync(const std::string& name, client::Client& applian
             return SyncResult::refused("NoAddress", "node " + name + ": " + refusal->reason);
         return result;
     }
-    const auto& wanted = std::get<resources::Node>(verdict);
-    if (known && known->metadata.uid == wanted.metadata.uid && known->spec == wanted.spec) return SyncResult::done();
+    const resources::Node wanted = with_drains(std::get<resources::Node>(verdict), known.get());
+    if (known && known->metadata.uid == wanted.metadata.uid && known->spec == wanted.spec &&
+        known->metadata.labels == wanted.metadata.labels)
+        return SyncResult::done();
     if (known && known->metadata.uid.empty()) {
         return SyncResult::failed("NameTaken", "node " + name + " was made on the appliance by hand: remove it there");
     }

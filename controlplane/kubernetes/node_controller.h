@@ -1,5 +1,8 @@
 // NodeController: makes one Node and the appliance's node agree (Kubernetes rule 8). It never looks at Services: a node's change is one PUT.
 //
+// Drained by whom: what the cluster drains (a taint) carries the label guideway.io/drained-by=cluster on the appliance, and takes new
+// connections again when the taint goes. A drain without it is an operator's (`guideway drain`) and stays until he ends it.
+//
 // Stale: on the appliance, of our cluster, with a UID, without a Node: removed. Nodes without a UID were made by a person and stay.
 // Thread contract: sync() from one thread at a time a key.
 #pragma once
@@ -21,6 +24,11 @@ struct NodeView {
     std::function<bool(const std::string& name)> exists;  ///< also one that cannot be read
     std::function<bool()> complete;                       ///< all were listed and have names
 };
+
+inline constexpr const char* kDrainedBy = "guideway.io/drained-by";
+
+/// What the appliance shall have: as the cluster says, and drained still where an operator drained it. `known`: what it has; null: nothing.
+resources::Node with_drains(resources::Node wanted, const resources::Node* known);
 
 class NodeController {
   public:

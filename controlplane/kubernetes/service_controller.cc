@@ -221,8 +221,7 @@ SyncResult ServiceController::put(const LoadBalancer& wanted, Hands& hands, Load
 
 SyncResult ServiceController::claim(const Service& service, const LoadBalancer& wanted, Hands& hands) {
     const std::vector<IpAddress> held = claim_of(service);
-    const bool asks =
-        !wanted.spec.addresses.empty() || wanted.spec.load_balancer_ip || !wanted.spec.address_pool.empty();
+    const bool asks = !wanted.spec.addresses.empty() || wanted.spec.load_balancer_ip;
     if (held.empty() || asks) return SyncResult::done();
     LoadBalancer claiming = wanted;
     claiming.spec.addresses = held;

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "controlplane/kubernetes/annotations.h"
+#include "controlplane/kubernetes/node_controller.h"
+#include "controlplane/kubernetes/node_controller.h"
 #include "controlplane/kubernetes/selection.h"
 #include "controlplane/kubernetes/service_status.h"
 
@@ -162,6 +164,25 @@ TEST(Annotations, DurationsAreOfHoursMinutesSecondsOrBareSeconds) {
     for (const char* text : {"", "0", "1h30", "-5s", "5d", "604801", "99999999999"}) {
         EXPECT_EQ(parse_duration(text), std::nullopt) << text;
     }
+}
+
+TEST(Nodes, ADrainOfTheClusterEndsWithItsTaintAndOneOfAnOperatorStays) {
+    resources::Node wanted;
+    wanted.metadata.name = "n1";
+    wanted.metadata.uid = "u1";
+    wanted.spec.addresses = {*IpAddress::parse("10.0.2.11")};
+    resources::Node tainted = wanted;
+    tainted.spec.drain = true;
+    const resources::Node by_cluster = with_drains(tainted, nullptr);
+    EXPECT_TRUE(by_cluster.spec.drain);
+    EXPECT_FALSE(with_drains(wanted, &by_cluster).spec.drain) << "the taint went";
+    EXPECT_TRUE(with_drains(wanted, &by_cluster).metadata.labels.empty());
+    resources::Node by_operator = wanted;
+    by_operator.spec.drain = true;
+    by_operator.spec.drain_timeout_seconds = 900;
+    EXPECT_EQ(with_drains(wanted, &by_operator).spec, by_operator.spec);
+    by_operator.metadata.uid = "u0";
+    EXPECT_FALSE(with_drains(wanted, &by_operator).spec.drain) << "another machine of that name";
 }
 
 TEST(ServiceStatus, Rule4ItIsPatchedOnlyWhereItDiffers) {
