@@ -179,6 +179,7 @@ void Manager::install(Loaded loaded, std::uint64_t revision, std::uint64_t gener
     revision_ = revision;
     generation_ = generation;
     services_ = 0;
+    ranges_ = 0;
     serving_.clear();
     reconcile::Delta delta;
     delta.generation = generation;
@@ -186,6 +187,7 @@ void Manager::install(Loaded loaded, std::uint64_t revision, std::uint64_t gener
     for (auto& [key, entry] : objects_.load_balancers) {
         entry.in_state_since = generation;
         services_ += services_of(entry.record);
+        ranges_ += entry.record.object.spec.source_ranges.size();
         if (services_of(entry.record) > 0) {
             delta.load_balancers.emplace_back(key.to_string(), forwarded_of(key, entry.record));
         }

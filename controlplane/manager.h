@@ -169,6 +169,7 @@ class Manager final : public rest::Appliance {
         std::map<NodeKey, std::optional<NodeEntry>> nodes;
         std::map<std::string, std::optional<auth::TokenRecord>> tokens;
         std::size_t services = 0;  ///< entries of the forwarding state that load balancers of it may add
+        std::size_t ranges = 0;    ///< source ranges, likewise
         bool alone = false;        ///< nothing else fits into this batch
         bool probe = false;        ///< nothing is changed: does the store take a batch?
         bool renumber = false;     ///< the generation grows though nothing changed
@@ -287,6 +288,7 @@ class Manager final : public rest::Appliance {
     std::map<std::pair<std::string, IpFamily>, std::size_t>
         serving_;               ///< nodes that take connections, by cluster and family
     std::size_t services_ = 0;  ///< entries of the forwarding state
+    std::size_t ranges_ = 0;    ///< source ranges of all load balancers
     std::uint64_t revision_ = 0;
     std::uint64_t generation_ = 0;
     std::string store_error_;  ///< of the last commit; empty: it worked

@@ -248,6 +248,7 @@ void Manager::publish_load_balancers(Staged& staged, Outcome& outcome, const rec
         if (known) {
             labels_before = at->second.record.object.metadata.labels;
             services_ -= services_of(at->second.record);
+            ranges_ -= at->second.record.object.spec.source_ranges.size();
             if (!entry || anew) {
                 changes.push_back(change_of(rest::ChangeType::deleted, render(at->second, link), {}));
                 spdlog::info("load_balancer={} deleted revision={}", key.to_string(), revision_);
@@ -260,6 +261,7 @@ void Manager::publish_load_balancers(Staged& staged, Outcome& outcome, const rec
             continue;
         }
         services_ += services_of(entry->record);
+        ranges_ += entry->record.object.spec.source_ranges.size();
         if (entry->in_state_since == 0) {
             entry->in_state_since = generation_;
             const bool forwards = services_of(entry->record) > 0;

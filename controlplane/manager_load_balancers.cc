@@ -25,6 +25,16 @@ resources::Problem too_many_services(std::size_t wanted) {
             {}};
 }
 
+resources::Problem too_many_ranges(std::size_t wanted) {
+    return {409,
+            "NotForwardable",
+            "the dataplane takes at most " + std::to_string(contract::kMaxSourcePrefixes) +
+                " source ranges in all, and with this load balancer there would be " + std::to_string(wanted) +
+                "; merge neighbouring ranges, or delete some",
+            {{"/spec/sourceRanges", "found " + std::to_string(wanted) + " in all, allowed at most " +
+                                        std::to_string(contract::kMaxSourcePrefixes)}}};
+}
+
 }  // namespace
 
 Result<Ensured<resources::LoadBalancer>> Manager::ensure(resources::LoadBalancer wanted, const rest::Intent& intent) {
@@ -69,6 +79,13 @@ Result<Ensured<resources::LoadBalancer>> Manager::ensure(resources::LoadBalancer
             answer = too_many_services(others + services);
             return Step::finished;
         }
+        const std::size_t ranges = wanted.spec.source_ranges.size();
+        const std::size_t other_ranges =
+            ranges_ + staged_.ranges - (before == nullptr ? 0 : before->spec.source_ranges.size());
+        if (ranges > 0 && other_ranges + ranges > contract::kMaxSourcePrefixes) {
+            answer = too_many_ranges(other_ranges + ranges);
+            return Step::finished;
+        }
         const bool anew = before != nullptr && !before->metadata.uid.empty() && !wanted.metadata.uid.empty() &&
                           before->metadata.uid != wanted.metadata.uid;
         // Another object under the same name: the old one is gone first, with all it had (kubernetes-contract 3).
@@ -82,6 +99,7 @@ Result<Ensured<resources::LoadBalancer>> Manager::ensure(resources::LoadBalancer
         allocator_.ensure(key, wish, revision_ + 1);
         if (anew) staged_.replaced.insert(key);
         staged_.services += services;
+        staged_.ranges += ranges;
         staged_.load_balancers.emplace(key, std::move(wanted));
         return Step::staged;
     };

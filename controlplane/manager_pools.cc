@@ -143,6 +143,15 @@ Result<bool> Manager::delete_address_pool(const std::string& name, const rest::I
 std::optional<resources::Problem> Manager::refuse_node(const resources::Node& wanted, const NodeKey& key) const {
     resources::Problem conflict{409, "Conflict", "", {}};
     std::map<IpFamily, std::size_t> of_family;
+    std::size_t routes = wanted.spec.pod_cidrs.size();
+    for (const auto& [other, entry] : objects_.nodes) {
+        if (other != key) routes += entry.object.spec.pod_cidrs.size();
+    }
+    if (routes > contract::kMaxRoutes) {
+        conflict.faults.push_back({"/spec/podCidrs", "found " + std::to_string(routes) +
+                                                         " of all nodes, allowed at most " +
+                                                         std::to_string(contract::kMaxRoutes)});
+    }
     for (const auto& [other, entry] : objects_.nodes) {
         if (other == key || other.cluster != key.cluster) continue;
         for (const IpAddress& theirs : entry.object.spec.addresses) {

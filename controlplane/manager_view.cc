@@ -32,6 +32,13 @@ bool same_but_time(const resources::Condition& a, const resources::Condition& b)
     return a.type == b.type && a.status == b.status && a.reason == b.reason;
 }
 
+/// Some port has a backend set of its own (reconcile::has_own_set).
+bool by_endpoints(const resources::LoadBalancerSpec& spec) {
+    return spec.external_traffic_policy == resources::TrafficPolicy::local ||
+           spec.mode == resources::ForwardingMode::pod ||
+           std::any_of(spec.ports.begin(), spec.ports.end(), [](const auto& port) { return port.node_port == 0; });
+}
+
 bool has_endpoints(const resources::LoadBalancerSpec& spec, IpFamily family) {
     for (const resources::EndpointSlice& slice : spec.endpoint_slices) {
         for (const resources::Endpoint& endpoint : slice.endpoints) {
@@ -151,8 +158,7 @@ resources::Condition Manager::ready_condition(const Entry& entry, bool programme
     }
     for (const resources::Ingress& ingress : entry.record.object.status.ingress) {
         const resources::LoadBalancerSpec& spec = entry.record.object.spec;
-        if (spec.external_traffic_policy == resources::TrafficPolicy::local ||
-            spec.mode == resources::ForwardingMode::pod) {
+        if (by_endpoints(spec)) {
             if (has_endpoints(spec, ingress.ip.family)) continue;
             condition.reason = "NoEndpoints";
             condition.message = "has no " + std::string(to_string(ingress.ip.family)) + " endpoint, so clients of " +
