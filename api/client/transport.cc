@@ -24,6 +24,13 @@ using TimePoint = std::chrono::steady_clock::time_point;
 
 namespace {
 
+/// Within the handshake; notes what is wrong.
+int verify(X509_STORE_CTX* store, void* result) {
+    const int good = X509_verify_cert(store);
+    *static_cast<int*>(result) = X509_STORE_CTX_get_error(store);
+    return good;
+}
+
 constexpr std::chrono::hours kForEver{24 * 365};
 constexpr std::size_t kMaxAnswerBytes = 512U << 20;
 constexpr std::size_t kMaxProblemBytes = 1U << 20;
@@ -67,6 +74,7 @@ std::optional<std::string> resolved(const std::string& host) {
 
 /// The library's client; of TLS where `tls` is set.
 struct Transport::Http {
+    int verified = X509_V_OK;  ///< the last server's certificate: X509_V_...
     std::unique_ptr<httplib::ClientImpl> client;
     httplib::SSLClient* tls = nullptr;
 };
@@ -180,18 +188,20 @@ std::optional<Problem> Transport::connect_http() {
         };
         ERR_clear_error();
         SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-        // The name is OpenSSL's to check: the library's own check of addresses also looks at memory that it never set.
+        // Certificate and name are OpenSSL's to check, within the handshake: the library's own check of addresses also looks at memory that
+        // it never set, and compares IPv6 addresses beyond the end of shorter ones.
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+        SSL_CTX_set_cert_verify_callback(context, &verify, &http->verified);
+        http->client->enable_server_certificate_verification(false);
         X509_VERIFY_PARAM* expected = SSL_CTX_get0_param(context);
         const bool named = IpAddress::parse(name) ? X509_VERIFY_PARAM_set1_ip_asc(expected, name.c_str()) == 1
                                                   : X509_VERIFY_PARAM_set1_host(expected, name.c_str(), 0) == 1;
         if (!named) return local("TlsFailed", "cannot expect a certificate for \"" + name + "\"; is the name right?");
-        if (!options_.ca_file.empty()) {
-            // Looked at once by itself: the library tells nothing of a file that it cannot read.
-            if (SSL_CTX_load_verify_locations(context, options_.ca_file.c_str(), nullptr) != 1) {
-                return refused("the authority that signed the server's certificate", options_.ca_file,
-                               "give a PEM file with one certificate or several");
-            }
-            http->client->set_ca_cert_path(options_.ca_file);
+        if (options_.ca_file.empty()) {
+            SSL_CTX_set_default_verify_paths(context);
+        } else if (SSL_CTX_load_verify_locations(context, options_.ca_file.c_str(), nullptr) != 1) {
+            return refused("the authority that signed the server's certificate", options_.ca_file,
+                           "give a PEM file with one certificate or several");
         }
         if (!options_.client_certificate.empty()) {
             const std::string& key = options_.client_key.empty() ? options_.client_certificate : options_.client_key;
@@ -203,7 +213,6 @@ std::optional<Problem> Transport::connect_http() {
                                "give the PEM file of the key that belongs to " + options_.client_certificate);
             }
         }
-        http->client->enable_server_certificate_verification(true);
     } else {
         http->client = std::make_unique<httplib::ClientImpl>(name, url_->port);
     }
@@ -312,6 +321,7 @@ Transport::Try Transport::try_once(const Request& request, TimePoint end) {
     const bool kept = client.is_socket_open() != 0;
     const TimePoint begin = now();
     ERR_clear_error();
+    http_->verified = X509_V_OK;
     const httplib::Result sent = client.send(http);
     if (sent && !answered) take_head(*sent);  // the library does not show it before where there is no body (204)
     if (cancelled_) {
@@ -333,10 +343,12 @@ Transport::Try Transport::try_once(const Request& request, TimePoint end) {
                 result.outcome = Outcome::not_sent;
                 result.problem = unreachable(server, "nobody answers there");
                 break;
-            case httplib::Error::SSLServerVerification:
-                result.problem = local("TlsFailed", tls_words(server, http_->tls->get_openssl_verify_result(), true));
-                break;
             case httplib::Error::SSLConnection:
+                if (http_->verified != X509_V_OK) {
+                    result.problem = local("TlsFailed", tls_words(server, http_->verified, true));
+                    break;
+                }
+                [[fallthrough]];
             case httplib::Error::SSLLoadingCerts:
                 // A server that stops or starts resets handshakes; what OpenSSL can name does not pass by waiting.
                 result.outcome = openssl_reason().empty() ? Outcome::not_sent : Outcome::failed;

@@ -219,7 +219,7 @@ std::optional<ApiError> ApiClient::connect_http() {
             credentials_.refresh();
             return local("CredentialsUnreadable", std::move(error));
         }
-        http->client->enable_server_certificate_verification(!options_.access.insecure);
+        http->client->enable_server_certificate_verification(false);  // OpenSSL does: tls_context.h
     } else {
         http->client = std::make_unique<httplib::ClientImpl>(name, url.port);
     }
@@ -247,13 +247,15 @@ ApiError ApiClient::failure(const Exchange& exchange, const Try& result, int lib
             return local("Unreachable", "cannot reach " + server + ": connection refused or no route");
         case httplib::Error::ConnectionTimeout:
             return local("Unreachable", "cannot reach " + server + ": nobody answers there");
-        case httplib::Error::SSLServerVerification: {
-            const long verified = http_->tls->get_openssl_verify_result();
-            return local("TlsFailed", "the certificate of " + server + " is not trusted: " +
-                                          (verified == X509_V_OK ? "it names another server (tls-server-name)"
-                                                                 : X509_verify_cert_error_string(verified)));
-        }
         case httplib::Error::SSLConnection:
+            if (const int verified = http_->trust.result; verified != X509_V_OK) {
+                const bool other_name =
+                    verified == X509_V_ERR_HOSTNAME_MISMATCH || verified == X509_V_ERR_IP_ADDRESS_MISMATCH;
+                return local("TlsFailed", "the certificate of " + server + " is not trusted: " +
+                                              (other_name ? "it names another server (tls-server-name)"
+                                                          : X509_verify_cert_error_string(verified)));
+            }
+            [[fallthrough]];
         case httplib::Error::SSLLoadingCerts:
             // A server that stops or starts resets handshakes; what OpenSSL can name does not pass by waiting.
             if (why.empty()) return local("Unreachable", "cannot reach " + server + ": it ended the TLS handshake");
@@ -332,6 +334,7 @@ ApiClient::Try ApiClient::try_once(const Exchange& exchange, TimePoint end) {
 
     const bool kept = client.is_socket_open() != 0;
     ERR_clear_error();
+    http_->trust.result = X509_V_OK;
     const httplib::Result sent = client.send(http);
     if (sent && !answered) take_head(*sent);  // the library does not show it before where there is no body (204)
     if (options_.metrics) options_.metrics->count_request(exchange.verb, result.status);
