@@ -6,7 +6,6 @@
 
 #include "controlplane/kubernetes/annotations.h"
 #include "controlplane/kubernetes/node_controller.h"
-#include "controlplane/kubernetes/node_controller.h"
 #include "controlplane/kubernetes/selection.h"
 #include "controlplane/kubernetes/service_status.h"
 
