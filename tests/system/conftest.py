@@ -117,3 +117,13 @@ def pytest_runtest_makereport(item, call):
     if report.failed and labs.lab and ("lab" in getattr(item, "fixturenames", ())):
         report.sections.append(("logs of the lab", labs.lab.logs()))
         labs.spoilt = True
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What tests measured and do not judge."""
+    figures = [(report.nodeid.rsplit("::", 1)[-1], name, value) for report in terminalreporter.getreports("passed")
+               for name, value in report.user_properties]
+    if figures:
+        terminalreporter.section("figures, reported only")
+        for test, name, value in figures:
+            terminalreporter.write_line(f"{name}: {value}    ({test})")

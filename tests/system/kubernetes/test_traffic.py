@@ -1,4 +1,7 @@
 """What the fields of a Service mean for packets: rules 11 to 15."""
+import statistics
+import time
+
 import pytest
 
 from lab.traffic import RequestLoad, TcpStream, fetch
@@ -89,6 +92,41 @@ def test_rule_12_pod_mode_by_annotation_follows_the_endpoints(cluster, world):
     world.scale("web", 4)
     world.pods("web", 4)
     eventually(lambda: len({one[0] for one in world.answers(vip, 60)}) == 4, 20, "all four serve")
+
+
+def test_rule_12_a_pod_that_becomes_ready_serves_soon_and_one_that_goes_gets_nothing_new(cluster, world, record_property):
+    """From the EndpointSlice that says so, as a client of the API server sees it, to the packet. Reported, not asserted."""
+    world.deploy("web", 1, pre_stop=3)
+    vip = world.expose("web", annotations={"guideway.io/mode": "pod"})[4]
+    world.served(vip)
+    eventually(lambda: {one[2] for one in world.answers(vip, 10)} == {cluster.site.snat[0]}, 20, "straight to the pod")
+
+    def ready():
+        slices = world.api.list(f"/apis/discovery.k8s.io/v1/namespaces/{world.namespace}/endpointslices?labelSelector="
+                                "kubernetes.io%2Fservice-name%3Dweb")
+        return {point["targetRef"]["name"] for one in slices if one["addressType"] == "IPv4" for point in one["endpoints"]
+                if point["conditions"].get("ready")}
+    in_force, out_of_force = [], []
+    for replicas in (2, 3, 4):
+        before = ready()
+        world.scale("web", replicas)
+        new = eventually(lambda before=before: ready() - before, 60, "a pod more is ready", every=0.002)
+        began = time.monotonic()
+        eventually(lambda new=new: world.request(vip)[0] in new, 20, "it serves", every=0.001)
+        in_force.append(time.monotonic() - began)
+    for replicas in (3, 2):
+        before = ready()
+        world.scale("web", replicas)
+        gone = eventually(lambda before=before: before - ready(), 60, "a pod is to go", every=0.002)
+        began, last = time.monotonic(), 0.0
+        for _ in range(100):  # it still listens, for preStop's three seconds: whoever reaches it is answered
+            if world.request(vip)[0] in gone:
+                last = time.monotonic() - began
+        assert not {one[0] for one in world.answers(vip, 60)} & gone, "nothing new for a pod that goes"
+        out_of_force.append(last)
+    for what, seconds in (("ready to served", in_force), ("not ready to its last new connection", out_of_force)):
+        record_property(f"pod mode, {what}, ms: median and worst of {len(seconds)}",
+                        f"{statistics.median(seconds) * 1000:.0f} {max(seconds) * 1000:.0f}")
 
 
 def test_rule_13_one_number_on_tcp_and_udp_together(world):
