@@ -186,7 +186,8 @@ int run(int argc, char** argv) {
     const auto access =
         given.kubeconfig.empty() ? in_cluster_access() : read_kubeconfig(given.kubeconfig, {given.context});
     if (!access.ok()) {
-        for (const auto& fault : access.faults) std::cerr << fault.field << ": " << fault.message << '\n';
+        for (const auto& fault : access.faults)
+            std::cerr << fault.field << (fault.field.empty() ? "" : ": ") << fault.message << '\n';
         return kRefused;
     }
     if (check_only) {

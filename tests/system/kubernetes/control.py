@@ -14,7 +14,7 @@ PORT = 6443
 SERVICE_NETWORKS = "10.96.0.0/16,fd00:10:96::/112"
 # Those that Services and Deployments need. Not node-lifecycle: it would ask for the heartbeats of real kubelets.
 CONTROLLERS = ("deployment-controller", "replicaset-controller", "endpointslice-controller", "namespace-controller",
-               "serviceaccount-controller", "garbage-collector-controller", "disruption-controller")
+               "serviceaccount-controller", "serviceaccount-token-controller", "garbage-collector-controller", "disruption-controller")
 
 
 class Control:

@@ -85,7 +85,8 @@ class Pod:
                 outside += [f"addr add {gateway}/{size} dev {cable}{flag}", f"route add {address}/{size} dev {cable}"]
             self.node.namespace.ip(*outside)
             self.namespace.ip(*inside)
-            arguments = self.object["spec"]["containers"][0].get("args") or ["http=8080"]
+            container = self.object["spec"]["containers"][0]
+            arguments = container.get("args") or ["http=80" if container["image"].startswith("nginx") else "http=8080"]
             self.process = subprocess.Popen(
                 self.namespace.command("/usr/bin/python3", "-S", "-E", SERVER, meta["name"], self.node.name, *arguments),
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sys.stderr, preexec_fn=die_with_parent, text=True)
