@@ -185,6 +185,12 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
                  "client was shut out).");
     Filled redecided(MetricType::Counter, "guideway_dataplane_udp_redecided_total",
                      "UDP that went to another backend: its own left the set, or drains and did not answer.");
+    Filled icmp(
+        MetricType::Counter, "guideway_dataplane_icmp_errors_total",
+        "ICMP errors that left the worker, by kind and origin: forwarded (about a connection, translated) or made "
+        "here.");
+    Filled clamped(MetricType::Counter, "guideway_dataplane_mss_clamped_total",
+                   "SYN and SYN-ACK whose maximum segment size was lowered.");
     Filled drops(MetricType::Counter, "guideway_dataplane_dropped_packets_total", "Packets dropped, by reason.");
     for (const contract::WorkerCounters& worker : counters.workers) {
         const Labels number{{"worker", std::to_string(worker.worker)}};
@@ -211,12 +217,23 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
         ended.add(with(number, "reason", "backend_closed"), worker.ended_backend_closed);
         ended.add(with(number, "reason", "source_ranges"), worker.ended_source_ranges);
         redecided.add(number, worker.udp_redecided);
+        const auto add_icmp = [&](const char* origin, const char* kind, std::uint64_t count) {
+            icmp.add(with(with(number, "origin", origin), "kind", kind), count);
+        };
+        add_icmp("forwarded", "unreachable", worker.icmp_forwarded_unreachable);
+        add_icmp("forwarded", "packet_too_big", worker.icmp_forwarded_too_big);
+        add_icmp("forwarded", "time_exceeded", worker.icmp_forwarded_time_exceeded);
+        add_icmp("forwarded", "parameter_problem", worker.icmp_forwarded_parameter_problem);
+        add_icmp("made", "unreachable", worker.icmp_made_unreachable);
+        add_icmp("made", "packet_too_big", worker.icmp_made_too_big);
+        add_icmp("made", "time_exceeded", worker.icmp_made_time_exceeded);
+        clamped.add(number, worker.mss_clamped);
         for (const contract::DropCounter& drop : worker.drops) {
             drops.add(with(number, "reason", drop.reason), drop.packets);
         }
     }
     for (Filled* family : {&packets, &handed, &hashes, &polls, &flows, &capacity, &free, &waiting, &evicted, &doubtful,
-                           &ended, &redecided, &drops}) {
+                           &ended, &redecided, &icmp, &clamped, &drops}) {
         family->into(families);
     }
     Filled steering(MetricType::Gauge, "guideway_dataplane_steering",

@@ -92,6 +92,11 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
     settings.worker.capacity = {config.flows_ipv4, config.flows_ipv6, config.flows_half_open, config.limit_services,
                                 config.limit_backends};
     settings.worker.refusals_per_second = config.refusals_per_second;
+    settings.worker.icmp_errors_per_second = config.icmp_errors_per_second;
+    settings.worker.mss_clamp = {config.mss_clamp_auto, config.mss_clamp};
+    settings.worker.echo = config.echo == config::EchoReplies::never           ? worker::Echo::never
+                           : config.echo == config::EchoReplies::while_serving ? worker::Echo::while_serving
+                                                                               : worker::Echo::always;
     settings.snat_addresses = config.snat_addresses;
     settings.lcores = eal.lcores;
     for (std::uint32_t worker = 0; worker < config.workers.count; ++worker)

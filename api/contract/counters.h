@@ -83,6 +83,11 @@ struct WorkerCounters {
     std::uint64_t ended_backend_closed = 0, ended_source_ranges = 0;
     /// UDP that went to another backend because its own left the set, or drains and did not answer.
     std::uint64_t udp_redecided = 0;
+    /// ICMP errors that were translated and sent on to the connection's other end, and those made here, by what they say.
+    std::uint64_t icmp_forwarded_unreachable = 0, icmp_forwarded_too_big = 0, icmp_forwarded_time_exceeded = 0,
+                  icmp_forwarded_parameter_problem = 0;
+    std::uint64_t icmp_made_unreachable = 0, icmp_made_too_big = 0, icmp_made_time_exceeded = 0;
+    std::uint64_t mss_clamped = 0;  ///< SYN and SYN-ACK whose MSS was lowered
     friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;
 };
 

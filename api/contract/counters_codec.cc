@@ -119,6 +119,14 @@ void each_worker_count(Worker& worker, Visit visit) {
     visit("ended_backend_closed", worker.ended_backend_closed);
     visit("ended_source_ranges", worker.ended_source_ranges);
     visit("udp_redecided", worker.udp_redecided);
+    visit("icmp_forwarded_unreachable", worker.icmp_forwarded_unreachable);
+    visit("icmp_forwarded_too_big", worker.icmp_forwarded_too_big);
+    visit("icmp_forwarded_time_exceeded", worker.icmp_forwarded_time_exceeded);
+    visit("icmp_forwarded_parameter_problem", worker.icmp_forwarded_parameter_problem);
+    visit("icmp_made_unreachable", worker.icmp_made_unreachable);
+    visit("icmp_made_too_big", worker.icmp_made_too_big);
+    visit("icmp_made_time_exceeded", worker.icmp_made_time_exceeded);
+    visit("mss_clamped", worker.mss_clamped);
 }
 
 void put(json::Writer& out, const PortCounters& port) {

@@ -57,12 +57,18 @@ void Worker::act_on_other(unsigned i) noexcept {
     switch (parsed.kind) {
         case PacketKind::arp:
         case PacketKind::neighbour_solicitation:
-        case PacketKind::icmpv4_echo_request:
-        case PacketKind::icmpv6_echo_request:
             answer_in_place(i);
             return;
+        case PacketKind::icmpv4_echo_request:
+        case PacketKind::icmpv6_echo_request:
+            if (echo_wanted(parsed)) {
+                answer_in_place(i);
+            } else {
+                drop(mbuf, DropReason::echo_silent);
+            }
+            return;
         case PacketKind::icmp_other:
-            drop(mbuf, DropReason::icmp_unhandled);
+            act_on_icmp(i);
             return;
         case PacketKind::fragment:
             drop(mbuf, DropReason::fragment);
@@ -141,6 +147,7 @@ void Worker::refuse(unsigned i, DropReason reason) noexcept {
         answer = packet::build_tcp_reset(out, frame, parsed, mac);
     } else if (parsed.protocol == packet::protocol::kUdp) {
         answer = packet::build_port_unreachable(out, frame, parsed, mac);
+        if (answer.built()) counters_.totals().icmp_made_unreachable.add(1);
     } else {
         answer = packet::build_sctp_abort(out, frame, parsed, mac);
     }

@@ -113,6 +113,20 @@ struct CapacitySettings {
     std::uint32_t backends = 4096;  ///< (address, port) of all backend sets together; at most 65535
 };
 
+/// What becomes of the MSS in SYN and SYN-ACK (packet/mss_clamp.h).
+struct MssClamp {
+    bool by_mtu = false;        ///< what the smaller MTU of the ports in and out takes
+    std::uint16_t largest = 0;  ///< and no more than this; 0: no such bound
+    bool on() const noexcept { return by_mtu || largest != 0; }
+};
+
+/// Echo requests for VIPs. SNAT addresses always answer: they are infrastructure.
+enum class Echo : std::uint8_t {
+    always,
+    never,
+    while_serving,  ///< while a service of the VIP has a backend that takes connections
+};
+
 struct WorkerSettings {
     std::uint16_t burst = 32;  ///< packets that go through the stages together, 1..kMostBurst (burst.h)
     IdleSettings idle;
@@ -120,6 +134,10 @@ struct WorkerSettings {
     CapacitySettings capacity;
     std::uint32_t refusals_per_second = 1000;  ///< RST, port unreachable and ABORT together, a worker; 0 = silence
     std::uint32_t refusal_burst = 200;
+    std::uint32_t icmp_errors_per_second = 1000;  ///< a worker: forwarded ones, and as many made here; 0: none
+    std::uint32_t icmp_error_burst = 200;
+    MssClamp mss_clamp;
+    Echo echo = Echo::always;
     std::uint32_t neighbour_wait_ms = 1000;  ///< how long a packet waits for its next hop's MAC address
     std::uint16_t snat_port_first = 1024;    ///< SNAT ports in use, inclusive
     std::uint16_t snat_port_last = 65535;
