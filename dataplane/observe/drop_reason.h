@@ -28,7 +28,7 @@ namespace guideway::observe {
     X(martian_source, "source is unspecified, loopback, multicast, broadcast, a VIP or a SNAT address")           \
     X(ttl_exceeded, "TTL or hop limit used up")                                                                   \
     X(fragment, "IP fragment for a VIP or a SNAT address")                                                        \
-    X(protocol_unsupported, "protocol other than TCP, UDP, SCTP or echo for a VIP or a SNAT address")             \
+    X(protocol_unsupported, "protocol other than TCP, UDP, SCTP or ICMP for a VIP or a SNAT address")             \
     X(icmp_unhandled, "ICMP other than echo and errors for a VIP or a SNAT address")                              \
     X(icmp_source_quench, "ICMP source quench, which nobody obeys since RFC 6633")                                \
     X(icmp_quote_bad, "ICMP error that quotes too little, or no packet of ours of TCP, UDP or SCTP")              \

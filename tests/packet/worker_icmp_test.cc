@@ -132,6 +132,8 @@ TEST_F(WorkerIcmp, EightBytesBehindTheIpHeaderAreEnoughAndEveryByteQuotedIsTrans
             const std::size_t header = v6 ? 40 : 20;
             const std::size_t whole = ip_bytes(c.reply_behind).size();
             for (std::size_t quoted = header + 8; quoted <= whole; ++quoted) {
+                // One byte of TCP's checksum without the other cannot follow, and tells nobody anything.
+                if (protocol == protocol::kTcp && quoted == header + tcp::kChecksum + 1) continue;
                 const Says says = v6 ? Says{2, 0, 1400} : Says{3, 4, 1400};
                 const Frame out =
                     lab_.pass(kClientPort, error_about(c.reply_behind, v6 ? kRouterV6 : kRouter, says, quoted));
@@ -371,8 +373,10 @@ TEST_F(WorkerIcmp, ErrorsAboutConnectionsThatAreOverAreUnmatched) {
 TEST_F(WorkerIcmp, ErrorsGoByTheConnectionsRouteAndWaitForItsNeighbour) {
     const Conversation c = converse(false, protocol::kUdp);
     lab_.forget_neighbour(kNodePort, c.node);
+    lab_.publish_routing();
     EXPECT_TRUE(lab_.pass(kClientPort, error_about(c.reply_behind, kRouter, {3, 4, 1400})).empty());
     lab_.learn_neighbour(kNodePort, c.node, {2, 0, 0, 0, 9, 9});
+    lab_.publish_routing();
     lab_.wait_ms(100);
     const auto frames = lab_.sent(kNodePort);
     ASSERT_EQ(frames.size(), 1U);

@@ -228,11 +228,13 @@ TEST_F(WorkerPath, WhileTheWayOnIsNotKnownWhatFitsEveryPortIsWritten) {
     lab.apply(lab.web());
     mtu(lab, kNodePort, 1300);
     for (const char* node : {"10.0.2.11", "10.0.2.12", "10.0.2.13"}) lab.forget_neighbour(kNodePort, node);
+    lab.publish_routing();
     lab.inject(kClientPort, syn_with(kOptions));
     lab.poll();
     for (const char* node : {"10.0.2.11", "10.0.2.12", "10.0.2.13"}) {
         lab.learn_neighbour(kNodePort, node, {2, 0, 0, 0, 9, 9});
     }
+    lab.publish_routing();
     lab.wait_ms(100);
     const auto frames = lab.sent(kNodePort);
     ASSERT_EQ(frames.size(), 1U);
