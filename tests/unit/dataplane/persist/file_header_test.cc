@@ -11,7 +11,7 @@
 namespace guideway::persist {
 namespace {
 
-constexpr std::uint64_t kMiB = 1 << 20;
+constexpr std::uint64_t kOneMiB = 1 << 20;
 constexpr Layout kLayout{3, 0x1234, {64, 128}};
 const std::string kBoot = "8479b957-487c-4b5b-a747-f43a65b4e65c";
 const Shape kShape{2, {1000, 1000}, {"fd00:2::100", "10.0.2.100"}};
@@ -22,12 +22,12 @@ FileHeader good() {
     return header;
 }
 
-std::optional<Refusal> judged(const FileHeader& header, std::uint64_t file_bytes = 10 * kMiB) {
+std::optional<Refusal> judged(const FileHeader& header, std::uint64_t file_bytes = 10 * kOneMiB) {
     return judge_header(std::as_bytes(std::span(&header, 1)), file_bytes, kLayout, kBoot);
 }
 
 /// Changed by somebody who knows how to compute the checksum.
-std::string refusal_of(const std::function<void(FileHeader&)>& change, std::uint64_t file_bytes = 10 * kMiB) {
+std::string refusal_of(const std::function<void(FileHeader&)>& change, std::uint64_t file_bytes = 10 * kOneMiB) {
     FileHeader header = good();
     change(header);
     header.checksum = header_checksum(header);
@@ -37,17 +37,17 @@ std::string refusal_of(const std::function<void(FileHeader&)>& change, std::uint
 
 TEST(FileHeader, RegionsAreAlignedAndDoNotMeet) {
     const FileHeader header = good();
-    EXPECT_EQ(header.regions[0][kV4].offset, 2 * kMiB);
-    EXPECT_EQ(header.regions[0][kV6].offset, 4 * kMiB);
-    EXPECT_EQ(header.regions[1][kV4].offset, 6 * kMiB);
-    EXPECT_EQ(header.regions[1][kV6].offset, 8 * kMiB);
+    EXPECT_EQ(header.regions[0][kV4].offset, 2 * kOneMiB);
+    EXPECT_EQ(header.regions[0][kV6].offset, 4 * kOneMiB);
+    EXPECT_EQ(header.regions[1][kV4].offset, 6 * kOneMiB);
+    EXPECT_EQ(header.regions[1][kV6].offset, 8 * kOneMiB);
     EXPECT_EQ(header.regions[1][kV6].bytes, 128'000U);
-    EXPECT_EQ(header.file_bytes, 10 * kMiB);
+    EXPECT_EQ(header.file_bytes, 10 * kOneMiB);
     EXPECT_FALSE(judged(header));
 }
 
 TEST(FileHeader, TheFileIsAWholeNumberOfPages) {
-    EXPECT_EQ(make_header(kLayout, kShape, kBoot, 1024 * kMiB, 7).file_bytes, 1024 * kMiB);
+    EXPECT_EQ(make_header(kLayout, kShape, kBoot, 1024 * kOneMiB, 7).file_bytes, 1024 * kOneMiB);
 }
 
 TEST(FileHeader, TheShapeIsReadBack) {
@@ -117,7 +117,7 @@ TEST(JudgeHeader, BelievesNoNumberEvenWithARightChecksum) {
     damaged([](FileHeader& h) { h.regions[1][kV4].offset = h.regions[0][kV6].offset; });  // overlapping
     damaged([](FileHeader& h) { h.regions[0][kV4].offset = 0; });                         // over the header
     damaged([](FileHeader& h) { h.regions[0][kV4].offset += 64; });
-    damaged([](FileHeader& h) { h.regions[1][kV6].offset = 10 * kMiB; });
+    damaged([](FileHeader& h) { h.regions[1][kV6].offset = 10 * kOneMiB; });
     damaged([](FileHeader& h) { h.regions[1][kV6].offset = ~std::uint64_t{0} / kRegionAlignment * kRegionAlignment; });
     damaged([](FileHeader& h) { h.snat_bytes = 0xffffffff; });
     damaged([](FileHeader& h) { h.snat_bytes -= 1; });
@@ -132,7 +132,7 @@ TEST(JudgeHeader, ShortFilesAreDamaged) {
         ASSERT_TRUE(refusal);
         EXPECT_EQ(refusal->kind, RefusalKind::damaged);
     }
-    ASSERT_TRUE(judged(header, 10 * kMiB - 4096));
+    ASSERT_TRUE(judged(header, 10 * kOneMiB - 4096));
 }
 
 TEST(JudgeHeader, AnyChangedBitIsNoticedOrHarmless) {
@@ -171,7 +171,7 @@ TEST(JudgeHeader, GarbageWithARightChecksumLeadsNowhere) {
         for (std::uint32_t worker = 0; worker < shape.workers; ++worker) {
             for (const auto& region : header.regions[worker]) {
                 ASSERT_GE(region.offset, end);
-                ASSERT_LE(region.offset + region.bytes, 10 * kMiB);
+                ASSERT_LE(region.offset + region.bytes, 10 * kOneMiB);
                 end = region.offset + region.bytes;
             }
         }
