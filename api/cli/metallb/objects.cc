@@ -138,8 +138,8 @@ class Reader {
         const std::string version = text_member(object, "apiVersion");
         if (version.empty()) {
             return error(
-                place,
-                "(" + kind + "): /apiVersion: missing, allowed metallb.io/v1beta1" +
+                place + " (" + kind + ")",
+                std::string("/apiVersion: missing, allowed metallb.io/v1beta1") +
                     (kind == "AddressPool" ? " (without it this is one of Guideway's own: `guideway apply -f`)" : ""));
         }
         begin(object, kind, place);
@@ -329,11 +329,12 @@ class Reader {
             [&](const std::string&, const nlohmann::ordered_json& tree) {
                 Json inner = tree;
                 drop_nulls(inner);
-                if (!inner.is_object()) return error(place, "(" + title + "): /data/config: found no address-pools");
+                if (!inner.is_object())
+                    return error(place + " (" + title + ")", "/data/config: found no address-pools");
                 add_old_configuration(std::move(inner), place, "/data/config", title);
             },
             [&](const std::string& where, const std::string& message) {
-                error(place, "(" + title + "): /data/config: " + (where.empty() ? "" : where + ": ") + message);
+                error(place + " (" + title + ")", "/data/config: " + (where.empty() ? "" : where + ": ") + message);
             });
     }
 
@@ -344,7 +345,7 @@ class Reader {
             const std::string field = pointer + "/" + json::pointer_token(key);
             if (key == "address-pools") {
                 if (!value.is_array()) {
-                    error(place, "(" + title + "): " + field + ": found no list, allowed a list of pools");
+                    error(place + " (" + title + ")", field + ": found no list, allowed a list of pools");
                     continue;
                 }
                 for (std::size_t i = 0; i < value.size(); ++i) {
@@ -421,7 +422,7 @@ class Reader {
 
     void tell(const std::vector<contract::Fault>& faults, const std::string& place) {
         for (const contract::Fault& fault : faults) {
-            error(place, "(" + report().title + "): " + fault.field + ": " + fault.message);
+            error(place + " (" + report().title + ")", fault.field + ": " + fault.message);
         }
     }
 
