@@ -48,8 +48,7 @@ std::variant<std::unique_ptr<Manager>, std::string> Manager::open(std::unique_pt
     std::unique_ptr<Manager> manager(new Manager(std::move(store), std::move(options), metrics));
     if (std::string error = manager->open_store(); !error.empty()) return error;
     if (std::string error = manager->prober_.start(); !error.empty()) return "health checks: " + error;
-    manager->loop_.start();
-    manager->start_house();
+    manager->start_house();  // which starts the state loop
     manager->link_.start([raw = manager.get()](std::uint64_t generation) { raw->renumber_beyond(generation); },
                          [raw = manager.get()] { raw->link_changed(); });
     return manager;

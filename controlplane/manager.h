@@ -224,6 +224,7 @@ class Manager final : public rest::Appliance {
     void follow_all_health();
     std::optional<resources::Condition> healthy_condition(const NodeEntry& entry) const;
     void keep_house();
+    bool first_state_may_go() const;
     void hand_on_verdicts();
     void end_drains();
     void start_house();

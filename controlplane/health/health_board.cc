@@ -1,5 +1,6 @@
 #include "controlplane/health/health_board.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "controlplane/timestamps.h"
@@ -236,6 +237,11 @@ std::vector<std::pair<HealthBoard::NodeName, bool>> HealthBoard::nodes_probed() 
         if (const Verdict* verdict = node_verdict(name)) out.emplace_back(name, verdict->healthy);
     }
     return out;
+}
+
+bool HealthBoard::undecided() const {
+    return std::any_of(checks_.begin(), checks_.end(),
+                       [](const auto& item) { return item.second.verdict.reason == kNotYetProbed; });
 }
 
 }  // namespace guideway::health

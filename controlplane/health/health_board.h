@@ -79,6 +79,8 @@ class HealthBoard {
     const Verdict* node_verdict(const NodeName& node) const;
     /// Each node with a check of its own, and whether it is well.
     std::vector<std::pair<NodeName, bool>> nodes_probed() const;
+    /// Some check has no verdict yet.
+    bool undecided() const;
     std::size_t checks() const { return checks_.size(); }
 
   private:
