@@ -222,10 +222,10 @@ def test_three_hundred_nodes_are_asked_by_one_thread(lab, record_property):
     """Each at a moment of its own in the interval (reported, not judged)."""
     appliance, here, cluster, count = lab.appliance, lab.topology.appliance, "many", 300
     addresses = [f"198.18.{i // 250}.{i % 250 + 1}" for i in range(count)]
-    threads = pathlib.Path
+
     with checked(lab, interval_ms=2000, timeout_ms=1500):
         before = threads_of(appliance)
-        here.ip("link add many type dummy", "link set many up", *[f"addr add {address}/32 dev many" for address in addresses])
+        here.ip("link add many type bridge", "link set many up", *[f"addr add {address}/32 dev many" for address in addresses])
         try:
             with HealthServer(here, PORT) as server:
                 for i, address in enumerate(addresses):

@@ -25,6 +25,10 @@ class HeldConnection:
         self._client.request("GET", path)
         return self._client.getresponse()
 
+    def patience(self, seconds):
+        """From now on it waits so long for each piece of an answer."""
+        self._client.sock.settimeout(seconds)
+
     def close(self):
         self._client.close()
 
