@@ -9,8 +9,8 @@ from lab import HealthServer, eventually, fetch
 
 PORT = 10256  # kube-proxy's healthz
 NODES = ("node1", "node2", "node3")
-# A quarter of a second to a probe, and two failures in a row: an answer that this busy machine delays by 200 ms counts for nothing.
-QUICK = {"interval_ms": 250, "timeout_ms": 200, "unhealthy_after": 2, "healthy_after": 1, "all_failing": '"all"'}
+# Short, and yet an answer that a busy machine delays by a third of a second is none that failed.
+QUICK = {"interval_ms": 450, "timeout_ms": 400, "unhealthy_after": 2, "healthy_after": 1, "all_failing": '"all"'}
 SHIPPED = {"interval_ms": 2000, "timeout_ms": 1000, "unhealthy_after": 2, "healthy_after": 1, "all_failing": '"all"'}
 
 

@@ -99,7 +99,7 @@ def test_a_node_that_flaps_fills_neither_the_events_nor_the_dataplane(lab):
         generation, asked = lab.appliance.generation, servers["node2"].times_asked
         already = told_turns(lab)
         servers["node2"].script = lambda number: 200 if number % 3 == 0 else 503
-        eventually(lambda: servers["node2"].times_asked > asked + 45, 60, "it turned about thirty times")
+        eventually(lambda: servers["node2"].times_asked > asked + 30, 60, "it turned about twenty times")
         probes = servers["node2"].times_asked - asked
         assert 2 <= lab.appliance.generation - generation <= probes, "not more states than probes"
         assert 2 <= told_turns(lab) - already <= 8, "six at once and one a minute (controlplane/health/brake.h)"
@@ -160,6 +160,8 @@ def test_rule_9_10_policy_local_goes_by_the_health_check_node_port(lab):
         assert nodes_of_new_connections(lab, vip) == {"node1"}
         assert "node2" in nodes_of_new_connections(lab, lab.vips[4], count=60), "it is a failure of this load balancer alone"
         assert held.ask() == "node2", "KEP-1669: pods that end are served"
+        assert appliance.metric("guideway_service_nodes", service="local", state="well") == 1
+        assert appliance.metric("guideway_service_nodes", service="local", state="failing") == 1
         assert any("default/local" in event["message"] for event in events_of(lab, "node2"))
         assert pods["node3"].times_asked == 0, "a node without a pod is not asked"
         pods["node2"].answers("status", 200, b'{"localEndpoints": 1}')
