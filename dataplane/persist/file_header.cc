@@ -25,8 +25,11 @@ std::string hex(std::uint64_t value) {
 
 std::string describe(const Layout& layout) {
     return "version " + std::to_string(layout.version) + ", entries of " + std::to_string(layout.entry_bytes[kV4]) +
-           " and " + std::to_string(layout.entry_bytes[kV6]) + " bytes, lines of " +
-           std::to_string(layout.entry_bytes[kAffinity]) + ", digest " + hex(layout.digest);
+           " and " + std::to_string(layout.entry_bytes[kV6]) + " bytes, " +
+           (layout.entry_bytes[kAffinity] == 0
+                ? ""
+                : "clients of " + std::to_string(layout.entry_bytes[kAffinity]) + " bytes, ") +
+           "digest " + hex(layout.digest);
 }
 
 std::string join(const std::vector<std::string>& list) {

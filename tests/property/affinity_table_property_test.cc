@@ -26,18 +26,18 @@ AffinityKey key_of(std::uint32_t client) {
 }
 AffinityBackend backend_of(std::uint32_t number) { return {{number, number * 3}, static_cast<std::uint16_t>(number)}; }
 
-struct Run {
+struct Size {
     std::uint32_t clients;  ///< who come
     std::uint32_t lines;
     std::uint32_t start;  ///< seconds
 };
-class AffinityProperty : public ::testing::TestWithParam<Run> {};
+class AffinityProperty : public ::testing::TestWithParam<Size> {};
 INSTANTIATE_TEST_SUITE_P(Sizes, AffinityProperty,
-                         ::testing::Values(Run{40, 4, 1000}, Run{40, 16, 0xffffff00U}, Run{300, 64, 0x7fffff00U},
-                                           Run{100, 4096, 0xfffffff0U}));
+                         ::testing::Values(Size{40, 4, 1000}, Size{40, 16, 0xffffff00U}, Size{300, 64, 0x7fffff00U},
+                                           Size{100, 4096, 0xfffffff0U}));
 
 TEST_P(AffinityProperty, WhatIsFoundIsRightAndWhatIsMissingIsOverOrCounted) {
-    const Run run = GetParam();
+    const Size run = GetParam();
     const std::size_t bytes = AffinityTable::bytes_for(run.lines);
     std::vector<std::byte> memory(bytes + 64);
     const auto offset = (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64;
