@@ -437,11 +437,13 @@ class AffinityTable {
         ++(how == Stored::added ? result.kept : result.no_room);
     }
 
-    AffinityLine* lines_ = nullptr;
+    // Read by all.
+    alignas(64) AffinityLine* lines_ = nullptr;
     std::uint32_t mask_ = 0;  ///< of bucket numbers
-    std::uint32_t size_ = 0;
-    std::uint32_t sweep_ = 0;
     HashKeys keys_{};
+    // Its worker's alone: a cache line apart.
+    alignas(64) std::uint32_t size_ = 0;
+    std::uint32_t sweep_ = 0;
 };
 
 /// The newest line of all tables. Of two of the same second the one that is `usable` (of const Remembered&): the other was decided anew
