@@ -137,6 +137,16 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
                  "client was shut out).");
     Filled redecided(MetricType::Counter, "guideway_dataplane_udp_redecided_total",
                      "UDP that went to another backend: its own left the set, or drains and did not answer.");
+    Filled clients(MetricType::Gauge, "guideway_dataplane_affinity_clients",
+                   "Clients remembered for session affinity, by each worker that their connections came to.");
+    Filled client_capacity(MetricType::Gauge, "guideway_dataplane_affinity_capacity",
+                           "How many clients each worker can remember for session affinity (flows.affinity_clients).");
+    Filled client_choices(MetricType::Counter, "guideway_dataplane_affinity_connections_total",
+                          "New connections of clients that were remembered: remembered (went to the same backend), "
+                          "moved (that takes no new connections any more).");
+    Filled forgotten(MetricType::Counter, "guideway_dataplane_affinity_forgotten_total",
+                     "Clients forgotten: timed_out (their time was over), displaced (it was not, but newer clients "
+                     "needed the place).");
     Filled drops(MetricType::Counter, "guideway_dataplane_dropped_packets_total", "Packets dropped, by reason.");
     for (const contract::WorkerCounters& worker : counters.workers) {
         const Labels number{{"worker", std::to_string(worker.worker)}};
@@ -163,12 +173,18 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
         ended.add(with(number, "reason", "backend_closed"), worker.ended_backend_closed);
         ended.add(with(number, "reason", "source_ranges"), worker.ended_source_ranges);
         redecided.add(number, worker.udp_redecided);
+        clients.add(number, worker.affinity_clients);
+        client_capacity.add(number, worker.affinity_capacity);
+        client_choices.add(with(number, "result", "remembered"), worker.affinity_remembered);
+        client_choices.add(with(number, "result", "moved"), worker.affinity_moved);
+        forgotten.add(with(number, "reason", "timed_out"), worker.affinity_timed_out);
+        forgotten.add(with(number, "reason", "displaced"), worker.affinity_displaced);
         for (const contract::DropCounter& drop : worker.drops) {
             drops.add(with(number, "reason", drop.reason), drop.packets);
         }
     }
     for (Filled* family : {&packets, &handed, &hashes, &polls, &flows, &capacity, &free, &waiting, &evicted, &doubtful,
-                           &ended, &redecided, &drops}) {
+                           &ended, &redecided, &clients, &client_capacity, &client_choices, &forgotten, &drops}) {
         family->into(families);
     }
     Filled steering(MetricType::Gauge, "guideway_dataplane_steering",

@@ -83,6 +83,13 @@ struct WorkerCounters {
     std::uint64_t ended_backend_closed = 0, ended_source_ranges = 0;
     /// UDP that went to another backend because its own left the set, or drains and did not answer.
     std::uint64_t udp_redecided = 0;
+    /// Session affinity: clients (address and service) remembered now, and for how many there is room. A client is remembered by
+    /// every worker that its connections came to.
+    std::uint64_t affinity_clients = 0, affinity_capacity = 0;
+    /// New connections that went where their client had gone before; elsewhere, because that takes no new ones any more.
+    std::uint64_t affinity_remembered = 0, affinity_moved = 0;
+    /// Clients forgotten: their time-out was over; it was not, but newer ones needed the place.
+    std::uint64_t affinity_timed_out = 0, affinity_displaced = 0;
     friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;
 };
 

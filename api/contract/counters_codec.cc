@@ -119,6 +119,12 @@ void each_worker_count(Worker& worker, Visit visit) {
     visit("ended_backend_closed", worker.ended_backend_closed);
     visit("ended_source_ranges", worker.ended_source_ranges);
     visit("udp_redecided", worker.udp_redecided);
+    visit("affinity_clients", worker.affinity_clients);
+    visit("affinity_capacity", worker.affinity_capacity);
+    visit("affinity_remembered", worker.affinity_remembered);
+    visit("affinity_moved", worker.affinity_moved);
+    visit("affinity_timed_out", worker.affinity_timed_out);
+    visit("affinity_displaced", worker.affinity_displaced);
 }
 
 void put(json::Writer& out, const PortCounters& port) {

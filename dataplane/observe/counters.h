@@ -101,14 +101,20 @@ struct alignas(64) WorkerTotals {
     Count evicted_opening;       ///< gave way to newer connections, oldest first
     Count evicted_one_way;
     Count evicted_closed;
-    Count rss_agreed;          ///< new connections whose RSS hash of the device was the one computed here
-    Count rss_disagreed;       ///< ... was another one
-    Count rss_disagreed_port;  ///< gauge: index of the port of the last such one
-    Count ended_closed;        ///< connections ended because their backend's time to drain was over
-    Count ended_ranges;        ///< ... because their client is no longer within the service's source ranges
-    Count udp_redecided;       ///< UDP that went to another backend: its own left the set, or drains and is silent
+    Count rss_agreed;           ///< new connections whose RSS hash of the device was the one computed here
+    Count rss_disagreed;        ///< ... was another one
+    Count rss_disagreed_port;   ///< gauge: index of the port of the last such one
+    Count ended_closed;         ///< connections ended because their backend's time to drain was over
+    Count ended_ranges;         ///< ... because their client is no longer within the service's source ranges
+    Count affinity_clients;     ///< gauge: clients that this worker remembers
+    Count affinity_capacity;    ///< lines for them
+    Count affinity_remembered;  ///< new connections that went where their client went before
+    Count affinity_moved;       ///< ... elsewhere: that backend takes no new connections any more
+    Count affinity_timed_out;   ///< clients forgotten: their time was over
+    Count affinity_displaced;   ///< clients forgotten before that: their bucket was full
+    Count udp_redecided;        ///< UDP that went to another backend: its own left the set, or drains and is silent
 };
-static_assert(sizeof(WorkerTotals) == 256);
+static_assert(sizeof(WorkerTotals) == 320);
 
 /// The worker's lines: totals and drop reasons inside, slots in memory given from outside.
 class alignas(64) CounterBlock {

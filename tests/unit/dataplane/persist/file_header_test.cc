@@ -50,10 +50,31 @@ TEST(FileHeader, TheFileIsAWholeNumberOfPages) {
     EXPECT_EQ(make_header(kLayout, kShape, kBoot, 1024 * kOneMiB, 7).file_bytes, 1024 * kOneMiB);
 }
 
+TEST(FileHeader, ClientsRememberedHaveARegionOfTheirOwn) {
+    const Layout layout{3, 0x1234, {64, 128, 64}};
+    Shape shape = kShape;
+    shape.capacity[kAffinity] = 1025;
+    FileHeader header = make_header(layout, shape, kBoot, 4096, 7);
+    header.state = kReady;
+    EXPECT_EQ(header.regions[0][kAffinity].offset, 6 * kMiB);
+    EXPECT_EQ(header.regions[0][kAffinity].bytes, 65'600U);
+    EXPECT_EQ(header.regions[1][kV4].offset, 8 * kMiB);
+    const auto bytes = std::as_bytes(std::span(&header, 1));
+    EXPECT_FALSE(judge_header(bytes, header.file_bytes, layout, kBoot));
+    EXPECT_EQ(shape_of(header).capacity, shape.capacity);
+    EXPECT_TRUE(differences(shape_of(header), shape).empty());
+    EXPECT_EQ(differences(shape_of(header), kShape),
+              (std::vector<std::string>{"flows.affinity_clients (rounded up): 0, were 1024"}));
+    // A build that lays them out otherwise, or has none.
+    EXPECT_EQ(judge_header(bytes, header.file_bytes, kLayout, kBoot)->text(),
+              "another layout: found version 3, entries of 64 and 128 bytes, clients of 64 bytes, digest 1234, wanted "
+              "version 3, entries of 64 and 128 bytes, digest 1234");
+}
+
 TEST(FileHeader, TheShapeIsReadBack) {
     const Shape shape = shape_of(good());
     EXPECT_EQ(shape.workers, 2U);
-    EXPECT_EQ(shape.capacity, (std::array<std::uint32_t, 2>{1000, 1000}));
+    EXPECT_EQ(shape.capacity, (std::array<std::uint32_t, kFamilies>{1000, 1000, 0}));
     EXPECT_EQ(shape.snat_addresses, (std::vector<std::string>{"10.0.2.100", "fd00:2::100"}));
     EXPECT_TRUE(differences(shape, kShape).empty());
 }
@@ -83,7 +104,7 @@ TEST(Differences, AreSaidInWords) {
 
 TEST(JudgeHeader, NamesEachReason) {
     EXPECT_EQ(refusal_of([](FileHeader& h) { h.magic[3] = 'x'; }), "damaged: does not begin as a flow file does");
-    EXPECT_EQ(refusal_of([](FileHeader& h) { h.format = 9; }), "another layout: found header format 9, wanted 1");
+    EXPECT_EQ(refusal_of([](FileHeader& h) { h.format = 9; }), "another layout: found header format 9, wanted 2");
     EXPECT_EQ(refusal_of([](FileHeader& h) { h.state = kBeingMade; }), "damaged: its making was cut short");
     EXPECT_EQ(refusal_of([](FileHeader& h) { h.state = 0; }), "damaged: its state is 0, which is none");
     EXPECT_EQ(refusal_of([](FileHeader& h) { h.layout_version = 2; }),
