@@ -48,8 +48,7 @@ std::variant<std::unique_ptr<Manager>, std::string> Manager::open(std::unique_pt
     std::unique_ptr<Manager> manager(new Manager(std::move(store), std::move(options), metrics));
     if (std::string error = manager->open_store(); !error.empty()) return error;
     if (std::string error = manager->prober_.start(); !error.empty()) return "health checks: " + error;
-    manager->loop_.start();
-    manager->start_house();
+    manager->start_house();  // which starts the state loop
     manager->link_.start([raw = manager.get()](std::uint64_t generation) { raw->renumber_beyond(generation); },
                          [raw = manager.get()] { raw->link_changed(); });
     return manager;
@@ -132,7 +131,7 @@ std::variant<Manager::Loaded, std::string> Manager::load_contents(const store::C
             kept.draining_since = std::move(decoded.value->status.draining_since);
             kept.drain_ended = decoded.value->status.drain_ended;
             decoded.value->status = std::move(kept);
-            loaded.objects.nodes.emplace(key, NodeEntry{std::move(*decoded.value), 0, {}, {}, {}});
+            loaded.objects.nodes.emplace(key, NodeEntry{std::move(*decoded.value), 0, {}, {}, {}, {}});
         } else if (one.kind == auth::kTokenKind) {
             auto decoded = auth::decode_token(one.document);
             if (!decoded.ok()) return unreadable(fault_of(decoded.faults));
@@ -181,6 +180,7 @@ void Manager::install(Loaded loaded, std::uint64_t revision, std::uint64_t gener
     services_ = 0;
     ranges_ = 0;
     serving_.clear();
+    pod_routes_.clear();
     reconcile::Delta delta;
     delta.generation = generation;
     delta.everything = true;
@@ -195,12 +195,14 @@ void Manager::install(Loaded loaded, std::uint64_t revision, std::uint64_t gener
     for (auto& [key, entry] : objects_.nodes) {
         entry.in_state_since = generation;
         count_serving(entry.object, 1);
+        pod_routes_.put(key.to_string(), entry.object);
         delta.nodes.emplace_back(key.to_string(), entry.object);
     }
     for (auto& [name, pool] : objects_.pools) count_pool_use(pool);
     changes_.restart(revision);
     std::vector<Change> told;
     for (const ipam::Event& event : loaded.events) publish_event(event, told);
+    tell_pod_routes(link_.status(), told);
     changes_.append_status(std::move(told));
     not_in_force_.emplace_back(generation, std::chrono::steady_clock::now());
     follow_all_health();

@@ -43,6 +43,7 @@
 #include "controlplane/health/prober.h"
 #include "controlplane/ipam/allocator.h"
 #include "controlplane/metrics.h"
+#include "controlplane/pod_routes.h"
 #include "controlplane/pool_forecast.h"
 #include "controlplane/reconcile/dataplane_link.h"
 #include "controlplane/reconcile/state_loop.h"
@@ -142,6 +143,7 @@ class Manager final : public rest::Appliance {
         resources::Condition programmed;
         resources::Condition ready;
         resources::Condition healthy;  ///< type "" as long as it is not probed
+        resources::Condition routed;   ///< type "" where it has no podCIDR
     };
     using Entries = std::map<ipam::ServiceKey, Entry>;
     using Pools = std::map<std::string, resources::AddressPool>;
@@ -223,7 +225,11 @@ class Manager final : public rest::Appliance {
     void follow_health(const Outcome& outcome);
     void follow_all_health();
     std::optional<resources::Condition> healthy_condition(const NodeEntry& entry) const;
+    std::optional<resources::Condition> routed_condition(const NodeEntry& entry) const;
+    /// Says of each node whose podCIDR another one has the route of, or has not any more. `mutex_` is held.
+    void tell_pod_routes(const reconcile::LinkStatus& link, std::vector<Change>& changes);
     void keep_house();
+    bool first_state_may_go() const;
     void hand_on_verdicts();
     void end_drains();
     void start_house();
@@ -297,6 +303,7 @@ class Manager final : public rest::Appliance {
     std::uint64_t told_refused_ = 0;
     PoolForecast forecast_;
     health::HealthBoard board_;
+    PodRoutes pod_routes_;
     /// When generations that are not in force yet were committed.
     std::deque<std::pair<std::uint64_t, std::chrono::steady_clock::time_point>> not_in_force_;
 

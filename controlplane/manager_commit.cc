@@ -288,6 +288,7 @@ void Manager::publish_nodes(Outcome& outcome, const reconcile::LinkStatus& link,
         if (known) {
             labels_before = at->second.object.metadata.labels;
             count_serving(at->second.object, -1);
+            pod_routes_.erase(key.to_string(), at->second.object);
         }
         const char* what = !entry ? "deleted" : known ? "changed" : "created";
         spdlog::info("node={} {} revision={}", key.to_string(), what, revision_);
@@ -299,6 +300,7 @@ void Manager::publish_nodes(Outcome& outcome, const reconcile::LinkStatus& link,
             continue;
         }
         count_serving(entry->object, 1);
+        pod_routes_.put(key.to_string(), entry->object);
         if (entry->in_state_since == 0) {
             entry->in_state_since = generation_;
             delta.nodes.emplace_back(key.to_string(), entry->object);
@@ -307,6 +309,7 @@ void Manager::publish_nodes(Outcome& outcome, const reconcile::LinkStatus& link,
             entry->programmed = at->second.programmed;
             entry->ready = at->second.ready;
             entry->healthy = at->second.healthy;
+            entry->routed = at->second.routed;
         }
         tell(*entry, link);
         const auto type = known ? rest::ChangeType::modified : rest::ChangeType::added;
@@ -398,7 +401,10 @@ void Manager::publish(Staged& staged, Outcome& outcome) {
     publish_pools(staged, changes);
     for (const ipam::Event& event : allocator_.events()) publish_event(event, changes);
     // A node that goes or comes may change whether load balancers are served.
-    if (!outcome.nodes.empty()) tell_all(link, true, changes);
+    if (!outcome.nodes.empty()) {
+        tell_pod_routes(link, changes);
+        tell_all(link, true, changes);
+    }
     changes_.append(revision_, std::move(changes));
     if (outcome.forwarding_changed) {
         delta.generation = generation_;

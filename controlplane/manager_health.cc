@@ -16,6 +16,14 @@ using Step = CommitQueue::Step;
 namespace {
 
 constexpr std::chrono::seconds kBetweenRounds{1};
+constexpr std::chrono::milliseconds kLongestPatience{10'000};
+
+/// How long a start waits for what nodes answer: time for each to fail as often as it takes.
+std::chrono::milliseconds patience_of(const health::ProberOptions& options) {
+    const auto once = options.timeout + options.interval / 3;  // what is undecided is asked sooner
+    return std::min(options.interval + once * static_cast<int>(options.thresholds.unhealthy_after + 1),
+                    kLongestPatience);
+}
 
 }  // namespace
 
@@ -34,16 +42,31 @@ void Manager::stop_house() {
 
 // The prober's thread must not wait for a disk, so what has to take its turn with the changes is done here.
 void Manager::keep_house() {
+    const auto patience_ends = std::chrono::steady_clock::now() + patience_of(options_.probing);
+    bool holding = true;
     std::unique_lock lock(house_mutex_);
     while (!house_ended_) {
-        house_called_.wait_for(lock, kBetweenRounds, [this] { return house_ended_ || verdicts_new_; });
-        if (house_ended_) return;
         const bool verdicts = std::exchange(verdicts_new_, false);
         lock.unlock();
         if (verdicts) hand_on_verdicts();
+        if (holding && (first_state_may_go() || std::chrono::steady_clock::now() >= patience_ends)) {
+            holding = false;
+            loop_.start();
+        }
         end_drains();
         lock.lock();
+        house_called_.wait_for(lock, kBetweenRounds, [this] { return house_ended_ || verdicts_new_; });
     }
+}
+
+// What was not probed counts as well, and the dataplane has the verdicts of the process before: a state built before the nodes were asked
+// would send new connections to one that is known to fail. Meanwhile the dataplane forwards by what it has; one that has nothing gets
+// what there is.
+bool Manager::first_state_may_go() const {
+    const reconcile::LinkStatus link = link_.status();
+    if (link.connected && link.in_force == 0) return true;
+    const std::shared_lock lock(mutex_);
+    return !board_.undecided();
 }
 
 void Manager::probe_results(const std::vector<health::Changed>& results) {

@@ -9,6 +9,7 @@
 
 #include "api/resources/selector_query.h"
 #include "api/rest/appliance.h"
+#include "api/rest/selection.h"
 #include "controlplane/reconcile/desired_state.h"
 #include "controlplane/records.h"
 #include "controlplane/store/store.h"
@@ -75,12 +76,6 @@ bool same_wish(const T& wanted, const T& before) {
     return wanted.spec == before.spec && wanted.metadata.labels == before.metadata.labels && same_uid;
 }
 
-inline bool selects(const rest::Selection& selection, const resources::Metadata& metadata) {
-    return (!selection.cluster || *selection.cluster == metadata.cluster) &&
-           (!selection.namespace_ || *selection.namespace_ == metadata.namespace_) &&
-           matches(selection.labels, metadata.labels);
-}
-
 /// The key after which a page begins, as its token has it: the last one of the page before.
 inline constexpr const char* kPageTokenStart = "after:";
 
@@ -110,7 +105,7 @@ rest::Result<rest::Page<T>> page_of(const Map& map, const rest::PageRequest& req
     }
     std::string last;
     for (; at != map.end(); ++at) {
-        if (!selects(request.selection, metadata(at->second))) continue;
+        if (!rest::selects(request.selection, metadata(at->second))) continue;
         if (request.limit != 0 && page.items.size() == request.limit) {
             ++page.remaining;
             continue;

@@ -109,6 +109,10 @@ resources::Node Manager::render(const NodeEntry& entry, const reconcile::LinkSta
         keep_time(*healthy, entry.healthy, time);
         object.status.conditions.push_back(std::move(*healthy));
     }
+    if (auto routed = routed_condition(entry)) {
+        keep_time(*routed, entry.routed, time);
+        object.status.conditions.push_back(std::move(*routed));
+    }
     object.status.conditions.push_back(std::move(programmed));
     object.status.conditions.push_back(std::move(ready));
     object.status.health =
@@ -264,6 +268,34 @@ bool Manager::tell(NodeEntry& entry, const reconcile::LinkStatus& link) {
     bool other = note(std::move(programmed), entry.programmed, time);
     other = note(std::move(healthy), entry.healthy, time) || other;
     return note(std::move(ready), entry.ready, time) || other;
+}
+
+std::optional<resources::Condition> Manager::routed_condition(const NodeEntry& entry) const {
+    if (entry.object.spec.pod_cidrs.empty()) return std::nullopt;
+    resources::Condition condition;
+    condition.type = "PodsRouted";
+    const NodeKey key{entry.object.metadata.cluster, entry.object.metadata.name};
+    const auto left_out = pod_routes_.left_out(key.to_string(), entry.object);
+    condition.status = !left_out;
+    condition.reason = left_out ? "PodCidrTaken" : "PodsRouted";
+    condition.message = left_out
+                            ? left_out->pods.to_string() + " is a podCIDR of node \"" + left_out->by +
+                                  "\" too, which has the lower address and so the route: pods of this node cannot be "
+                                  "reached; give each node its own"
+                            : "its podCIDRs are routed through it";
+    return condition;
+}
+
+void Manager::tell_pod_routes(const reconcile::LinkStatus& link, std::vector<Change>& changes) {
+    const std::string time = timestamp();
+    for (auto& [key, entry] : objects_.nodes) {
+        if (entry.object.spec.pod_cidrs.empty() && entry.routed.type.empty()) continue;
+        if (!note(routed_condition(entry).value_or(resources::Condition{}), entry.routed, time)) continue;
+        if (entry.routed.reason == "PodCidrTaken") {
+            add_event(changes, true, "PodCidrTaken", entry.routed.message, {"Node", key.cluster, "", key.name});
+        }
+        changes.push_back(change_of(rest::ChangeType::modified, render(entry, link), entry.object.metadata.labels));
+    }
 }
 
 void Manager::tell_all(const reconcile::LinkStatus& link, bool nodes_changed, std::vector<Change>& changes) {
@@ -437,6 +469,11 @@ std::string Manager::metrics() {
             if (entry.record.refusal) ++snapshot.waiting[std::string(ipam::to_string(entry.record.refusal->reason))];
         }
         snapshot.nodes_probed = board_.nodes_probed();
+        for (const auto& [name, found] : board_.balancers_probed()) {
+            if (const auto key = ipam::ServiceKey::parse(name)) {
+                snapshot.service_nodes.push_back({key->cluster, key->name_space, key->name, found.well, found.failing});
+            }
+        }
         for (const auto& [name, pool] : objects_.pools) {
             PoolSeries series{pool, {}, {}};
             series.ipv4_full_in = forecast_.seconds_until_full(name, IpFamily::ipv4, pool.status.ipv4.free, now);

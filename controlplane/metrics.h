@@ -30,11 +30,18 @@ struct PoolSeries {
     std::optional<double> ipv4_full_in, ipv6_full_in;
 };
 
+/// What the health checks of a load balancer of its own (policy Local, healthCheckNodePort) found.
+struct ServiceNodes {
+    std::string cluster, namespace_, name;
+    std::uint64_t well = 0, failing = 0;  ///< nodes with ready endpoints
+};
+
 /// Everything that a scrape shows besides the registry's own.
 struct MetricsSnapshot {
     resources::SystemStatus status;
     std::vector<PoolSeries> pools;
     std::vector<std::pair<std::pair<std::string, std::string>, bool>> nodes_probed;  ///< cluster and name; is it well
+    std::vector<ServiceNodes> service_nodes;
     std::map<std::string, std::uint64_t> waiting;  ///< load balancers without what they asked for, by reason
     bool forwarding_known = false;                 ///< the dataplane answers
     double sync_lag_seconds = 0;                   ///< age of the oldest commit that is not in force; 0: all are

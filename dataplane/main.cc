@@ -89,8 +89,8 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
                                 timeouts.tcp_time_wait, timeouts.tcp_reset,       timeouts.udp_one_way,
                                 timeouts.udp,           timeouts.sctp_opening,    timeouts.sctp_established,
                                 timeouts.sctp_closing};
-    settings.worker.capacity = {config.flows_ipv4, config.flows_ipv6, config.flows_half_open, config.limit_services,
-                                config.limit_backends};
+    settings.worker.capacity = {config.flows_ipv4,     config.flows_ipv6,     config.flows_half_open,
+                                config.limit_services, config.limit_backends, config.affinity_clients};
     settings.worker.refusals_per_second = config.refusals_per_second;
     settings.worker.icmp_errors_per_second = config.icmp_errors_per_second;
     settings.worker.mss_clamp = {config.mss_clamp_auto, config.mss_clamp};

@@ -2,7 +2,7 @@
 """Counts what ./check ran.
 
 tally.py RESULTS_DIR             prints "N passed, N failed, N skipped"; exits 1 where one failed or nothing ran
-tally.py --targets BUILD SUITE   prints the ninja targets of the tests that carry SUITE
+tally.py --targets BUILD SUITE...   prints the ninja targets of the tests that carry one of these
 
 RESULTS_DIR holds: LABEL/testlog.json and LABEL/testlog.junit.xml (meson's), *.xml (pytest's), steps ("name pass|fail" a line).
 """
@@ -81,20 +81,22 @@ def report(total, counts):
         print(f"  FAILED {name}")
 
 
-def targets(build, suite):
+def targets(build, suites):
+    """What the tests of these suites run, and what is given to them as an argument."""
     introspect = lambda what: json.loads(subprocess.check_output(["meson", "introspect", what, build]))
     root = pathlib.Path(build).resolve()
-    wanted = {test["cmd"][0] for test in introspect("--tests") if any(s.split(":")[-1] == suite for s in test["suite"])}
+    tests = [test for test in introspect("--tests") if any(suite.split(":")[-1] in suites for suite in test["suite"])]
+    wanted = {name for test in tests for name in test["depends"]}
     for target in introspect("--targets"):
-        for name in target["filename"]:
-            if name in wanted:
+        if target["id"] in wanted:
+            for name in target["filename"]:
                 print(pathlib.Path(name).relative_to(root))
     return 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4 and sys.argv[1] == "--targets":
-        sys.exit(targets(sys.argv[2], sys.argv[3]))
+    if len(sys.argv) > 3 and sys.argv[1] == "--targets":
+        sys.exit(targets(sys.argv[2], set(sys.argv[3:])))
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     sys.exit(tally(pathlib.Path(sys.argv[1])))

@@ -236,14 +236,12 @@ int set_drain(Session& session, bool wanted) {
 
 }  // namespace
 
-int apply(Session& session) {
+int apply_documents(Session& session, const std::vector<Document>& documents) {
     const std::optional<std::chrono::seconds> wait = wait_time(session);
     if (!session.options.wait.empty() && !wait) return kUsage;
-    const std::optional<Documents> documents = read_documents_of(session);
-    if (!documents) return kFailed;
     Applier applier(session);
     int code = kOk;
-    for (const Document& document : documents->documents) {
+    for (const Document& document : documents) {
         const int result = std::visit([&](const auto& object) { return applier.apply(object); }, document);
         if (result == kUnreachable) return applier.finish(result);
         if (result != kOk) code = result;
@@ -251,6 +249,14 @@ int apply(Session& session) {
     applier.finish(code);
     if (code != kOk || !wait || session.options.dry_run) return code;
     return wait_until_forwarding(session, *wait);
+}
+
+int apply(Session& session) {
+    // A wrong option is told before a wrong file.
+    if (!session.options.wait.empty() && !wait_time(session)) return kUsage;
+    const std::optional<Documents> documents = read_documents_of(session);
+    if (!documents) return kFailed;
+    return apply_documents(session, documents->documents);
 }
 
 int remove(Session& session) {

@@ -25,11 +25,13 @@ Examples:
   guideway get lb -l team=shop -w          those of a team, and every change
   guideway describe lb default/web         one of them, with what stands in its way
   guideway explain --protocol tcp --source 192.0.2.10:40000 --destination 203.0.113.1:80
+  guideway import metallb metallb.yaml     MetalLB's address pools as ours
   guideway backup gw.backup                everything in one file
   source <(guideway completion bash)       completion for this shell
 
 Exit codes: 0 done; 1 refused or failed (status: not forwarding what is wanted);
-2 wrong usage; 3 not found; 4 the server cannot be reached.)";
+2 wrong usage; 3 not found; 4 the server cannot be reached;
+5 import --strict: not everything can be carried over as it is.)";
 
 using Work = int (*)(Session&);
 
@@ -44,6 +46,7 @@ class Parser {
         add_common();
         add_reading();
         add_changing();
+        add_import();
         add_tokens();
         add_system();
     }
@@ -171,6 +174,34 @@ class Parser {
                           "how long old connections may go on: 90s, 15m, 2h, 7d or never (unasked: as the node says)");
         CLI::App* undrain = command(app_, "undrain", "new connections to a node again", cli::undrain);
         undrain->add_option("node", options_.name, "the node's name")->required();
+    }
+
+    void add_import() {
+        CLI::App* import = app_.add_subcommand("import", "what another load balancer's configuration says, as ours");
+        import->fallthrough();
+        import->require_subcommand(1);
+        CLI::App* metallb = command(
+            *import, "metallb", "MetalLB's address pools as ours, and what cannot be carried over", cli::import_metallb,
+            R"(  guideway import metallb metallb.yaml --out pools.yaml     then: guideway apply -f pools.yaml
+  kubectl get ipaddresspools,l2advertisements,bgpadvertisements -A -o yaml | guideway import metallb -
+  guideway import metallb --from-cluster --apply            by kubectl, from the cluster to the appliance
+  guideway import metallb metallb.yaml --strict | guideway apply -f -     only if all stays as it is
+
+Reads IPAddressPool, L2Advertisement, BGPAdvertisement, BGPPeer, Community, BFDProfile, and the ConfigMap of
+MetalLB before 0.13. The pools go to standard output; the report, object by object, to standard error.
+Services keep their addresses when the cluster moves over: docs/kubernetes.md says in which order.
+
+Exit codes: 0 done; 1 a file or the cluster cannot be read, nothing was written; 5 with --strict: there are
+differences, nothing was written.)");
+        metallb->add_option("file", options_.files, "manifests, YAML or JSON; - is standard input");
+        metallb->add_flag("--from-cluster", options_.from_cluster, "ask the cluster, by the kubectl found in PATH");
+        metallb->add_option("--kubeconfig", options_.kubeconfig, "kubectl's; asks the cluster");
+        metallb->add_option("--context", options_.context, "kubectl's; asks the cluster");
+        metallb->add_option("--out", options_.out_file, "write the pools to a file (0600), not to standard output");
+        metallb->add_flag("--force", options_.force, "replace the file");
+        metallb->add_flag("--strict", options_.strict, "write nothing unless all can be carried over as it is");
+        metallb->add_flag("--apply", options_.apply, "apply the pools to the appliance at once");
+        metallb->add_flag("--dry-run", options_.dry_run, "with --apply: change nothing, say what would be");
     }
 
     void add_tokens() {

@@ -1,7 +1,7 @@
 // The `guideway` command: what an operator types, as a function of its arguments and streams.
 //
 // Exit codes: 0 done; 1 refused, failed, or (status) not forwarding what is wanted; 2 wrong usage; 3 not found;
-// 4 the server cannot be reached.
+// 4 the server cannot be reached; 5 import --strict: not everything can be carried over as it is.
 //
 // Example: run({"get", "lb", "-o", "json"}, {std::cin, std::cout, std::cerr}).
 // Thread contract: one run at a time (it reads the environment).
@@ -13,7 +13,7 @@
 
 namespace guideway::cli {
 
-enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2, kNotFound = 3, kUnreachable = 4 };
+enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2, kNotFound = 3, kUnreachable = 4, kDiffers = 5 };
 
 struct Streams {
     std::istream& in;

@@ -1,8 +1,11 @@
 // The commands, each a function of a Session that answers an exit code. One file a group: read.cc (get, describe, events), change.cc (apply,
-// delete, drain), edit.cc, tokens.cc, system.cc (status, explain, top), backup.cc (backup, restore).
+// delete, drain), edit.cc, import.cc, tokens.cc, system.cc (status, explain, top), backup.cc (backup, restore).
 // Thread contract: one thread.
 #pragma once
 
+#include <vector>
+
+#include "api/cli/documents.h"
 #include "api/cli/session.h"
 
 namespace guideway::cli {
@@ -14,10 +17,13 @@ int describe(Session& session);
 int events(Session& session);
 
 int apply(Session& session);
+/// One after the other, with --wait, --dry-run and -o as `apply` has them.
+int apply_documents(Session& session, const std::vector<Document>& documents);
 int remove(Session& session);
 int drain(Session& session);
 int undrain(Session& session);
 int edit(Session& session);
+int import_metallb(Session& session);
 
 int list_tokens(Session& session);
 int create_token(Session& session);

@@ -22,9 +22,10 @@ _guideway() {
                 if ((i + 1 < ${#line[@]})); then given+=("${line[i]}" "${line[i+1]}"); ((i++)); fi ;;
             --server=*|--token-file=*|--ca-file=*|--client-cert=*|--client-key=*|--server-name=*|--cluster=*)
                 given+=("${line[i]}") ;;
-            get|describe|apply|delete|edit|drain|undrain|explain|status|top|events|token|backup|restore|completion)
+            get|describe|apply|delete|edit|drain|undrain|explain|status|top|events|import|token|backup|restore|completion)
                 [ -z "$command" ] && command=${line[i]} ;;
             list|create|rotate) [ "$command" = token ] && second=${line[i]} ;;
+            metallb) [ "$command" = import ] && second=${line[i]} ;;
             load-balancers|load-balancer|lb|address-pools|address-pool|pools|pool|nodes|node|tokens)
                 [ "$command" != token ] && kind=${line[i]} ;;
         esac
@@ -32,15 +33,15 @@ _guideway() {
     [ "$command" = token ] && [[ " ${line[*]} " == *" token delete "* ]] && second=delete
     case $previous in
         -o|--output) COMPREPLY=($(compgen -W "table wide json yaml name" -- "$word")); return ;;
-        -f|--file|--token-file|--ca-file|--client-cert|--client-key|--out)
+        -f|--file|--token-file|--ca-file|--client-cert|--client-key|--out|--kubeconfig)
             COMPREPLY=($(compgen -f -- "$word")); return ;;
         --protocol) COMPREPLY=($(compgen -W "tcp udp sctp" -- "$word")); return ;;
         --role) COMPREPLY=($(compgen -W "viewer controller admin" -- "$word")); return ;;
     esac
     local words=""
     case $command in
-        "") words="get describe apply delete edit drain undrain explain status top events token backup restore completion
-                --server --token-file --ca-file --output --help --version" ;;
+        "") words="get describe apply delete edit drain undrain explain status top events import token backup
+                restore completion --server --token-file --ca-file --output --help --version" ;;
         get|describe|delete|edit)
             if [ -z "$kind" ]; then
                 words="load-balancers address-pools nodes"
@@ -53,6 +54,10 @@ _guideway() {
         drain|undrain) words=$(_guideway_names nodes "${given[@]}") ;;
         apply) words="-f --wait --dry-run" ;;
         explain) words="allocation --protocol --source --destination -f" ;;
+        import)
+            if [ -z "$second" ]; then words="metallb"
+            elif [[ $word != -* ]]; then COMPREPLY=($(compgen -f -- "$word")); return
+            else words="--from-cluster --kubeconfig --context --out --force --strict --apply --dry-run"; fi ;;
         events) words="-w --warnings --for -n" ;;
         token)
             case $second in

@@ -1,7 +1,5 @@
 // Documents: what a file given to `apply -f` or `delete -f` holds, from YAML or JSON to checked resources.
-//
-// Quoted scalars stay texts; plain ones are null, true, false, numbers or texts (YAML 1.2 core schema, without octal and
-// hexadecimal). Refused: duplicate keys, keys that are no text, more than 100,000 values (aliases unfold), deep nesting.
+// How YAML is read: yaml_text.h.
 // A list ("LoadBalancerList", as `get -o json` prints it) counts as its items.
 // Thread contract: pure functions.
 #pragma once
@@ -32,8 +30,5 @@ struct DefaultPlace {
 
 /// `source` names the text in errors.
 Documents read_documents(std::string_view text, const std::string& source, const DefaultPlace& place = {});
-
-/// JSON as YAML, for `-o yaml`; texts are quoted where a reader would take them for something else.
-std::string yaml_of(std::string_view json);
 
 }  // namespace guideway::cli

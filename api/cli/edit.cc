@@ -14,6 +14,7 @@
 
 #include "api/cli/commands.h"
 #include "api/cli/documents.h"
+#include "api/cli/yaml_text.h"
 #include "api/client/kind_codec.h"
 
 namespace guideway::cli {

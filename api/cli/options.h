@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace guideway::cli {
 
@@ -29,6 +30,10 @@ struct CliOptions {
     bool warnings = false;
     // token
     std::string role = "viewer", expires, secret_file;
+    // import
+    std::vector<std::string> files;
+    std::string out_file, kubeconfig, context;
+    bool from_cluster = false, strict = false, apply = false;
     std::string drain_timeout;  ///< of drain; empty: as it is
 };
 

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "api/cli/commands.h"
-#include "api/cli/documents.h"
 #include "api/cli/show.h"
 #include "api/cli/table.h"
+#include "api/cli/yaml_text.h"
 #include "api/client/kind_codec.h"
 #include "api/resources/snat_address_codec.h"
 

@@ -11,8 +11,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "api/cli/documents.h"
 #include "api/cli/show.h"
+#include "api/cli/yaml_text.h"
 #include "api/client/server_url.h"
 #include "api/client/token_file.h"
 #include "api/resources/names.h"

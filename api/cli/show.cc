@@ -262,7 +262,8 @@ void describe_traffic(std::ostream& out, const resources::LoadBalancerSpec& spec
         line(out, "Traffic policy", "Local: nodes with ready endpoints, by their number");
     }
     if (spec.mode == resources::ForwardingMode::pod) line(out, "Mode", "pod: straight to the endpoints");
-    if (spec.affinity_seconds != 0) line(out, "Session affinity", "by the client's address");
+    if (spec.affinity_seconds != 0)
+        line(out, "Session affinity", "by the client's address, " + std::to_string(spec.affinity_seconds) + " s");
     if (!spec.source_ranges.empty()) {
         std::vector<std::string> ranges;
         for (const IpPrefix& range : spec.source_ranges) {

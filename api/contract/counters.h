@@ -88,6 +88,13 @@ struct WorkerCounters {
                   icmp_forwarded_parameter_problem = 0;
     std::uint64_t icmp_made_unreachable = 0, icmp_made_too_big = 0, icmp_made_time_exceeded = 0;
     std::uint64_t mss_clamped = 0;  ///< SYN and SYN-ACK whose MSS was lowered
+    /// Session affinity: clients (address and service) remembered now, and for how many there is room. A client is remembered by
+    /// every worker that its connections came to.
+    std::uint64_t affinity_clients = 0, affinity_capacity = 0;
+    /// New connections that went where their client had gone before; elsewhere, because that takes no new ones any more.
+    std::uint64_t affinity_remembered = 0, affinity_moved = 0;
+    /// Clients forgotten: their time-out was over; it was not, but newer ones needed the place.
+    std::uint64_t affinity_timed_out = 0, affinity_displaced = 0;
     friend bool operator==(const WorkerCounters&, const WorkerCounters&) = default;
 };
 

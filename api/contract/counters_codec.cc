@@ -127,6 +127,12 @@ void each_worker_count(Worker& worker, Visit visit) {
     visit("icmp_made_too_big", worker.icmp_made_too_big);
     visit("icmp_made_time_exceeded", worker.icmp_made_time_exceeded);
     visit("mss_clamped", worker.mss_clamped);
+    visit("affinity_clients", worker.affinity_clients);
+    visit("affinity_capacity", worker.affinity_capacity);
+    visit("affinity_remembered", worker.affinity_remembered);
+    visit("affinity_moved", worker.affinity_moved);
+    visit("affinity_timed_out", worker.affinity_timed_out);
+    visit("affinity_displaced", worker.affinity_displaced);
 }
 
 void put(json::Writer& out, const PortCounters& port) {

@@ -77,8 +77,8 @@ struct Service {
     std::string backend_set;                 ///< name of a set of the VIP's family
     std::uint16_t backend_port = 0;          ///< NodePort; 0 only where every backend has a port of its own
     std::uint32_t idle_timeout_seconds = 0;  ///< of established connections; 0 = the dataplane's default
-    /// Kubernetes' sessionAffinity: ClientIP, 1..86400, 0 = none. With any other number a client's address alone chooses the backend,
-    /// so it stays while the set does, and mostly when that changes; nothing is remembered, so the time itself has no effect yet.
+    /// Kubernetes' sessionAffinity: ClientIP, in seconds, 1..86400, 0 = none. With any other number a client's new connections go to
+    /// the backend of its last one, while that takes new connections and until so long after the last one was opened.
     std::uint32_t affinity_seconds = 0;
     std::string source_ranges = {};       ///< name of a SourceRangeSet; empty: open to all
     bool ranges_end_established = false;  ///< ranges are asked of connections there are, too, when they change

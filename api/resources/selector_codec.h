@@ -1,5 +1,5 @@
 // The JSON form of label selectors, as Kubernetes writes them: {"matchLabels": {"team": "shop"}, "matchExpressions": [{"key":
-// "tier", "operator": "In", "values": ["front"]}]}. Inside api/resources only. Thread contract: pure functions.
+// "tier", "operator": "In", "values": ["front"]}]}. For the codecs here, and for readers of Kubernetes' own objects. Thread contract: pure functions.
 #pragma once
 
 #include <string_view>

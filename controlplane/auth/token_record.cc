@@ -24,7 +24,7 @@ bool is_lower_hex(std::string_view text) {
     return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-std::uint64_t seconds_of(Time time) {
+std::uint64_t unix_seconds_of(Time time) {
     return static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
 }
@@ -94,7 +94,7 @@ std::string encode(const TokenRecord& record) {
     json["name"] = record.metadata.name;
     json["role"] = std::string(rest::to_string(record.spec.role));
     if (!record.spec.cluster.empty()) json["cluster"] = record.spec.cluster;
-    if (record.spec.expires_at) json["expires"] = seconds_of(*record.spec.expires_at);
+    if (record.spec.expires_at) json["expires"] = unix_seconds_of(*record.spec.expires_at);
     json["uid"] = record.metadata.uid;
     json["labels"] = record.metadata.labels;
     json["resource_version"] = record.metadata.resource_version;
@@ -105,8 +105,8 @@ std::string encode(const TokenRecord& record) {
         Json& one = secrets.emplace_back(Json::object());
         one["id"] = secret.id;
         one["sha256"] = text_of(secret.hash);
-        one["created"] = seconds_of(secret.created);
-        if (secret.last_used) one["last_used"] = seconds_of(*secret.last_used);
+        one["created"] = unix_seconds_of(secret.created);
+        if (secret.last_used) one["last_used"] = unix_seconds_of(*secret.last_used);
     }
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -1,5 +1,6 @@
 #include "controlplane/health/health_board.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "controlplane/timestamps.h"
@@ -236,6 +237,21 @@ std::vector<std::pair<HealthBoard::NodeName, bool>> HealthBoard::nodes_probed() 
         if (const Verdict* verdict = node_verdict(name)) out.emplace_back(name, verdict->healthy);
     }
     return out;
+}
+
+std::map<std::string, HealthBoard::Found> HealthBoard::balancers_probed() const {
+    std::map<std::string, Found> out;
+    for (const auto& [key, check] : checks_) {
+        if (check.load_balancer.empty()) continue;
+        Found& found = out[check.load_balancer];
+        ++(check.verdict.healthy ? found.well : found.failing);
+    }
+    return out;
+}
+
+bool HealthBoard::undecided() const {
+    return std::any_of(checks_.begin(), checks_.end(),
+                       [](const auto& item) { return item.second.verdict.reason == kNotYetProbed; });
 }
 
 }  // namespace guideway::health

@@ -79,6 +79,13 @@ class HealthBoard {
     const Verdict* node_verdict(const NodeName& node) const;
     /// Each node with a check of its own, and whether it is well.
     std::vector<std::pair<NodeName, bool>> nodes_probed() const;
+    struct Found {
+        std::uint64_t well = 0, failing = 0;  ///< nodes
+    };
+    /// Each load balancer with a check of its own, by its key.
+    std::map<std::string, Found> balancers_probed() const;
+    /// Some check has no verdict yet.
+    bool undecided() const;
     std::size_t checks() const { return checks_.size(); }
 
   private:

@@ -3,6 +3,8 @@
 #include <array>
 #include <optional>
 
+#include "controlplane/ipam/quoted.h"
+
 namespace guideway::ipam {
 namespace {
 
@@ -37,8 +39,6 @@ std::string without_blanks(std::string_view text) {
     }
     return kept;
 }
-
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
 }  // namespace
 

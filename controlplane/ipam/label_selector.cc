@@ -4,6 +4,8 @@
 #include <array>
 #include <cstddef>
 
+#include "controlplane/ipam/quoted.h"
+
 namespace guideway::ipam {
 namespace {
 
@@ -39,8 +41,6 @@ bool is_key(std::string_view text) {
     if (slash == std::string_view::npos) return is_part(text);
     return is_prefix(text.substr(0, slash)) && is_part(text.substr(slash + 1));
 }
-
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
 std::string key_fault(std::string_view key) {
     return quoted(key) +

@@ -7,9 +7,6 @@
 namespace guideway::ipam {
 namespace {
 
-// 2^53 - 1: the largest integer that every JSON reader keeps.
-constexpr std::uint64_t kCountLimit = (std::uint64_t{1} << 53) - 1;
-
 std::size_t index_of(IpFamily family) { return family == IpFamily::ipv4 ? 0 : 1; }
 
 void block(IntervalSet& blocked, const Pool& pool, const IpAddress& address) {

@@ -8,9 +8,6 @@
 namespace guideway::ipam {
 namespace {
 
-// 2^53 - 1: the largest integer that every JSON reader keeps.
-constexpr std::uint64_t kCountLimit = (std::uint64_t{1} << 53) - 1;
-
 struct Located {
     AddressRange range;
     std::size_t definition;

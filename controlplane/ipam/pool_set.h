@@ -17,6 +17,9 @@
 
 namespace guideway::ipam {
 
+/// Counts end here: 2^53 - 1, the largest integer that every JSON reader keeps.
+inline constexpr std::uint64_t kCountLimit = (std::uint64_t{1} << 53) - 1;
+
 /// What an operator wrote.
 struct PoolDefinition {
     std::string name;

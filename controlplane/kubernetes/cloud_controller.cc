@@ -482,6 +482,7 @@ std::string CloudController::metrics() const {
     const Parts& p = *parts_;
     ControllerState state;
     state.leader = p.may_write();
+    state.ready = not_ready_reason().empty();
     state.queues = {{"service", p.queue.numbers()}, {"node", p.node_queue.numbers()}};
     state.watches = {{"services", &p.service_watch->metrics()},
                      {"nodes", &p.node_watch->metrics()},

@@ -70,6 +70,7 @@ void ControllerMetrics::synced(const std::string& kind, const std::string& reaso
 std::string ControllerMetrics::text(const ControllerState& state) const {
     Page page(content_->registry.Collect());
     page.family(MetricType::Gauge, "leader", "1 while this one leads and writes.").add(state.leader ? 1 : 0);
+    page.family(MetricType::Gauge, "ready", "1 while /readyz answers 200.").add(state.ready ? 1 : 0);
     page.family(MetricType::Gauge, "services", "Services that are ours.").add(number(state.services));
     page.family(MetricType::Gauge, "load_balancers", "Load balancers of the cluster on the appliance.")
         .add(number(state.load_balancers));

@@ -16,6 +16,7 @@ namespace guideway::kubernetes {
 /// Read at each scrape.
 struct ControllerState {
     bool leader = false;
+    bool ready = false;  ///< as /readyz says
     std::size_t services = 0, load_balancers = 0, nodes = 0;
     std::vector<std::pair<std::string, WorkQueueNumbers>> queues;
     std::vector<std::pair<std::string, const ReflectorMetrics*>> watches;

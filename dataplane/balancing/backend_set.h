@@ -51,6 +51,7 @@ struct BackendSet {
     std::vector<BackendEntry> backends;        ///< the table's indices are positions here
     std::vector<Member> members;               ///< the same by slot, ascending: members_of(backends)
     bool some_closed = false;                  ///< of `backends`
+    std::vector<std::uint16_t> by_identity;    ///< positions by address and own port: see index_identities()
     std::shared_ptr<const MaglevTable> table;  ///< shared with the previous snapshot where nothing changed; never null
 
     /// Null where no backend takes new connections.
@@ -58,6 +59,11 @@ struct BackendSet {
         const std::uint16_t index = table->lookup(maglev_hash);
         return index == MaglevTable::kNoBackend ? nullptr : &backends[index];
     }
+    /// For find(): sets of services with session affinity have it.
+    void index_identities();
+    /// The backend of that address and own port (network order; 0: the service's). `hint`: its position, if nothing has changed.
+    /// Null: not of this set.
+    const BackendEntry* find(const IpAddress& address, std::uint16_t port_be, std::size_t hint) const noexcept;
     /// Null where the slot's user of that incarnation is not of this set.
     const Member* member(std::uint16_t slot, std::uint8_t incarnation) const noexcept {
         const Member* at = members.data();

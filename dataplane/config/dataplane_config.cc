@@ -243,6 +243,7 @@ void read_flows(Section flows, DataplaneConfig& config) {
     // One number for both families: no more than the smaller table holds.
     const std::uint32_t most = std::min(config.flows_ipv4, config.flows_ipv6);
     config.flows_half_open = count_or(flows, "half_open", config.flows_half_open, 0, most);
+    config.affinity_clients = count_or(flows, "affinity_clients", config.affinity_clients, 0, 1 << 24);
     config.flows_file = flows.string_or("file", config.flows_file, kFlowFile);
 }
 

@@ -84,6 +84,8 @@ struct DataplaneConfig {
     std::uint32_t flows_ipv6 = 65536;
     std::uint32_t flows_half_open =
         0;  ///< whose handshake is not finished, a worker and family; 0: a quarter of the capacity
+    /// Clients with session affinity (address and service) that each worker remembers; 0: none, Maglev over the client alone.
+    std::uint32_t affinity_clients = 65536;
     std::string flows_file = "auto";      ///< where connections outlive the process: "auto", "none" or a folder
     std::uint32_t limit_services = 4096;  ///< (VIP, protocol, port) triples
     std::uint32_t limit_backends = 4096;  ///< (address, port) of all backend sets together

@@ -16,7 +16,7 @@ constexpr std::array<std::array<std::uint64_t, 3>, 2> kWithPorts{
     {{RTE_ETH_RSS_NONFRAG_IPV4_TCP, RTE_ETH_RSS_NONFRAG_IPV4_UDP, RTE_ETH_RSS_NONFRAG_IPV4_SCTP},
      {RTE_ETH_RSS_NONFRAG_IPV6_TCP, RTE_ETH_RSS_NONFRAG_IPV6_UDP, RTE_ETH_RSS_NONFRAG_IPV6_SCTP}}};
 
-std::string text_of(int error) { return rte_strerror(error < 0 ? -error : error); }
+std::string error_text(int error) { return rte_strerror(error < 0 ? -error : error); }
 
 /// 0: the driver does not say, and takes the 40 bytes of the API's description.
 std::uint8_t key_size(const rte_eth_dev_info& info) {
@@ -61,7 +61,7 @@ std::vector<std::uint16_t> settle_reta(std::uint16_t ethdev, std::uint16_t size,
     rte_eth_dev_rss_reta_update(ethdev, groups.data(), size);
     for (auto& group : groups) std::fill_n(group.reta, kGroup, std::uint16_t{0xffff});
     if (const int error = rte_eth_dev_rss_reta_query(ethdev, groups.data(), size); error != 0) {
-        why_not = "it does not tell its redirection table (" + text_of(error) + ")";
+        why_not = "it does not tell its redirection table (" + error_text(error) + ")";
         return {};
     }
     std::vector<std::uint16_t> reta(size);
@@ -103,7 +103,7 @@ DeviceRss settle_rss(std::uint16_t ethdev, const rte_eth_dev_info& info, unsigne
         rte_eth_dev_rss_hash_update(ethdev, &conf);  // refused: what it has instead is followed
         error = read_back(ethdev, info, key, conf);
     }
-    if (error != 0) return useless("it does not tell its RSS key (" + text_of(error) + ")");
+    if (error != 0) return useless("it does not tell its RSS key (" + error_text(error) + ")");
     std::copy_n(key.begin(), result.key.size(), result.key.begin());
     for (std::size_t family = 0; family < kWithPorts.size(); ++family) {
         for (std::size_t i = 0; i < kWithPorts[family].size(); ++i)

@@ -101,19 +101,25 @@ struct alignas(64) WorkerTotals {
     Count evicted_opening;       ///< gave way to newer connections, oldest first
     Count evicted_one_way;
     Count evicted_closed;
-    Count rss_agreed;          ///< new connections whose RSS hash of the device was the one computed here
-    Count rss_disagreed;       ///< ... was another one
-    Count rss_disagreed_port;  ///< gauge: index of the port of the last such one
-    Count ended_closed;        ///< connections ended because their backend's time to drain was over
-    Count ended_ranges;        ///< ... because their client is no longer within the service's source ranges
-    Count udp_redecided;       ///< UDP that went to another backend: its own left the set, or drains and is silent
+    Count rss_agreed;           ///< new connections whose RSS hash of the device was the one computed here
+    Count rss_disagreed;        ///< ... was another one
+    Count rss_disagreed_port;   ///< gauge: index of the port of the last such one
+    Count ended_closed;         ///< connections ended because their backend's time to drain was over
+    Count ended_ranges;         ///< ... because their client is no longer within the service's source ranges
+    Count affinity_clients;     ///< gauge: clients that this worker remembers
+    Count affinity_capacity;    ///< lines for them
+    Count affinity_remembered;  ///< new connections that went where their client went before
+    Count affinity_moved;       ///< ... elsewhere: that backend takes no new connections any more
+    Count affinity_timed_out;   ///< clients forgotten: their time was over
+    Count affinity_displaced;   ///< clients forgotten before that: their bucket was full
+    Count udp_redecided;        ///< UDP that went to another backend: its own left the set, or drains and is silent
     std::array<Count, 4> icmp_forwarded;  ///< ICMP errors translated and sent on, by packet::IcmpErrorKind
     Count icmp_made_unreachable;          ///< ICMP errors made here
     Count icmp_made_too_big;
     Count icmp_made_time_exceeded;
     Count mss_clamped;  ///< SYN and SYN-ACK whose MSS was lowered
 };
-static_assert(sizeof(WorkerTotals) == 320);
+static_assert(sizeof(WorkerTotals) == 384);
 
 /// The worker's lines: totals and drop reasons inside, slots in memory given from outside.
 class alignas(64) CounterBlock {

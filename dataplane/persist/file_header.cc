@@ -12,7 +12,7 @@ namespace guideway::persist {
 namespace {
 
 constexpr std::array<char, 8> kMagic{'G', 'W', 'F', 'L', 'O', 'W', 'S', '\n'};
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kFormat = 2;  // 1 had no regions of clients remembered
 constexpr std::size_t kChecked = offsetof(FileHeader, layout_version);
 
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t to) { return (value + to - 1) / to * to; }
@@ -25,7 +25,11 @@ std::string hex(std::uint64_t value) {
 
 std::string describe(const Layout& layout) {
     return "version " + std::to_string(layout.version) + ", entries of " + std::to_string(layout.entry_bytes[kV4]) +
-           " and " + std::to_string(layout.entry_bytes[kV6]) + " bytes, digest " + hex(layout.digest);
+           " and " + std::to_string(layout.entry_bytes[kV6]) + " bytes, " +
+           (layout.entry_bytes[kAffinity] == 0
+                ? ""
+                : "clients of " + std::to_string(layout.entry_bytes[kAffinity]) + " bytes, ") +
+           "digest " + hex(layout.digest);
 }
 
 std::string join(const std::vector<std::string>& list) {
@@ -59,9 +63,12 @@ std::string fault_of_regions(const FileHeader& header, std::uint64_t file_bytes)
     for (std::uint32_t worker = 0; worker < header.workers; ++worker) {
         for (unsigned family = 0; family < kFamilies; ++family) {
             const Region& region = header.regions[worker][family];
-            const std::string name =
-                "entries of worker " + std::to_string(worker) + (family == kV4 ? ", IPv4" : ", IPv6");
-            if (region.capacity == 0 || region.capacity > kMostEntries || region.capacity != header.capacity[family]) {
+            const std::string name = "entries of worker " + std::to_string(worker) +
+                                     (family == kV4   ? ", IPv4"
+                                      : family == kV6 ? ", IPv6"
+                                                      : ", clients remembered");
+            if ((region.capacity == 0 && family != kAffinity) || region.capacity > kMostEntries ||
+                region.capacity != header.capacity[family]) {
                 return name + ": capacity " + std::to_string(region.capacity);
             }
             if (region.bytes != std::uint64_t{region.capacity} * header.entry_bytes[family]) {
@@ -101,6 +108,10 @@ std::vector<std::string> differences(const Shape& found, const Shape& wanted) {
     number("workers", found.workers, wanted.workers);
     number("flows.ipv4", found.capacity[kV4], wanted.capacity[kV4]);
     number("flows.ipv6", found.capacity[kV6], wanted.capacity[kV6]);
+    const auto clients = [](const Shape& shape) {
+        return shape.capacity[kAffinity] - (shape.capacity[kAffinity] != 0);
+    };
+    number("flows.affinity_clients (rounded up)", clients(found), clients(wanted));
     const auto old_list = sorted(found.snat_addresses);
     const auto new_list = sorted(wanted.snat_addresses);
     std::vector<std::string> gone;
@@ -144,7 +155,8 @@ FileHeader make_header(const Layout& layout, const Shape& shape, const std::stri
     for (std::uint32_t worker = 0; worker < shape.workers; ++worker) {
         for (unsigned family = 0; family < kFamilies; ++family) {
             const std::uint32_t capacity = shape.capacity[family];
-            if (capacity == 0 || capacity > kMostEntries) throw std::invalid_argument("flow file: capacity");
+            if ((capacity == 0 && family != kAffinity) || capacity > kMostEntries)
+                throw std::invalid_argument("flow file: capacity");
             const std::uint64_t offset = round_up(end, kRegionAlignment);
             const std::uint64_t bytes = std::uint64_t{capacity} * layout.entry_bytes[family];
             header.regions[worker][family] = {offset, bytes, capacity, 0};

@@ -4,13 +4,13 @@
 //   layout   how an entry's bytes are to be read: a version bumped by hand for a change of meaning, sizes and a digest of the
 //            offsets taken by the compiler (flow_layout.h). Another build with the same layout reads the file.
 //   shape    how many workers and entries, and the SNAT addresses in use. Same layout, other shape: entries are copied over.
-//   region   the entries of one worker and family: offset and capacity. Aligned to 2 MiB, none overlaps another.
+//   region   the entries of one worker and family, or its lines of clients remembered: offset and capacity. Aligned to 2 MiB, none overlaps another.
 //   refusal  why a file is not used, in words for an operator.
 //
 // Order of the checks: length, magic, format, checksum, state, layout, boot, regions. Nothing after the checksum is believed
 // either: numbers are checked against the file's length before they are used, so no content can lead outside the file.
 //
-// Worked example, 2 workers of 1000 IPv4 and 1000 IPv6 entries: header at 0, regions at 2, 4, 6 and 8 MiB, file 10 MiB.
+// Worked example, 2 workers of 1000 IPv4 and 1000 IPv6 entries: header at 0, nobody remembered: regions at 2, 4, 6 and 8 MiB, file 10 MiB.
 // Thread contract: plain values and pure functions.
 #pragma once
 
@@ -25,8 +25,9 @@
 
 namespace guideway::persist {
 
-enum Family : unsigned { kV4, kV6 };  ///< indexes regions
-inline constexpr unsigned kFamilies = 2;
+/// Indexes regions: connections of a family, and which backend clients went to (flow/affinity_table.h).
+enum Family : unsigned { kV4, kV6, kAffinity };
+inline constexpr unsigned kFamilies = 3;
 inline constexpr std::uint32_t kMostWorkers = 64;
 inline constexpr std::uint32_t kMostEntries = 1U << 30;  ///< a worker and family
 inline constexpr std::uint64_t kRegionAlignment = std::uint64_t{2} << 20;
@@ -39,9 +40,10 @@ struct Layout {
 };
 
 struct Shape {
-    std::uint32_t workers = 0;                        ///< 1..kMostWorkers
-    std::array<std::uint32_t, kFamilies> capacity{};  ///< a worker, 1..kMostEntries
-    std::vector<std::string> snat_addresses;          ///< as text; their order does not matter
+    std::uint32_t workers = 0;  ///< 1..kMostWorkers
+    std::array<std::uint32_t, kFamilies>
+        capacity{};                           ///< a worker, 1..kMostEntries; kAffinity: 0, or a power of two and 1
+    std::vector<std::string> snat_addresses;  ///< as text; their order does not matter
     friend bool operator==(const Shape&, const Shape&) = default;
 };
 
@@ -64,19 +66,19 @@ struct FileHeader {
     std::uint32_t layout_version;
     std::array<std::uint32_t, kFamilies> entry_bytes;
     std::uint32_t workers;
+    std::uint32_t snat_bytes;
     std::uint64_t layout_digest;
     std::uint64_t file_bytes;
     std::uint64_t made_at_ns;  ///< CLOCK_BOOTTIME; of two files the younger is right
     std::array<std::uint32_t, kFamilies> capacity;
-    std::uint32_t snat_bytes;
     std::uint32_t unused_too;
     std::array<char, 40> boot_id;
     std::array<std::array<Region, kFamilies>, kMostWorkers> regions;
-    std::array<char, 5000> snat_text;  ///< addresses in order of their text, each ended by a newline
+    std::array<char, 3456> snat_text;  ///< addresses in order of their text, each ended by a newline
 };
 inline constexpr std::size_t kHeaderBytes = 8192;
 static_assert(sizeof(FileHeader) == kHeaderBytes && std::is_trivially_copyable_v<FileHeader>);
-static_assert(offsetof(FileHeader, layout_version) == 24 && offsetof(FileHeader, regions) == 120);
+static_assert(offsetof(FileHeader, layout_version) == 24 && offsetof(FileHeader, regions) == 128);
 
 inline constexpr std::uint32_t kBeingMade = 0x676b614d;  ///< "Makg"
 inline constexpr std::uint32_t kReady = 0x79646552;      ///< "Redy"

@@ -236,9 +236,12 @@ std::span<std::byte> FlowFile::entries(std::uint32_t worker, Family family) cons
 std::optional<std::string> FlowFile::populate(std::uint32_t worker) const {
     for (unsigned family = 0; family < kFamilies; ++family) {
         const Region& region = parts_->header.regions[worker][family];
-        if (parts_->mapping.populate(region.offset, region.bytes)) continue;
-        return "no memory for the " + std::string(family == kV4 ? "IPv4" : "IPv6") + " connections of worker " +
-               std::to_string(worker) + ": " + mebibytes(region.bytes) + " of " +
+        if (region.bytes == 0 || parts_->mapping.populate(region.offset, region.bytes)) continue;
+        return "no memory for the " +
+               std::string(family == kV4   ? "IPv4 connections"
+                           : family == kV6 ? "IPv6 connections"
+                                           : "clients (flows.affinity_clients)") +
+               " of worker " + std::to_string(worker) + ": " + mebibytes(region.bytes) + " of " +
                (path().empty() ? "memory" : "'" + path() + "'") + ": " + because();
     }
     return std::nullopt;

@@ -10,13 +10,14 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include "dataplane/flow/affinity_table.h"
 #include "dataplane/flow/flow_entry.h"
 #include "dataplane/persist/file_header.h"
 
 namespace guideway::persist {
 
 /// Bump for every change of what the bytes of an entry MEAN while they stay where they are.
-inline constexpr std::uint32_t kFlowLayoutVersion = 1;
+inline constexpr std::uint32_t kFlowLayoutVersion = 2;
 
 /// FNV-1a (64 bits) over the numbers; stable over builds and compilers.
 constexpr std::uint64_t digest_of(std::initializer_list<std::uint64_t> numbers) {
@@ -54,10 +55,17 @@ constexpr std::uint64_t entry_digest() {
                       flow::kConnectionStateCount});
 }
 
+constexpr std::uint64_t line_digest() {
+    using Rest = flow::detail::AffinityRest;
+    return digest_of({sizeof(flow::AffinityLine), offsetof(flow::AffinityLine, version),
+                      offsetof(flow::AffinityLine, opened_s), offsetof(flow::AffinityLine, word),
+                      flow::AffinityTable::kBucketLines, Rest::pack({{}, {}, 1, 6}, 2, 3, 4)});
+}
+
 constexpr Layout flow_layout() {
     return {kFlowLayoutVersion,
-            digest_of({entry_digest<flow::FlowEntryV4>(), entry_digest<flow::FlowEntryV6>()}),
-            {sizeof(flow::FlowEntryV4), sizeof(flow::FlowEntryV6)}};
+            digest_of({entry_digest<flow::FlowEntryV4>(), entry_digest<flow::FlowEntryV6>(), line_digest()}),
+            {sizeof(flow::FlowEntryV4), sizeof(flow::FlowEntryV6), sizeof(flow::AffinityLine)}};
 }
 
 }  // namespace guideway::persist

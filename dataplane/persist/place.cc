@@ -175,6 +175,7 @@ std::string Need::describe() const {
                std::to_string(layout.entry_bytes[which]) + " B";
     };
     return "entries " + mebibytes(entries()) + " (" + family("flows.ipv4", kV4) + ", " + family("flows.ipv6", kV6) +
+           (shape.capacity[kAffinity] == 0 ? "" : ", " + family("lines of flows.affinity_clients", kAffinity)) +
            "), index " + mebibytes((index_bytes[kV4] + index_bytes[kV6]) * shape.workers) + ", counters " +
            mebibytes(counter_bytes * shape.workers);
 }

@@ -360,6 +360,10 @@ void Builder::State::build_services(const contract::ForwardingState& state, Forw
         entries.push_back({service.vip, static_cast<std::uint8_t>(service.protocol), services.incarnation()[*slot],
                            to_be(service.port), to_be(service.backend_port), *slot, set_index.at(service.backend_set),
                            service.idle_timeout_seconds, service.affinity_seconds, allowed});
+        if (service.affinity_seconds != 0) {
+            balancing::BackendSet& set = snapshot.sets[entries.back().backend_set];
+            if (set.by_identity.empty()) set.index_identities();
+        }
         vips.push_back(service.vip);
         snapshot.service_labels.push_back({service.name, *slot, service.source_ranges});
     }

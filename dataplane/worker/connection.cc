@@ -87,8 +87,13 @@ void Worker::foresee_service(unsigned i) noexcept {
     if (const flow::FlowRef over = flows.find(tuple, burst_.hash[i])) flows.prefetch_for_erase(over);
     if (opening.service == nullptr) return;
     opening.selection = flow::selection_hash(tuple);
+    const bool affinity = opening.service->affinity_seconds != 0;
+    if (affinity && affinity_ != nullptr) {
+        const std::uint64_t place = affinity_->hash(affinity_key(tuple));
+        for (const flow::AffinityTable& clients : plumbing_.affinity) clients.prefetch(place);
+    }
     forwarding_->sets[opening.service->backend_set].table->prefetch(
-        flow::choice_hash(tuple, opening.selection, opening.service->affinity_seconds != 0));
+        flow::choice_hash(tuple, opening.selection, affinity));
 }
 
 /// Second: for the bucket of the reply's tuple, if the first port that is looked at will do.
@@ -96,8 +101,7 @@ template <typename Family>
 void Worker::foresee_reply(unsigned i) noexcept {
     const Opening& opening = burst_.opening[i];
     if (opening.service == nullptr) return;
-    const auto* backend = forwarding_->sets[opening.service->backend_set].choose(
-        flow::choice_hash(Family::tuple(burst_.parsed[i]), opening.selection, opening.service->affinity_seconds != 0));
+    const auto* backend = choose<Family>(*opening.service, opening.selection, Family::tuple(burst_.parsed[i])).backend;
     if (backend == nullptr) return;
     const auto reply =
         snat_ports_.first_candidate(reply_of<Family>(*opening.service, *backend, burst_.parsed[i].protocol),
@@ -367,6 +371,38 @@ void Worker::connect(unsigned i) noexcept {
     }
 }
 
+/// Of a new connection: by its five-tuple, or, with session affinity, by what is remembered of its client.
+template <typename Family>
+AffinityChoice Worker::choose(const balancing::ServiceEntry& service, std::uint64_t selection,
+                              const typename Family::Tuple& client) const noexcept {
+    const balancing::BackendSet& set = forwarding_->sets[service.backend_set];
+    if (service.affinity_seconds != 0)
+        return choose_by_affinity(plumbing_.affinity, set, service.affinity_seconds, client, now_s_);
+    AffinityChoice choice;
+    choice.backend = set.choose(flow::maglev_hash(selection));
+    return choice;
+}
+
+/// The client of a service with affinity has opened a connection.
+template <typename Tuple>
+void Worker::remember(const balancing::ServiceEntry& service, const AffinityChoice& choice,
+                      const Tuple& client) noexcept {
+    using Why = AffinityChoice::Why;
+    using Stored = flow::AffinityTable::Stored;
+    if (affinity_ == nullptr) return;
+    const balancing::BackendSet& set = forwarding_->sets[service.backend_set];
+    const flow::AffinityKey key = affinity_key(client);
+    const Stored how =
+        affinity_->remember(key, affinity_->hash(key), affinity_backend(*choice.backend), service.affinity_seconds,
+                            static_cast<std::uint16_t>(choice.backend - set.backends.data()), choice.opened_s);
+    observe::WorkerTotals& totals = counters_.totals();
+    if (choice.why == Why::remembered) totals.affinity_remembered.add(1);
+    if (choice.why == Why::backend_gone) totals.affinity_moved.add(1);
+    if (how == Stored::displaced) totals.affinity_displaced.add(1);
+    if (how == Stored::after_over || (how == Stored::refreshed && choice.why == Why::over))
+        totals.affinity_timed_out.add(1);
+}
+
 template <typename Family>
 void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selection, unsigned i) noexcept {
     using Tuple = typename Family::Tuple;
@@ -374,8 +410,8 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
     const Tuple& client = Family::tuple(burst_.parsed[i]);
     observe::SlotCounters& counts = counters_.service(service.slot);
 
-    const balancing::BackendEntry* backend = forwarding_->sets[service.backend_set].choose(
-        flow::choice_hash(Family::tuple(burst_.parsed[i]), selection, service.affinity_seconds != 0));
+    const AffinityChoice choice = choose<Family>(service, selection, client);
+    const balancing::BackendEntry* backend = choice.backend;
     if (backend == nullptr) {
         counts.refused_connections.add(1);
         refuse(i, DropReason::no_backend);
@@ -416,6 +452,7 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
         drop(burst_.mbuf[i], DropReason::flow_table_full);
         return;
     }
+    if (service.affinity_seconds != 0) remember(service, choice, client);
     compare_rss_hash(burst_.mbuf[i], client);
     counts.new_connections.add(1);
     counters_.backend(backend->slot).new_connections.add(1);

@@ -114,6 +114,12 @@ contract::Counters CounterBook::collect(const snapshot::ForwardingSnapshot& in_f
         worker.icmp_made_too_big = totals.icmp_made_too_big.read();
         worker.icmp_made_time_exceeded = totals.icmp_made_time_exceeded.read();
         worker.mss_clamped = totals.mss_clamped.read();
+        worker.affinity_clients = totals.affinity_clients.read();
+        worker.affinity_capacity = totals.affinity_capacity.read();
+        worker.affinity_remembered = totals.affinity_remembered.read();
+        worker.affinity_moved = totals.affinity_moved.read();
+        worker.affinity_timed_out = totals.affinity_timed_out.read();
+        worker.affinity_displaced = totals.affinity_displaced.read();
         for (std::size_t reason = 0; reason < observe::kDropReasonCount; ++reason) {
             worker.drops.push_back({std::string(observe::kDropReasonNames[reason]),
                                     workers_[i]->dropped(static_cast<observe::DropReason>(reason))});

@@ -5,6 +5,7 @@
 
 #include "dataplane/flow/hash.h"
 #include "dataplane/packet/five_tuple.h"
+#include "dataplane/worker/affinity.h"
 
 namespace guideway::worker {
 namespace {
@@ -40,8 +41,28 @@ std::string refusal(contract::Protocol protocol) {
     return protocol == contract::Protocol::udp ? "with port unreachable" : "with an ABORT";
 }
 
+/// Why a client of a service with session affinity goes where it goes.
+std::string affinity_step(const AffinityChoice& choice, std::uint32_t timeout_s) {
+    const std::string since = std::to_string(choice.age_s) + " s";
+    switch (choice.why) {
+        case AffinityChoice::Why::remembered:
+            return "Session affinity of " + std::to_string(timeout_s) + " s: remembered since " + since +
+                   ", the client's backend takes new connections.";
+        case AffinityChoice::Why::over:
+            return "Session affinity of " + std::to_string(timeout_s) + " s: what was remembered is " + since +
+                   " old, its time is over: Maglev over the client.";
+        case AffinityChoice::Why::backend_gone:
+            return "Session affinity: remembered since " + since +
+                   ", but that backend takes no new connections any more: Maglev over the client.";
+        case AffinityChoice::Why::nothing:
+            break;
+    }
+    return "Session affinity: nothing remembered: Maglev over the client.";
+}
+
 void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::ExplainRequest& request,
-                    const balancing::ServiceEntry& service, std::uint32_t choice, contract::ExplainAnswer& answer) {
+                    const balancing::ServiceEntry& service, std::uint32_t choice, const AffinityMemory& memory,
+                    contract::ExplainAnswer& answer) {
     const balancing::BackendSet& set = state.sets[service.backend_set];
     const auto usable = std::count_if(set.backends.begin(), set.backends.end(),
                                       [](const balancing::BackendEntry& backend) { return backend.weight != 0; });
@@ -51,6 +72,15 @@ void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::E
     answer.steps.push_back("Its backend set is " + answer.backend_set + ": " + std::to_string(set.backends.size()) +
                            " backend(s), " + std::to_string(usable) + " of them take new connections.");
     const balancing::BackendEntry* backend = set.choose(choice);
+    bool remembered = false;
+    if (service.affinity_seconds != 0) {
+        const AffinityChoice by_client = of_tuple(request, [&](const auto& client) {
+            return choose_by_affinity(memory.tables, set, service.affinity_seconds, client, memory.now_s);
+        });
+        answer.steps.push_back(affinity_step(by_client, service.affinity_seconds));
+        backend = by_client.backend;
+        remembered = by_client.why == AffinityChoice::Why::remembered;
+    }
     if (backend == nullptr) {
         answer.verdict = "refuse";
         answer.steps.push_back("No backend takes new connections: the client is refused " + refusal(request.protocol) +
@@ -61,9 +91,14 @@ void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::E
     answer.backend = state.set_labels[service.backend_set].backends[position];
     answer.backend_address = backend->address.to_string();
     answer.backend_port = be(backend->port_be != 0 ? backend->port_be : service.backend_port_be);
-    answer.steps.push_back("The hash of the client's five-tuple selects slot " + std::to_string(answer.maglev_slot) +
-                           " of the Maglev table's " + std::to_string(answer.maglev_size) + ": " + answer.backend +
-                           ".");
+    if (remembered) {
+        answer.steps.push_back("That is " + answer.backend + ".");
+    } else {
+        answer.steps.push_back("The hash of the client's " +
+                               std::string(service.affinity_seconds != 0 ? "address" : "five-tuple") +
+                               " selects slot " + std::to_string(answer.maglev_slot) + " of the Maglev table's " +
+                               std::to_string(answer.maglev_size) + ": " + answer.backend + ".");
+    }
     const bool has_snat = request.destination.is_v4() ? !state.snat_v4.empty() : !state.snat_v6.empty();
     if (!has_snat) {
         answer.verdict = "refuse";
@@ -80,7 +115,8 @@ void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::E
 }  // namespace
 
 contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const flow::Ownership& ownership,
-                                const contract::ExplainRequest& request, const Relocations& relocations) {
+                                const contract::ExplainRequest& request, const Relocations& relocations,
+                                const AffinityMemory& memory) {
     contract::ExplainAnswer answer;
     answer.generation = state.generation;
     const std::string destination = with_port(request.destination, request.destination_port);
@@ -146,10 +182,9 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
         }
     }
     const bool affinity = service->affinity_seconds != 0;
-    if (affinity) answer.steps.push_back("It has session affinity: the client's address alone chooses the backend.");
     choose_backend(state, request, *service,
                    of_tuple(request, [&](const auto& tuple) { return flow::choice_hash(tuple, selection, affinity); }),
-                   answer);
+                   memory, answer);
     return answer;
 }
 

@@ -5,14 +5,25 @@
 // Thread contract: pure; any control thread, allocates.
 #pragma once
 
+#include <cstdint>
+#include <span>
+
 #include "api/contract/explain.h"
+#include "dataplane/flow/affinity_table.h"
 #include "dataplane/flow/ownership.h"
 #include "dataplane/snapshot/forwarding_snapshot.h"
 #include "dataplane/worker/relocations.h"
 
 namespace guideway::worker {
 
+/// What the workers remember of clients; the time is of their clock. Empty: nothing.
+struct AffinityMemory {
+    std::span<const flow::AffinityTable> tables;
+    std::uint32_t now_s = 0;
+};
+
 contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const flow::Ownership& ownership,
-                                const contract::ExplainRequest& request, const Relocations& relocations = {});
+                                const contract::ExplainRequest& request, const Relocations& relocations = {},
+                                const AffinityMemory& memory = {});
 
 }  // namespace guideway::worker

@@ -23,8 +23,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
+#include "dataplane/flow/affinity_table.h"
 #include "dataplane/flow/connection_state.h"
 #include "dataplane/flow/ownership.h"
 #include "dataplane/observe/stage_cycles.h"
@@ -111,6 +113,8 @@ struct CapacitySettings {
     std::uint32_t half_open = 0;    ///< of each family and kind, a worker; 0: a quarter of the flows (flow_table.h)
     std::uint32_t services = 4096;  ///< (VIP, protocol, port) triples, all together; at most 65535
     std::uint32_t backends = 4096;  ///< (address, port) of all backend sets together; at most 65535
+    /// Clients (address and service) with session affinity that each worker remembers, rounded up to a power of two; 0: none.
+    std::uint32_t affinity_clients = 1U << 16;
 };
 
 /// What becomes of the MSS in SYN and SYN-ACK (packet/mss_clamp.h).
@@ -154,7 +158,9 @@ struct Plumbing {
     ResolveQueue* resolve = nullptr;
     rte_mempool* pool = nullptr;               ///< for answers
     const Relocations* relocations = nullptr;  ///< none: no connection is elsewhere than its tuple says
-    observe::StageCycles* stages = nullptr;    ///< none: not measured
+    /// What all workers remember of clients, by worker; this one writes its own. Empty: nobody does.
+    std::span<flow::AffinityTable> affinity;
+    observe::StageCycles* stages = nullptr;  ///< none: not measured
     WorkerSettings settings;
     std::optional<flow::Ownership> ownership;  ///< none: by rings (flow/ownership.h)
 };

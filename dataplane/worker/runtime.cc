@@ -82,6 +82,18 @@ std::uint64_t boot_time_ms() {
     return static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
+std::string text_of(const flow::AffinityTable::Restored& clients) {
+    std::string text = std::to_string(clients.kept) + (clients.kept == 1 ? " client" : " clients") +
+                       " remembered for session affinity";
+    const auto add = [&](std::uint64_t count, const char* why) {
+        if (count != 0) text += "; " + std::to_string(count) + " " + why;
+    };
+    add(clients.over, "not any longer: their time-out was over");
+    add(clients.damaged, "not: their lines were cut short");
+    add(clients.no_room, "not: newer ones have their place (flows.affinity_clients)");
+    return text;
+}
+
 void sleep_for(std::uint32_t microseconds) {
     const timespec time{0, static_cast<long>(microseconds) * 1000};
     nanosleep(&time, nullptr);
@@ -112,6 +124,7 @@ struct Runtime::Parts {
         : settings(std::move(given)),
           ownership(settings.ownership.value_or(flow::Ownership(static_cast<std::uint32_t>(settings.lcores.size())))),
           publisher(static_cast<std::uint32_t>(settings.lcores.size())),
+          affinity(settings.lcores.size()),
           builder({settings.worker.capacity.services, settings.worker.capacity.backends}, settings.snat_addresses) {}
 
     RuntimeSettings settings;
@@ -130,6 +143,8 @@ struct Runtime::Parts {
     contract::FlowFileStatus flow_file_status;  ///< constant once packets flow
     Relocations relocations;                    ///< constant once packets flow
     std::optional<TakeoverResult> takeover;
+    std::vector<flow::AffinityTable> affinity;  ///< by worker; each written by its own, read by all and by explain()
+    std::uint64_t affinity_seed = 0;
 
     mutable std::mutex control;  ///< guards what follows
     bool state_known = false;    ///< one was applied
@@ -142,9 +157,11 @@ struct Runtime::Parts {
     void errand_on_each_core(const std::function<void(std::uint32_t)>& errand);
     std::string launch(WorkerPlace& place, lcore_function_t* entry);
     void join(WorkerPlace& place);
+    void attach_affinity(std::uint32_t index);
     void take_over();
     void say_what_was_kept(TakeoverResult& result);
-    Plumbing plumbing(std::uint32_t index) const;
+    Plumbing plumbing(std::uint32_t index);
+    std::uint32_t worker_count() const { return static_cast<std::uint32_t>(settings.lcores.size()); }
 };
 
 bool Runtime::Parts::create_rings(std::string& error) {
@@ -166,7 +183,7 @@ bool Runtime::Parts::create_rings(std::string& error) {
     return true;
 }
 
-Plumbing Runtime::Parts::plumbing(std::uint32_t index) const {
+Plumbing Runtime::Parts::plumbing(std::uint32_t index) {
     Plumbing result;
     result.worker = index;
     result.worker_count = static_cast<std::uint32_t>(settings.lcores.size());
@@ -182,8 +199,17 @@ Plumbing Runtime::Parts::plumbing(std::uint32_t index) const {
     result.pool = settings.pool;
     result.settings = settings.worker;
     result.relocations = &relocations;
+    result.affinity = affinity;
     result.ownership = ownership;
     return result;
+}
+
+/// All tables have the hash of the first: that of an earlier process, if its lines are here.
+void Runtime::Parts::attach_affinity(std::uint32_t index) {
+    const std::span<std::byte> memory = flow_file->entries(index, persist::kAffinity);
+    if (index == 0) affinity_seed = flow::AffinityTable::seed_in(memory);
+    while (affinity_seed == 0) affinity_seed = random_seed();
+    affinity[index].attach(memory, affinity_seed);
 }
 
 bool Runtime::Parts::create_place(std::uint32_t index, std::string& error) {
@@ -201,6 +227,7 @@ bool Runtime::Parts::create_place(std::uint32_t index, std::string& error) {
         error = *refused;
         return false;
     }
+    attach_affinity(index);
     if (!take(place->index_v4, flow::FlowTableV4::index_bytes(capacity.flows_ipv4), "the index of IPv4 connections") ||
         !take(place->index_v6, flow::FlowTableV6::index_bytes(capacity.flows_ipv6), "the index of IPv6 connections") ||
         !take(place->service_lines, capacity.services * line, "service counters") ||
@@ -234,7 +261,8 @@ bool Runtime::Parts::open_flow_file(std::string& error) {
     const CapacitySettings& capacity = settings.worker.capacity;
     persist::Need need;
     need.shape.workers = static_cast<std::uint32_t>(settings.lcores.size());
-    need.shape.capacity = {capacity.flows_ipv4, capacity.flows_ipv6};
+    need.shape.capacity = {capacity.flows_ipv4, capacity.flows_ipv6,
+                           flow::AffinityTable::lines_and_head(capacity.affinity_clients)};
     for (const IpAddress& address : settings.snat_addresses) need.shape.snat_addresses.push_back(address.to_string());
     need.layout = persist::flow_layout();
     need.index_bytes = {flow::FlowTableV4::index_bytes(capacity.flows_ipv4),
@@ -363,7 +391,13 @@ void Runtime::Parts::take_over() {
         const Conditions conditions(*state, state_known, flow::IdleLimits(table_timeouts(settings.worker.timeouts)),
                                     static_cast<std::uint32_t>(begin_ms / 1000), ownership);
         result.outcomes.resize(places.size());
+        result.clients.resize(places.size());
         errand_on_each_core([&](std::uint32_t w) {
+            if (adopted) result.clients[w] = affinity[w].restore(conditions.now_s);
+            // Those of workers that are no more are shared out: all workers read all tables.
+            for (std::uint32_t o = w; !adopted && o < flow_file->old_shape()->workers; o += worker_count())
+                result.clients[w] +=
+                    affinity[w].take_from(flow_file->old_entries(o, persist::kAffinity), conditions.now_s);
             result.outcomes[w] = adopted ? adopt(w, tables[w], conditions) : import(w, tables[w], old, conditions);
         });
         move_home(tables, conditions, result.outcomes);
@@ -391,12 +425,16 @@ void Runtime::Parts::say_what_was_kept(TakeoverResult& result) {
     flow_file_status.kept = counts[static_cast<std::size_t>(Verdict::kept)];
     for (std::size_t i = 1; i < kVerdictCount; ++i)
         flow_file_status.lost.push_back({name_of(static_cast<Verdict>(i)), counts[i]});
+    flow::AffinityTable::Restored clients;
+    for (const auto& one : result.clients) clients += one;
     const std::string& path = flow_file->path();
     // Those would have ended without a restart too.
     const std::uint64_t ended =
         counts[static_cast<std::size_t>(Verdict::idle)] + counts[static_cast<std::size_t>(Verdict::service_gone)];
     result.lines.push_back({report.lost_count() != ended, report.text(path.empty() ? "found" : path) + " (" +
                                                               std::to_string(result.milliseconds) + " ms)"});
+    if (clients.kept + clients.over + clients.damaged + clients.no_room != 0)
+        result.lines.push_back({clients.damaged + clients.no_room != 0, text_of(clients)});
     if (strays != 0)
         result.lines.push_back({false, std::to_string(strays) + " of them go to backends that left the state"});
     if (result.relocated != 0)
@@ -468,7 +506,8 @@ std::optional<std::size_t> Runtime::rss_disagreeing_port() const {
 }
 
 contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request) const {
-    return worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations);
+    return worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations,
+                           {parts_->affinity, static_cast<std::uint32_t>(boot_time_ms() / 1000)});
 }
 
 snapshot::Publisher& Runtime::publisher() { return parts_->publisher; }

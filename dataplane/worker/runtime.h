@@ -39,8 +39,9 @@ struct FlowFileSettings {
 
 /// What became of an earlier process's connections.
 struct TakeoverResult {
-    std::vector<Outcome> outcomes;  ///< by worker; empty: there were none
-    std::size_t relocated = 0;      ///< connections that their client's packets are led to by Relocations
+    std::vector<Outcome> outcomes;                       ///< by worker; empty: there were none
+    std::vector<flow::AffinityTable::Restored> clients;  ///< remembered for session affinity; by worker
+    std::size_t relocated = 0;  ///< connections that their client's packets are led to by Relocations
     std::uint64_t milliseconds = 0;
     std::vector<persist::Line> lines;  ///< for the log
 };

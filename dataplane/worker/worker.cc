@@ -20,6 +20,7 @@ const std::uint8_t* frame_of(const rte_mbuf* mbuf) { return rte_pktmbuf_mtod(mbu
 
 constexpr std::uint64_t kReviewIntervalMs = 50;  // asks again where the resolve queue was full
 constexpr std::uint64_t kSweepMs = 4000;         // a whole round of the ageing sweep, where time allows
+constexpr std::uint64_t kForgetMs = 16'000;      // ... of that for clients remembered: only the gauge waits for it
 constexpr std::uint64_t kMostAgedAPoll = 256;
 
 }  // namespace
@@ -33,6 +34,7 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
       stages_(plumbing.stages),
       burst_size_(std::clamp<std::uint16_t>(plumbing.settings.burst, 1, kMostBurst)),
       plumbing_(std::move(plumbing)),
+      affinity_(plumbing_.affinity.empty() ? nullptr : &plumbing_.affinity[plumbing_.worker]),
       publisher_(publisher),
       idle_limits_(table_timeouts(plumbing_.settings.timeouts)),
       ownership_(plumbing_.ownership.value_or(flow::Ownership(plumbing_.worker_count))),
@@ -372,6 +374,13 @@ void Worker::age_flows() noexcept {
     };
     age(flows_v4_);
     age(flows_v6_);
+    if (affinity_ != nullptr && affinity_->size() != 0) forget_clients(elapsed);
+}
+
+void Worker::forget_clients(std::uint64_t elapsed_ms) noexcept {
+    const std::uint64_t share = elapsed_ms * affinity_->capacity() / kForgetMs + 1;
+    counters_.totals().affinity_timed_out.add(
+        affinity_->forget_over(now_s_, static_cast<std::uint32_t>(std::min(share, kMostAgedAPoll))));
 }
 
 void Worker::show_gauges() noexcept {
@@ -392,6 +401,10 @@ void Worker::show_gauges() noexcept {
     totals.evicted_opening.set(v4.opening + v6.opening);
     totals.evicted_one_way.set(v4.one_way + v6.one_way);
     totals.evicted_closed.set(v4.closed + v6.closed);
+    if (affinity_ != nullptr) {
+        totals.affinity_clients.set(affinity_->size());
+        totals.affinity_capacity.set(affinity_->capacity());
+    }
 }
 
 }  // namespace guideway::worker

@@ -31,6 +31,7 @@
 #include "dataplane/observe/counters.h"
 #include "dataplane/packet/icmp_error.h"
 #include "dataplane/snapshot/publisher.h"
+#include "dataplane/worker/affinity.h"
 #include "dataplane/worker/burst.h"
 #include "dataplane/worker/family.h"
 #include "dataplane/worker/pending_queue.h"
@@ -89,6 +90,7 @@ class Worker {
     std::uint32_t send_from_kernel() noexcept;
     void review_pending() noexcept;
     void age_flows() noexcept;
+    void forget_clients(std::uint64_t elapsed_ms) noexcept;
     void show_gauges() noexcept;
 
     // plain.cc: plain packets of established connections
@@ -140,6 +142,11 @@ class Worker {
     void forward(typename Family::Entry& entry, unsigned half, unsigned i, Course course) noexcept;
     template <typename Family>
     void connect(unsigned i) noexcept;
+    template <typename Family>
+    AffinityChoice choose(const balancing::ServiceEntry& service, std::uint64_t selection,
+                          const typename Family::Tuple& client) const noexcept;
+    template <typename Tuple>
+    void remember(const balancing::ServiceEntry& service, const AffinityChoice& choice, const Tuple& client) noexcept;
     template <typename Family>
     void open(const balancing::ServiceEntry& service, std::uint64_t selection, unsigned i) noexcept;
     template <typename Tuple>
@@ -209,6 +216,7 @@ class Worker {
     static constexpr std::uint64_t kUnfinishedPossible = 1ULL << 63;
 
     Plumbing plumbing_;
+    flow::AffinityTable* affinity_;  ///< this worker's own; null: nobody is remembered
     std::vector<Source> sources_;
     snapshot::Publisher& publisher_;
     flow::IdleLimits idle_limits_;

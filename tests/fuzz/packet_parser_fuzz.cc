@@ -168,7 +168,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(parsed.end() <= input.length && parsed.l2_length <= input.length);
     if (parsed.is_flow()) {
         require(parsed.l4_offset >= parsed.l2_length && parsed.l4_offset + 8U <= parsed.end());
-        flow(data, size, parsed, choice);
+        if (parsed.ttl != 0) flow(data, size, parsed, choice);  // others are not rewritten
         if (parsed.protocol == protocol::kTcp) clamp(data, size, parsed, choice);
     }
     if (parsed.kind == PacketKind::icmp_other) icmp_error(data, size, parsed, choice);

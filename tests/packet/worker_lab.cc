@@ -220,6 +220,16 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
         places_.push_back(std::move(place));
     }
     book_ = std::make_unique<CounterBook>(blocks);
+    affinity_ = settings_.affinity;
+    if (affinity_.empty()) {
+        constexpr std::uint32_t kClients = 64;  // a worker
+        const std::size_t bytes = flow::AffinityTable::bytes_for(kClients);
+        affinity_memory_ = table_memory(bytes * settings_.workers);
+        own_affinity_.resize(settings_.workers);
+        for (std::size_t i = 0; i < settings_.workers; ++i)
+            own_affinity_[i].attach(aligned(affinity_memory_).subspan(i * bytes, bytes), 17);
+        affinity_ = own_affinity_;
+    }
     for (std::uint32_t i = 0; i < settings_.workers; ++i) {
         Place& place = *places_[i];
         Plumbing plumbing;
@@ -244,6 +254,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
         plumbing.pool = f.pool;
         plumbing.settings = settings_.worker;
         plumbing.relocations = &relocations_;
+        plumbing.affinity = affinity_;
         place.worker = std::make_unique<Worker>(std::move(plumbing), *publisher_, *place.flows_v4, *place.flows_v6,
                                                 *place.counters);
     }

@@ -72,6 +72,8 @@ struct LabSettings {
     std::vector<EntryMemory> entries;  ///< by worker; none: the lab's own
     /// The ports' NICs hash with this and lead to workers so; TCP and UDP then go by rss, SCTP by rings. None: all by rings.
     std::optional<flow::RssLayout> rss;
+    /// What workers remember of clients, of an earlier lab: attached already, by worker. None: the lab's own, empty.
+    std::span<flow::AffinityTable> affinity;
     bool rss_hash_told = true;  ///< NICs write the hash into the packet's buffer
 };
 
@@ -132,6 +134,8 @@ class Lab {
     /// Connections that found no SNAT port towards this backend of the state in force, of all workers.
     std::uint64_t refused_towards(const IpAddress& backend) const;
     std::size_t connections() const;
+    /// What the workers remember of clients.
+    std::span<flow::AffinityTable> affinity() { return affinity_; }
     ResolveQueue& resolve(std::uint32_t worker = 0);
     const snapshot::ForwardingSnapshot& state() const;
     /// Where a TCP connection of the client's port stands: the request as it left, the reply's frame ready to inject.
@@ -148,6 +152,9 @@ class Lab {
     std::unique_ptr<snapshot::Publisher> publisher_;
     std::unique_ptr<snapshot::Builder> builder_;
     std::unique_ptr<CounterBook> book_;
+    std::vector<std::byte> affinity_memory_;
+    std::vector<flow::AffinityTable> own_affinity_;
+    std::span<flow::AffinityTable> affinity_;
     std::vector<std::unique_ptr<Place>> places_;
     template <typename Take>
     std::vector<Outcome> take_over(Take&& take);

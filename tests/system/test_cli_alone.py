@@ -245,3 +245,87 @@ def test_completion_asks_the_server_of_the_line(operator, running):
               "_guideway; echo \"${COMPREPLY[@]}\"")
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=operator.environment)
     assert done.stdout == "node-1\n", done.stdout + done.stderr
+
+
+METALLB = """apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: public, namespace: metallb-system}
+spec: {addresses: [203.0.113.0/30, "2001:db8:9::/64"], autoAssign: false}
+---
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: all, namespace: metallb-system}
+"""
+PEER = """---
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: tor, namespace: metallb-system}
+spec: {myASN: 64500, peerASN: 64501, peerAddress: 10.0.0.1}
+"""
+
+
+def test_pools_of_metallb_become_ours_and_a_service_gets_the_address_it_had(operator, tmp_path):
+    (tmp_path / "metallb.yaml").write_text(METALLB)
+    told = operator.run("import", "metallb", "metallb.yaml", "--strict", "--out", "pools.yaml")
+    assert "IPAddressPool metallb-system/public: carried over, as AddressPool public" in told
+    assert "is there already" in operator.run("import", "metallb", "metallb.yaml", "--out", "pools.yaml", code=1)
+    assert "address-pool public created" in operator.run("apply", "-f", "pools.yaml")
+    assert "address-pool public unchanged" in operator.run("import", "metallb", "metallb.yaml", "--apply")
+    # As the cloud controller claims what a Service's status names (rule 21), also of a pool that gives nothing unasked.
+    wish = json.loads(web())
+    wish["spec"]["addresses"] = ["203.0.113.2"]
+    operator.apply(json.dumps(wish))
+    given = json.loads(operator.run("get", "lb", "shop/web", "-o", "json"))["status"]["ingress"]
+    assert [one["ip"] for one in given] == ["203.0.113.2"]
+
+
+def test_with_strict_nothing_is_written_where_something_is_lost(operator):
+    told = operator.run("import", "metallb", "-", "--apply", "--strict", stdin=METALLB + PEER, code=5)
+    assert "BGPPeer metallb-system/tor: cannot be carried over (standard input: document 3)" in told
+    assert operator.run("get", "pools", "-o", "name") == ""
+    operator.run("import", "metallb", "-", "--apply", stdin=METALLB + PEER)
+    assert operator.run("get", "pools", "-o", "name") == "address-pool/public\n"
+
+
+def test_the_report_is_apart_from_the_pools(operator):
+    done = subprocess.run([GUIDEWAY, "import", "metallb", "-"], input=METALLB, capture_output=True, text=True, env=operator.environment)
+    assert done.returncode == 0
+    assert done.stdout.startswith("kind: AddressPool\n") and "carried over" not in done.stdout
+    assert "2 objects: 2 carried over" in done.stderr
+
+
+def test_import_says_what_it_cannot_read(operator):
+    told = operator.run("import", "metallb", "-", stdin=METALLB.replace("false", "never"), code=1)
+    assert "standard input: document 1 (IPAddressPool metallb-system/public): /spec/autoAssign: found \"never\"" in told
+    assert "nothing was written" in told
+    assert "cannot read missing.yaml" in operator.run("import", "metallb", "missing.yaml", code=1)
+    operator.run("import", "metallb", code=2)
+    operator.run("import", "metallb", "-", "--from-cluster", code=2)
+    operator.run("import", "metallb", "-", "--dry-run", stdin=METALLB, code=2)
+
+
+def kubectl(folder, body):
+    """A program of that name which notes its arguments; tests/system/kubernetes/test_import.py asks a real one."""
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "kubectl").write_text(f"#!/bin/sh\nfor a; do echo \"$a\"; done >>{folder}/arguments\n{body}\n")
+    (programs / "kubectl").chmod(0o755)
+    return f"{programs}:{os.environ['PATH']}"
+
+
+def test_the_cluster_is_asked_by_kubectl_without_a_shell(operator, tmp_path):
+    (tmp_path / "metallb.yaml").write_text(METALLB)
+    path = kubectl(tmp_path, f"""case "$*" in
+      *api-resources*) printf 'ipaddresspools.metallb.io\\nl2advertisements.metallb.io\\nservicel2statuses.metallb.io\\n' ;;
+      *get*) cat {tmp_path}/metallb.yaml ;; esac""")
+    told = operator.run("import", "metallb", "--kubeconfig", "a b;c", "--context", "$(d)", PATH=path)
+    assert "name: public" in told
+    asked = (tmp_path / "arguments").read_text().splitlines()
+    assert asked[:4] == ["--kubeconfig", "a b;c", "--context", "$(d)"]
+    assert "ipaddresspools.metallb.io,l2advertisements.metallb.io" in asked, "and not MetalLB's own records"
+
+
+def test_kubectl_s_errors_are_shown(operator, tmp_path):
+    told = operator.run("import", "metallb", "--from-cluster", code=1, PATH=kubectl(tmp_path, "echo connection refused >&2; exit 1"))
+    assert "connection refused" in told and "kubectl --request-timeout=60s api-resources" in told
+    assert "No such file or directory" in operator.run("import", "metallb", "--from-cluster", code=1, PATH=str(tmp_path))

@@ -105,9 +105,16 @@ class Network:
             namespace.run("ip", "route", "flush", "cache")
             namespace.run("ip", "-6", "route", "flush", "cache")
 
+    def count(self, name):
+        """Of all workers now; /metrics may be a moment old."""
+        return sum(worker[name] for worker in self.lab.appliance.rest("GET", "/v1/counters")[1]["workers"])
+
     def forwarded(self):
-        return self.lab.appliance.metric("guideway_dataplane_icmp_errors_total", origin="forwarded",
-                                         kind="packet_too_big")
+        return self.count("icmp_forwarded_too_big")
+
+    def dropped(self, reason):
+        workers = self.lab.appliance.rest("GET", "/v1/counters")[1]["workers"]
+        return sum(drop["packets"] for worker in workers for drop in worker["drops"] if drop["reason"] == reason)
 
     def __exit__(self, *_):
         if self.servers:
@@ -166,7 +173,7 @@ def test_without_icmp_errors_the_same_transfers_stall(network):
                 network.forget()
                 with pytest.raises((TimeoutError, OSError)):
                     transfer(network, family, STALL_SECONDS)
-        assert network.lab.appliance.metric("guideway_dataplane_dropped_packets_total", reason="icmp_limited") > 0
+        assert network.dropped("icmp_limited") > 0
     finally:
         network.restart(icmp_errors_per_second=1000)
 
@@ -177,7 +184,7 @@ def test_with_mss_clamping_no_full_segment_is_sent_and_no_error_is_needed(networ
         for transfer in (download, upload):
             transfer(network, family, 60)
         assert network.forwarded() == 0
-        assert network.lab.appliance.metric("guideway_dataplane_mss_clamped_total") > 0
+        assert network.count("mss_clamped") > 0
     finally:
         network.restart(tcp_mss_clamp='"off"', icmp_errors_per_second=1000)
 

@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kLongestRetryAfter{60};
 /// After so many pages that expired the whole is asked for at once: a list must come to an end.
 constexpr unsigned kMaxAnew = 2;
 
-std::string text_in(const nlohmann::json& object, const char* name) {
+std::string meta_text(const nlohmann::json& object, const char* name) {
     const auto meta = object.find("metadata");
     if (meta == object.end() || !meta->is_object()) return {};
     const auto found = meta->find(name);
@@ -83,7 +83,7 @@ bool ListWatchLoop::list() {
         }
         nlohmann::json& body = page.value();
         const auto items = body.is_object() ? body.find("items") : body.end();
-        revision = body.is_object() ? text_in(body, "resourceVersion") : "";
+        revision = body.is_object() ? meta_text(body, "resourceVersion") : "";
         // "items": null is how an empty list may be written.
         const bool good = items != body.end() && (items->is_array() || items->is_null()) && !revision.empty();
         if (!good) {
@@ -92,7 +92,7 @@ bool ListWatchLoop::list() {
         }
         metrics_.last_contact = unix_seconds();
         for (nlohmann::json& item : *items) sink_.on_list_item(std::move(item));
-        next = text_in(body, "continue");
+        next = meta_text(body, "continue");
         if (next.empty()) break;
     }
     if (client_.cancelled()) return false;
@@ -109,7 +109,7 @@ std::optional<WatchEnd> ListWatchLoop::probe() {
         trouble(page.error());
         return page.error().status == 0 ? WatchEnd::broken : WatchEnd::refused;
     }
-    const std::string revision = page.value().is_object() ? text_in(page.value(), "resourceVersion") : "";
+    const std::string revision = page.value().is_object() ? meta_text(page.value(), "resourceVersion") : "";
     if (revision_before(revision, revision_)) return WatchEnd::went_back;
     return std::nullopt;
 }

@@ -11,6 +11,8 @@ Everything a lab makes carries its name as prefix (namespaces) or lives in /run/
 was killed half-way can be removed by the next one.
 """
 from .appliance import Appliance, CommandFailed
+from .health import HealthServer
+from .held import HeldConnection, held_on
 from .host import HugePages, missing_abilities
 from .lab import Lab, remove_leftovers
 from .namespace import Namespace
@@ -20,6 +22,6 @@ from .traffic import (Reply, RequestLoad, TcpStream, ask_udp, connect, fetch, re
                       spread_of)
 from .wait import TimeoutExpired, eventually
 
-__all__ = ["Appliance", "CommandFailed", "HugePages", "Lab", "Namespace", "Process", "Reply", "RequestLoad", "Site",
+__all__ = ["Appliance", "CommandFailed", "HealthServer", "HeldConnection", "HugePages", "Lab", "Namespace", "Process", "Reply", "RequestLoad", "Site",
            "TcpStream", "TimeoutExpired", "Topology", "ask_udp", "connect", "eventually", "fetch",
-           "missing_abilities", "receive", "remove_leftovers", "spread_of"]
+           "held_on", "missing_abilities", "receive", "remove_leftovers", "spread_of"]

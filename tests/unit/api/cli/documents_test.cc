@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "api/cli/yaml_text.h"
 #include "api/resources/load_balancer_codec.h"
 
 namespace guideway::cli {

@@ -55,6 +55,7 @@ TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
     EXPECT_EQ(loaded.config->mss_clamp, 0U);
     EXPECT_EQ(loaded.config->timeouts.udp_one_way, 30U);
     EXPECT_EQ(loaded.config->flows_file, "auto");
+    EXPECT_EQ(loaded.config->affinity_clients, 65536U);
     EXPECT_EQ(loaded.config->half_open_of(65536), 16384U);
     EXPECT_EQ(loaded.config->half_open_of(1), 1U);
 }
@@ -65,7 +66,7 @@ TEST(DataplaneConfig, ReadsEveryField) {
             "mtu = 9000; driver = \"af_packet\"; routes = ( { to = \"0.0.0.0/0\"; via = \"192.0.2.254\"; } );",
             "snat_addresses = [ \"10.0.2.100\" ]; workers = 2; cores = [ 0, 1 ]; idle = \"busy\";"
             "memory: { huge_pages = \"never\"; megabytes = 512; }; flows: { ipv4 = 2048; ipv6 = 1024; half_open "
-            "= 1000; file = \"/dev/shm/x\"; };"
+            "= 1000; affinity_clients = 500; file = \"/dev/shm/x\"; };"
             "limits: { services = 10; backends = 20; }; timeouts: { udp_one_way = 7; udp = 30; }; "
             "refusals_per_second = 0; icmp_errors_per_second = 7; echo = \"while_serving\"; tcp_mss_clamp = \"1360\";"
             "control_socket = \"/tmp/s\"; state_file = \"/tmp/f\"; log: { level = \"debug\"; };"),
@@ -84,6 +85,7 @@ TEST(DataplaneConfig, ReadsEveryField) {
     EXPECT_EQ(config.memory.megabytes, 512U);
     EXPECT_EQ(config.flows_ipv4, 2048U);
     EXPECT_EQ(config.flows_half_open, 1000U);
+    EXPECT_EQ(config.affinity_clients, 500U);
     EXPECT_EQ(config.half_open_of(config.flows_ipv4), 1000U);
     EXPECT_EQ(config.flows_file, "/dev/shm/x");
     EXPECT_EQ(config.timeouts.udp_one_way, 7U);
@@ -151,6 +153,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"flows", "", "flows: { ipv4 = 5; };", "x.cfg:8: dataplane.flows.ipv4: ", "found 5"},
         Wrong{"half_open", "", "flows: { ipv4 = 4096; ipv6 = 2048; half_open = 2049; };",
               "x.cfg:8: dataplane.flows.half_open: ", "found 2049, allowed 0..2048"},
+        Wrong{"affinity_clients", "", "flows: { affinity_clients = 16777217; };",
+              "x.cfg:8: dataplane.flows.affinity_clients: ", "found 16777217, allowed 0..16777216"},
         Wrong{"half_open_negative", "", "flows: { half_open = -1; };",
               "x.cfg:8: dataplane.flows.half_open: ", "found -1, allowed 0.."},
         Wrong{"flow_file", "", "flows: { file = \"here\"; };",

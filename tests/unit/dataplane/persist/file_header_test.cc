@@ -11,7 +11,7 @@
 namespace guideway::persist {
 namespace {
 
-constexpr std::uint64_t kMiB = 1 << 20;
+constexpr std::uint64_t kOneMiB = 1 << 20;
 constexpr Layout kLayout{3, 0x1234, {64, 128}};
 const std::string kBoot = "8479b957-487c-4b5b-a747-f43a65b4e65c";
 const Shape kShape{2, {1000, 1000}, {"fd00:2::100", "10.0.2.100"}};
@@ -22,12 +22,12 @@ FileHeader good() {
     return header;
 }
 
-std::optional<Refusal> judged(const FileHeader& header, std::uint64_t file_bytes = 10 * kMiB) {
+std::optional<Refusal> judged(const FileHeader& header, std::uint64_t file_bytes = 10 * kOneMiB) {
     return judge_header(std::as_bytes(std::span(&header, 1)), file_bytes, kLayout, kBoot);
 }
 
 /// Changed by somebody who knows how to compute the checksum.
-std::string refusal_of(const std::function<void(FileHeader&)>& change, std::uint64_t file_bytes = 10 * kMiB) {
+std::string refusal_of(const std::function<void(FileHeader&)>& change, std::uint64_t file_bytes = 10 * kOneMiB) {
     FileHeader header = good();
     change(header);
     header.checksum = header_checksum(header);
@@ -37,23 +37,44 @@ std::string refusal_of(const std::function<void(FileHeader&)>& change, std::uint
 
 TEST(FileHeader, RegionsAreAlignedAndDoNotMeet) {
     const FileHeader header = good();
-    EXPECT_EQ(header.regions[0][kV4].offset, 2 * kMiB);
-    EXPECT_EQ(header.regions[0][kV6].offset, 4 * kMiB);
-    EXPECT_EQ(header.regions[1][kV4].offset, 6 * kMiB);
-    EXPECT_EQ(header.regions[1][kV6].offset, 8 * kMiB);
+    EXPECT_EQ(header.regions[0][kV4].offset, 2 * kOneMiB);
+    EXPECT_EQ(header.regions[0][kV6].offset, 4 * kOneMiB);
+    EXPECT_EQ(header.regions[1][kV4].offset, 6 * kOneMiB);
+    EXPECT_EQ(header.regions[1][kV6].offset, 8 * kOneMiB);
     EXPECT_EQ(header.regions[1][kV6].bytes, 128'000U);
-    EXPECT_EQ(header.file_bytes, 10 * kMiB);
+    EXPECT_EQ(header.file_bytes, 10 * kOneMiB);
     EXPECT_FALSE(judged(header));
 }
 
 TEST(FileHeader, TheFileIsAWholeNumberOfPages) {
-    EXPECT_EQ(make_header(kLayout, kShape, kBoot, 1024 * kMiB, 7).file_bytes, 1024 * kMiB);
+    EXPECT_EQ(make_header(kLayout, kShape, kBoot, 1024 * kOneMiB, 7).file_bytes, 1024 * kOneMiB);
+}
+
+TEST(FileHeader, ClientsRememberedHaveARegionOfTheirOwn) {
+    const Layout layout{3, 0x1234, {64, 128, 64}};
+    Shape shape = kShape;
+    shape.capacity[kAffinity] = 1025;
+    FileHeader header = make_header(layout, shape, kBoot, 4096, 7);
+    header.state = kReady;
+    EXPECT_EQ(header.regions[0][kAffinity].offset, 6 * kMiB);
+    EXPECT_EQ(header.regions[0][kAffinity].bytes, 65'600U);
+    EXPECT_EQ(header.regions[1][kV4].offset, 8 * kMiB);
+    const auto bytes = std::as_bytes(std::span(&header, 1));
+    EXPECT_FALSE(judge_header(bytes, header.file_bytes, layout, kBoot));
+    EXPECT_EQ(shape_of(header).capacity, shape.capacity);
+    EXPECT_TRUE(differences(shape_of(header), shape).empty());
+    EXPECT_EQ(differences(shape_of(header), kShape),
+              (std::vector<std::string>{"flows.affinity_clients (rounded up): 0, were 1024"}));
+    // A build that lays them out otherwise, or has none.
+    EXPECT_EQ(judge_header(bytes, header.file_bytes, kLayout, kBoot)->text(),
+              "another layout: found version 3, entries of 64 and 128 bytes, clients of 64 bytes, digest 1234, wanted "
+              "version 3, entries of 64 and 128 bytes, digest 1234");
 }
 
 TEST(FileHeader, TheShapeIsReadBack) {
     const Shape shape = shape_of(good());
     EXPECT_EQ(shape.workers, 2U);
-    EXPECT_EQ(shape.capacity, (std::array<std::uint32_t, 2>{1000, 1000}));
+    EXPECT_EQ(shape.capacity, (std::array<std::uint32_t, kFamilies>{1000, 1000, 0}));
     EXPECT_EQ(shape.snat_addresses, (std::vector<std::string>{"10.0.2.100", "fd00:2::100"}));
     EXPECT_TRUE(differences(shape, kShape).empty());
 }
@@ -83,7 +104,7 @@ TEST(Differences, AreSaidInWords) {
 
 TEST(JudgeHeader, NamesEachReason) {
     EXPECT_EQ(refusal_of([](FileHeader& h) { h.magic[3] = 'x'; }), "damaged: does not begin as a flow file does");
-    EXPECT_EQ(refusal_of([](FileHeader& h) { h.format = 9; }), "another layout: found header format 9, wanted 1");
+    EXPECT_EQ(refusal_of([](FileHeader& h) { h.format = 9; }), "another layout: found header format 9, wanted 2");
     EXPECT_EQ(refusal_of([](FileHeader& h) { h.state = kBeingMade; }), "damaged: its making was cut short");
     EXPECT_EQ(refusal_of([](FileHeader& h) { h.state = 0; }), "damaged: its state is 0, which is none");
     EXPECT_EQ(refusal_of([](FileHeader& h) { h.layout_version = 2; }),
@@ -117,7 +138,7 @@ TEST(JudgeHeader, BelievesNoNumberEvenWithARightChecksum) {
     damaged([](FileHeader& h) { h.regions[1][kV4].offset = h.regions[0][kV6].offset; });  // overlapping
     damaged([](FileHeader& h) { h.regions[0][kV4].offset = 0; });                         // over the header
     damaged([](FileHeader& h) { h.regions[0][kV4].offset += 64; });
-    damaged([](FileHeader& h) { h.regions[1][kV6].offset = 10 * kMiB; });
+    damaged([](FileHeader& h) { h.regions[1][kV6].offset = 10 * kOneMiB; });
     damaged([](FileHeader& h) { h.regions[1][kV6].offset = ~std::uint64_t{0} / kRegionAlignment * kRegionAlignment; });
     damaged([](FileHeader& h) { h.snat_bytes = 0xffffffff; });
     damaged([](FileHeader& h) { h.snat_bytes -= 1; });
@@ -132,7 +153,7 @@ TEST(JudgeHeader, ShortFilesAreDamaged) {
         ASSERT_TRUE(refusal);
         EXPECT_EQ(refusal->kind, RefusalKind::damaged);
     }
-    ASSERT_TRUE(judged(header, 10 * kMiB - 4096));
+    ASSERT_TRUE(judged(header, 10 * kOneMiB - 4096));
 }
 
 TEST(JudgeHeader, AnyChangedBitIsNoticedOrHarmless) {
@@ -171,7 +192,7 @@ TEST(JudgeHeader, GarbageWithARightChecksumLeadsNowhere) {
         for (std::uint32_t worker = 0; worker < shape.workers; ++worker) {
             for (const auto& region : header.regions[worker]) {
                 ASSERT_GE(region.offset, end);
-                ASSERT_LE(region.offset + region.bytes, 10 * kMiB);
+                ASSERT_LE(region.offset + region.bytes, 10 * kOneMiB);
                 end = region.offset + region.bytes;
             }
         }

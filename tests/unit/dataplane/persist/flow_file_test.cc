@@ -207,6 +207,37 @@ TEST_F(FlowFileTest, AFileThatDoesNotGetReadyIsRemoved) {
     EXPECT_TRUE(fs::is_empty(base_ + "/a"));
 }
 
+TEST_F(FlowFileTest, ClientsRememberedAreKeptAndImportedLikeConnections) {
+    request_.need.layout.entry_bytes[kAffinity] = 64;
+    request_.need.shape.capacity[kAffinity] = 65;
+    {
+        const auto opened = open_flow_file(request_);
+        ASSERT_TRUE(opened.file) << opened.error;
+        ASSERT_EQ(opened.file->populate(0), std::nullopt);
+        ASSERT_EQ(opened.file->entries(0, kAffinity).size(), 65U * 64);
+        EXPECT_TRUE(zero(opened.file->entries(0, kAffinity)));
+        std::ranges::fill(opened.file->entries(0, kAffinity), std::byte{5});
+        ASSERT_EQ(opened.file->ready(), std::nullopt);
+    }
+    const auto fives = [](std::span<const std::byte> bytes) {
+        return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{5}; });
+    };
+    {
+        const auto opened = open_flow_file(request_);
+        ASSERT_EQ(opened.origin, Origin::adopted) << text_of(opened);
+        EXPECT_TRUE(fives(opened.file->entries(0, kAffinity)));
+        EXPECT_TRUE(zero(opened.file->entries(0, kV6)));
+    }
+    request_.need.shape.capacity[kAffinity] = 129;
+    const auto opened = open_flow_file(request_);
+    ASSERT_EQ(opened.origin, Origin::import) << text_of(opened);
+    EXPECT_NE(text_of(opened).find("flows.affinity_clients (rounded up): 128, were 64"), std::string::npos)
+        << text_of(opened);
+    EXPECT_EQ(opened.file->old_entries(0, kAffinity).size(), 65U * 64);
+    EXPECT_TRUE(fives(opened.file->old_entries(0, kAffinity)));
+    EXPECT_TRUE(zero(opened.file->entries(0, kAffinity)));
+}
+
 TEST_F(FlowFileTest, AnotherShapeIsImportedAndThenTakesTheOldOnesPlace) {
     request_.need.shape = {2, {256, 128}, {"10.0.2.100", "10.0.2.101"}};
     leave_a_file(3);

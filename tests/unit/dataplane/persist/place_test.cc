@@ -8,20 +8,20 @@
 namespace guideway::persist {
 namespace {
 
-constexpr std::uint64_t kMiB = 1 << 20;
+constexpr std::uint64_t kMebi = 1 << 20;
 
 Need need_of(std::uint32_t workers, std::uint32_t ipv4) {
     Need need;
     need.shape = {workers, {ipv4, 1024}, {}};
     need.layout = {1, 2, {64, 128}};
     need.index_bytes = {std::uint64_t{ipv4} * 16, 16384};
-    need.counter_bytes = kMiB;
+    need.counter_bytes = kMebi;
     return need;
 }
 
-Place huge(std::uint64_t free_pages, std::uint64_t page = 2 * kMiB) {
+Place huge(std::uint64_t free_pages, std::uint64_t page = 2 * kMebi) {
     Place place;
-    place.folder = page > kMiB * 512 ? "/huge1G" : "/huge2M";
+    place.folder = page > kMebi * 512 ? "/huge1G" : "/huge2M";
     place.huge = true;
     place.page_bytes = page;
     place.free_bytes = free_pages * page;
@@ -39,13 +39,13 @@ Place tmpfs(const char* folder, std::uint64_t free_bytes) {
 const Need kNeed = need_of(2, 1 << 20);
 
 TEST(ChoosePlace, TakesHugePagesWhereEnoughAreFree) {
-    const auto choice = choose_place(kNeed, {huge(67), tmpfs("/run/guideway", 4096 * kMiB)}, {16384 * kMiB});
+    const auto choice = choose_place(kNeed, {huge(67), tmpfs("/run/guideway", 4096 * kMebi)}, {16384 * kMebi});
     ASSERT_TRUE(choice.place);
     EXPECT_EQ(choice.place->folder, "/huge2M");
 }
 
 TEST(ChoosePlace, OnePageTooFewAndTheNextPlaceIsTaken) {
-    const auto choice = choose_place(kNeed, {huge(66), tmpfs("/run/guideway", 4096 * kMiB)}, {16384 * kMiB});
+    const auto choice = choose_place(kNeed, {huge(66), tmpfs("/run/guideway", 4096 * kMebi)}, {16384 * kMebi});
     ASSERT_TRUE(choice.place);
     EXPECT_EQ(choice.place->folder, "/run/guideway");
     EXPECT_NE(choice.why_not.find("1 more pages would do (sysctl vm.nr_hugepages)"), std::string::npos)
@@ -54,32 +54,32 @@ TEST(ChoosePlace, OnePageTooFewAndTheNextPlaceIsTaken) {
 
 TEST(ChoosePlace, LeavesPacketsTheirHugePages) {
     Need need = kNeed;
-    need.other_huge_bytes = 256 * kMiB;
-    EXPECT_FALSE(choose_place(need, {huge(67)}, {16384 * kMiB}).place);
-    EXPECT_TRUE(choose_place(need, {huge(67 + 128)}, {16384 * kMiB}).place);
+    need.other_huge_bytes = 256 * kMebi;
+    EXPECT_FALSE(choose_place(need, {huge(67)}, {16384 * kMebi}).place);
+    EXPECT_TRUE(choose_place(need, {huge(67 + 128)}, {16384 * kMebi}).place);
 }
 
 TEST(ChoosePlace, GiantPagesAreTakenWhole) {
-    EXPECT_FALSE(choose_place(kNeed, {huge(0, 1024 * kMiB)}, {16384 * kMiB}).place);
-    EXPECT_TRUE(choose_place(kNeed, {huge(1, 1024 * kMiB)}, {16384 * kMiB}).place);
+    EXPECT_FALSE(choose_place(kNeed, {huge(0, 1024 * kMebi)}, {16384 * kMebi}).place);
+    EXPECT_TRUE(choose_place(kNeed, {huge(1, 1024 * kMebi)}, {16384 * kMebi}).place);
 }
 
 TEST(ChoosePlace, ASmallTmpfsIsPassedOver) {
     const auto choice =
-        choose_place(kNeed, {tmpfs("/run/guideway", 100 * kMiB), tmpfs("/dev/shm", 4096 * kMiB)}, {16384 * kMiB});
+        choose_place(kNeed, {tmpfs("/run/guideway", 100 * kMebi), tmpfs("/dev/shm", 4096 * kMebi)}, {16384 * kMebi});
     ASSERT_TRUE(choice.place);
     EXPECT_EQ(choice.place->folder, "/dev/shm");
 }
 
 TEST(ChoosePlace, WhatAnEarlierSettingUsedIsForFindingOnly) {
-    Place place = tmpfs("/dev/shm", 4096 * kMiB);
+    Place place = tmpfs("/dev/shm", 4096 * kMebi);
     place.only_found = true;
-    EXPECT_FALSE(choose_place(kNeed, {place}, {16384 * kMiB}).place);
+    EXPECT_FALSE(choose_place(kNeed, {place}, {16384 * kMebi}).place);
 }
 
 TEST(Shortage, NamesWhatIsNeededForWhatWhatThereIsAndWhatToChange) {
-    const Place place = tmpfs("/run/guideway", 4096 * kMiB);
-    const auto text = shortage(kNeed, 134 * kMiB, &place, {200 * kMiB});
+    const Place place = tmpfs("/run/guideway", 4096 * kMebi);
+    const auto text = shortage(kNeed, 134 * kMebi, &place, {200 * kMebi});
     ASSERT_TRUE(text);
     EXPECT_EQ(
         *text,
@@ -92,13 +92,13 @@ TEST(Shortage, NamesWhatIsNeededForWhatWhatThereIsAndWhatToChange) {
 
 TEST(Shortage, AFileThatIsThereAlreadyNeedsOnlyWhatIsAroundIt) {
     const Place place = tmpfs("/run/guideway", 0);
-    EXPECT_FALSE(shortage(kNeed, 0, &place, {100 * kMiB}));
-    EXPECT_TRUE(shortage(kNeed, 0, &place, {98 * kMiB}));
+    EXPECT_FALSE(shortage(kNeed, 0, &place, {100 * kMebi}));
+    EXPECT_TRUE(shortage(kNeed, 0, &place, {98 * kMebi}));
 }
 
 TEST(Shortage, HugePagesAreNoOrdinaryMemory) {
     const Place place = huge(67);
-    EXPECT_FALSE(shortage(kNeed, 134 * kMiB, &place, {100 * kMiB}));
+    EXPECT_FALSE(shortage(kNeed, 134 * kMebi, &place, {100 * kMebi}));
 }
 
 TEST(FindPlaces, AutomaticallySharedMemoryIsAlwaysACandidate) {
@@ -142,14 +142,14 @@ TEST(FileName, IsTheControlSocketsOwn) {
 }
 
 TEST(Machine, IsRead) {
-    EXPECT_GT(read_memory_there().available_bytes, kMiB);
+    EXPECT_GT(read_memory_there().available_bytes, kMebi);
     EXPECT_EQ(read_boot_id().size(), 36U);
 }
 
 TEST(Mebibytes, AreRoundedUp) {
     EXPECT_EQ(mebibytes(0), "1 MiB");
-    EXPECT_EQ(mebibytes(kMiB), "1 MiB");
-    EXPECT_EQ(mebibytes(kMiB + 1), "2 MiB");
+    EXPECT_EQ(mebibytes(kMebi), "1 MiB");
+    EXPECT_EQ(mebibytes(kMebi + 1), "2 MiB");
 }
 
 }  // namespace
