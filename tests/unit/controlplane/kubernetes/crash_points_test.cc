@@ -31,19 +31,26 @@ void make(TestWorld& world) { world.service("web", json::object(), {{"uid", "u1"
 std::vector<History> histories() {
     std::vector<History> out;
     out.push_back({"Create", [](TestWorld&) {}, false, make});
-    out.push_back({"Update", make, true, [](TestWorld& world) {
+    out.push_back({"Update", make, true,
+                   [](TestWorld& world) {
                        world.change("web", json::parse(R"({"spec": {"ports": [{"port": 80, "nodePort": 30080},
                            {"name": "dns", "protocol": "UDP", "port": 80, "nodePort": 30081}]}})"));
-                   }, true, 2});
+                   },
+                   true, 2});
     out.push_back({"OtherAddress", make, true, [](TestWorld& world) {
                        world.change("web", {{"spec", {{"loadBalancerIP", "203.0.113.12"}}}});
                    }});
     out.push_back({"Delete", make, true,
                    [](TestWorld& world) { world.api.request_deletion(kServicePath, "prod", "web"); }, false});
     out.push_back({"TypeChanged", make, true,
-                   [](TestWorld& world) { world.change("web", {{"spec", {{"type", "ClusterIP"}}}}); }, false});
+                   [](TestWorld& world) {
+                       world.change("web", {{"spec", {{"type", "ClusterIP"}}}});
+                   },
+                   false});
     out.push_back({"ClassChanged", make, true,
-                   [](TestWorld& world) { world.change("web", {{"spec", {{"loadBalancerClass", "other.io/x"}}}}); },
+                   [](TestWorld& world) {
+                       world.change("web", {{"spec", {{"loadBalancerClass", "other.io/x"}}}});
+                   },
                    false});
     out.push_back({"UidReplaced", make, true, [](TestWorld& world) {
                        world.api.remove(kServicePath, "prod", "web");
@@ -54,8 +61,9 @@ std::vector<History> histories() {
     out.push_back({"ApplianceLostIt", make, true, [](TestWorld& world) {
                        EXPECT_TRUE(world.manager().delete_load_balancer(kCluster, "prod", "web", "", {}).ok());
                    }});
-    out.push_back({"StatusWiped", make, true,
-                   [](TestWorld& world) { world.change("web", {{"status", {{"loadBalancer", nullptr}}}}); }});
+    out.push_back({"StatusWiped", make, true, [](TestWorld& world) {
+                       world.change("web", {{"status", {{"loadBalancer", nullptr}}}});
+                   }});
     out.push_back({"DeleteInTheMiddleOfCreate", make, false,
                    [](TestWorld& world) {
                        Life half(world);
@@ -115,13 +123,13 @@ void expect_gone_after_deletion(TestWorld& world, Life& life) {
 class CrashPoints : public ::testing::TestWithParam<History> {};
 
 TEST_P(CrashPoints, EveryCallMayBeTheLastOne) {
+    TestWorld world;  // empty again after each point: that is looked at
     for (const FakeFault kind : {FakeFault::not_carried_out, FakeFault::answer_lost}) {
         bool reached = true;
         std::size_t points = 0;
         for (std::size_t k = 1; reached; ++k) {
             ASSERT_LT(k, 40U) << "it does not come to an end";
             SCOPED_TRACE("call " + std::to_string(k) + (kind == FakeFault::answer_lost ? ", carried out" : ""));
-            TestWorld world;
             begin(world, GetParam());
             if (HasFatalFailure()) return;
             std::string died_at;
@@ -154,12 +162,12 @@ TEST_P(CrashPoints, EveryCallMayBeTheLastOne) {
 
 // The same controller lives on and tries again: one lost call must be no different from a crash.
 TEST_P(CrashPoints, OneLostCallIsTriedAgainByTheSameController) {
+    TestWorld world;
     for (const FakeFault kind : {FakeFault::not_carried_out, FakeFault::answer_lost}) {
         bool reached = true;
         for (std::size_t k = 1; reached; ++k) {
             ASSERT_LT(k, 40U) << "it does not come to an end";
             SCOPED_TRACE("call " + std::to_string(k) + (kind == FakeFault::answer_lost ? ", carried out" : ""));
-            TestWorld world;
             begin(world, GetParam());
             if (HasFatalFailure()) return;
             reached = false;
@@ -171,6 +179,7 @@ TEST_P(CrashPoints, OneLostCallIsTriedAgainByTheSameController) {
             Life life(world);
             ASSERT_TRUE(life.settle());
             expect_right(world, GetParam());
+            world.fault_by(nullptr);
             expect_gone_after_deletion(world, life);
             if (HasFailure()) return;
         }
@@ -179,11 +188,11 @@ TEST_P(CrashPoints, OneLostCallIsTriedAgainByTheSameController) {
 
 // Rule 7: who leads no more writes nothing more; the next leader brings it to its end.
 TEST_P(CrashPoints, LeadershipMayBeLostBeforeEveryWrite) {
+    TestWorld world;
     bool lost = true;
     for (std::size_t k = 1; lost; ++k) {
         ASSERT_LT(k, 60U) << "it does not come to an end";
         SCOPED_TRACE("asked " + std::to_string(k) + " times");
-        TestWorld world;
         begin(world, GetParam());
         if (HasFatalFailure()) return;
         std::size_t asked = 0, writes = 0;

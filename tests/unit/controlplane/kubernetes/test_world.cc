@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include <httplib.h>
+#include <spdlog/spdlog.h>
 
 #include "controlplane/kubernetes/objects/endpoint_slice.h"
 #include "controlplane/store/sqlite_store.h"
@@ -37,12 +38,13 @@ void cut(httplib::Response& response) {
 }  // namespace
 
 TestWorld::TestWorld() : gate_(std::make_unique<httplib::Server>()) {
+    spdlog::set_level(spdlog::level::off);
     auto opened = store::SqliteStore::open(folder_.file("store.db"));
     controlplane::ManagerOptions options;
     options.link.socket = folder_.file("dp.sock");  // nobody there: what is wished is not yet forwarded
     options.link.first_backoff = milliseconds(50);
-    auto managed = controlplane::Manager::open(
-        std::move(std::get<std::unique_ptr<store::SqliteStore>>(opened)), options, metrics_);
+    auto managed = controlplane::Manager::open(std::move(std::get<std::unique_ptr<store::SqliteStore>>(opened)),
+                                               options, metrics_);
     if (const auto* why = std::get_if<std::string>(&managed)) throw std::runtime_error(*why);
     manager_ = std::move(std::get<std::unique_ptr<controlplane::Manager>>(managed));
     resources::AddressPool pool;
@@ -207,7 +209,8 @@ void Life::look() {
     }
     for (const json& one : world_.api.objects("/apis/discovery.k8s.io/v1/endpointslices")) {
         auto decoded = decode_endpoint_slice(one);
-        if (decoded.ok()) slices_[decoded.value->service_key()].push_back(std::make_shared<const Slice>(*decoded.value));
+        if (decoded.ok())
+            slices_[decoded.value->service_key()].push_back(std::make_shared<const Slice>(*decoded.value));
     }
     for (const auto& one : balancers_.all()) balancers_.drop(balancers_.key_of(*one));
     for (const auto& one : appliance_nodes_.all()) appliance_nodes_.drop(one->metadata.name);

@@ -331,8 +331,9 @@ struct FakeApiServer::State {
             if (deleting && found->second["metadata"].value("finalizers", json::array()).size() <
                                 object["metadata"].value("finalizers", json::array()).size()) {
                 return answer(response, 422,
-                              status(422, "Invalid", "metadata.finalizers: Forbidden: no new finalizers can be added "
-                                                     "if the object is being deleted"));
+                              status(422, "Invalid",
+                                     "metadata.finalizers: Forbidden: no new finalizers can be added "
+                                     "if the object is being deleted"));
             }
         } else {
             object = body;
