@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <sstream>
 #include <utility>
 
 #include <nlohmann/json.hpp>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include "api/json/parse.h"
@@ -100,6 +102,34 @@ class YamlReader {
     std::size_t values_ = 0;
 };
 
+/// Goes through the documents once and keeps nothing of them. yaml-cpp does not take a ',' off that stands where a document begins, and
+/// would make documents of it until the memory is used up (YAML::LoadAll(",")).
+class DocumentsEnd final : public YAML::EventHandler {
+  public:
+    static void require(const std::string& text) {
+        std::istringstream input(text);
+        YAML::Parser parser(input);
+        DocumentsEnd end;
+        while (parser.HandleNextDocument(end)) {
+        }
+    }
+    void OnDocumentStart(const YAML::Mark& mark) override {
+        if (mark.pos <= last_) throw YAML::ParserException(mark, "a document cannot begin so");
+        last_ = mark.pos;
+    }
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+
+  private:
+    int last_ = -1;
+};
+
 /// JSON goes past the YAML reader, which knows less of escapes.
 std::optional<Tree> as_json(std::string_view text) {
     const auto first = text.find_first_not_of(" \t\r\n");
@@ -159,8 +189,10 @@ void read_trees(std::string_view text, const TakeTree& take, const TakeError& er
     }
     if (const auto tree = as_json(text)) return take("document 1", *tree);
     try {
+        const std::string copy(text);
+        DocumentsEnd::require(copy);
         std::size_t number = 0;
-        for (const YAML::Node& node : YAML::LoadAll(std::string(text))) {
+        for (const YAML::Node& node : YAML::LoadAll(copy)) {
             ++number;
             if (node.IsNull()) continue;  // what "---" at the end of a file leaves
             const std::string place = "document " + std::to_string(number);

@@ -270,6 +270,7 @@ SyncResult ServiceController::ensure(const Service& service, Known known, Hands&
     LoadBalancer object;
     if (fresh) {
         if (!state.announced) event(service, false, "EnsuringLoadBalancer", "the load balancer is being made");
+        state.ensuring = true;
         const SyncResult claimed = claim(service, wanted, hands);
         if (claimed.kind != SyncResult::Kind::done) return claimed;
     }
@@ -336,7 +337,9 @@ SyncResult ServiceController::publish(const Service& service, const LoadBalancer
     }
     state.waiting_since = {};
     if (!state.announced && !object.status.ingress.empty()) {
-        if (moved) event(service, false, "EnsuredLoadBalancer", "the load balancer serves " + addresses_of(object));
+        // Not at each start of the controller; also where the address was another controller's before.
+        if (moved || state.ensuring)
+            event(service, false, "EnsuredLoadBalancer", "the load balancer serves " + addresses_of(object));
         state.announced = true;
     }
     remember(service.meta.key(), std::move(state));

@@ -81,6 +81,7 @@ class ServiceController {
         std::string uid;
         std::string allocation_failure, notes;
         bool no_nodes = false, announced = false;
+        bool ensuring = false;  ///< it was not there before
         std::chrono::steady_clock::time_point waiting_since{}, put_at{};
     };
     using Known = std::shared_ptr<const resources::LoadBalancer>;

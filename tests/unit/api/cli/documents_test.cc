@@ -92,6 +92,15 @@ TEST(Documents, AliasesCannotGrowWithoutBound) {
     EXPECT_NE(errors_of(bomb).at(0).find("more than 100000 values"), std::string::npos);
 }
 
+TEST(Documents, ACommaWhereADocumentBeginsDoesNotUseUpTheMemory) {
+    // yaml-cpp 0.7 makes one document after the other of it.
+    for (const char* text : {",", "kind: Node\n---\n, b", ", a\n", "---\n,"}) {
+        const auto errors = errors_of(text);
+        ASSERT_EQ(errors.size(), 1U) << text;
+        EXPECT_NE(errors[0].find("line "), std::string::npos) << errors[0];
+    }
+}
+
 TEST(Documents, TagsAreRefused) { EXPECT_EQ(errors_of("kind: !!binary aGVsbG8=").size(), 1U); }
 
 TEST(YamlOf, TextsThatMeanSomethingToYamlAreQuoted) {

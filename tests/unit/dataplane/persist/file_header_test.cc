@@ -56,9 +56,9 @@ TEST(FileHeader, ClientsRememberedHaveARegionOfTheirOwn) {
     shape.capacity[kAffinity] = 1025;
     FileHeader header = make_header(layout, shape, kBoot, 4096, 7);
     header.state = kReady;
-    EXPECT_EQ(header.regions[0][kAffinity].offset, 6 * kMiB);
+    EXPECT_EQ(header.regions[0][kAffinity].offset, 6 * kOneMiB);
     EXPECT_EQ(header.regions[0][kAffinity].bytes, 65'600U);
-    EXPECT_EQ(header.regions[1][kV4].offset, 8 * kMiB);
+    EXPECT_EQ(header.regions[1][kV4].offset, 8 * kOneMiB);
     const auto bytes = std::as_bytes(std::span(&header, 1));
     EXPECT_FALSE(judge_header(bytes, header.file_bytes, layout, kBoot));
     EXPECT_EQ(shape_of(header).capacity, shape.capacity);

@@ -23,6 +23,8 @@ constexpr bool kOwnLines = alignof(T) % kLine == 0 && sizeof(T) % kLine == 0;
 static_assert(kOwnLines<Worker>, "burst, time, queues: all that a worker keeps");
 static_assert(kOwnLines<observe::CounterBlock>, "totals and drops");
 static_assert(kOwnLines<observe::SlotCounters>, "a service's or backend's line of one worker");
+static_assert(kOwnLines<flow::AffinityTable> && sizeof(flow::AffinityTable) == 2 * kLine,
+              "what all read, what one writes");
 static_assert(kOwnLines<ResolveQueue>, "worker writes its end, the netlink thread the other");
 static_assert(kOwnLines<flow::FlowEntryV4> && kOwnLines<flow::FlowEntryV6> && kOwnLines<flow::TagBucket>);
 

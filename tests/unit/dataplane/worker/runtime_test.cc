@@ -3,9 +3,14 @@
 
 #include <array>
 #include <cstdlib>
+#include <ctime>
+#include <fcntl.h>
 #include <filesystem>
 #include <string>
+#include <sys/mman.h>
 #include <thread>
+#include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -13,6 +18,8 @@
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
+
+#include "dataplane/persist/file_header.h"
 
 namespace guideway::worker {
 namespace {
@@ -160,6 +167,74 @@ TEST(Runtime, TheFlowFileOutlivesTheRuntimeAndAnotherNumberOfWorkersTakesItOver)
     ASSERT_NE(first, nullptr) << error;
     EXPECT_EQ(Runtime::create(with_file(2), error), nullptr);
     EXPECT_NE(error.find("in use"), std::string::npos) << error;
+}
+
+/// Writes to the file between two processes, as worker `w` would have: the client went to that backend at `opened_s`.
+void remember_in(const std::string& path, std::uint32_t w, const flow::AffinityKey& key, const IpAddress& backend,
+                 std::uint32_t opened_s) {
+    const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    ASSERT_GE(fd, 0);
+    const auto length = static_cast<std::size_t>(std::filesystem::file_size(path));
+    void* const memory = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    ASSERT_NE(memory, MAP_FAILED);
+    const std::span<std::byte> bytes(static_cast<std::byte*>(memory), length);
+    const auto& region = reinterpret_cast<const persist::FileHeader*>(bytes.data())->regions[w][persist::kAffinity];
+    const auto lines = bytes.subspan(region.offset, region.bytes);
+    flow::AffinityTable table;
+    table.attach(lines, flow::AffinityTable::seed_in(lines));
+    table.remember(key, table.hash(key), {flow::address_words(backend), 0}, 10800, 0, opened_s);
+    munmap(memory, length);
+}
+
+TEST(Runtime, ClientsRememberedOutliveTheRuntimeAlsoWithAnotherNumberOfWorkers) {
+    // Why: Kubernetes rule 13; the two clients were remembered by different workers, and Maglev would choose among fifty.
+    const Folder folder;
+    const auto make = [&](std::size_t workers, std::uint32_t clients) {
+        RuntimeSettings settings = two_workers();
+        settings.lcores.resize(workers);
+        settings.ports.resize(workers);
+        settings.worker.capacity.backends = 64;
+        settings.worker.capacity.affinity_clients = clients;
+        settings.flow_file = {folder.path, folder.path + "/dataplane.sock", false};
+        std::string error;
+        auto runtime = Runtime::create(std::move(settings), error);
+        EXPECT_NE(runtime, nullptr) << error;
+        auto with_affinity = state(1);
+        with_affinity.services[0].affinity_seconds = 10800;
+        for (std::uint32_t i = 2; i <= 50; ++i)
+            with_affinity.backend_sets[0].backends.push_back(
+                {"node-" + std::to_string(i), IpAddress::v4(0x0a00020a + i), 0, 1});
+        EXPECT_TRUE(runtime->apply(with_affinity).empty());
+        return runtime;
+    };
+    const auto vip = IpAddress::v4(0xcb00710a);
+    const std::array<IpAddress, 2> clients{IpAddress::v4(0xc6336407), IpAddress::v4(0xc6336408)};
+    const std::array<IpAddress, 2> nodes{IpAddress::v4(0x0a00020b + 3), IpAddress::v4(0x0a00020b + 4)};
+    std::string path;
+    {
+        const auto first = make(2, 64);
+        first->take_over();
+        path = first->counters().flow_file.path;
+    }
+    timespec now{};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    for (std::uint32_t w = 0; w < 2; ++w) {
+        const flow::AffinityKey key{flow::address_words(clients[w]), flow::address_words(vip), __builtin_bswap16(2), 6};
+        remember_in(path, w, key, nodes[w], static_cast<std::uint32_t>(now.tv_sec));
+    }
+    const std::array<std::pair<std::size_t, std::uint32_t>, 4> shapes{{{2, 64}, {1, 64}, {2, 1024}, {2, 1024}}};
+    for (const auto& [workers, lines] : shapes) {
+        const auto runtime = make(workers, lines);
+        std::uint64_t kept = 0;
+        for (const auto& one : runtime->take_over().clients) kept += one.kept;
+        EXPECT_EQ(kept, 2U) << workers << " workers, " << lines << " lines";
+        EXPECT_NE(runtime->take_over().lines.back().text.find("2 clients remembered"), std::string::npos);
+        for (std::size_t i = 0; i < 2; ++i) {
+            const auto answer = runtime->explain({contract::Protocol::tcp, clients[i], 4000, vip, 2});
+            EXPECT_EQ(answer.backend_address, nodes[i].to_string()) << workers << " workers, " << lines << " lines";
+        }
+    }
 }
 
 TEST(Runtime, WorkersAndPortsMustMatch) {

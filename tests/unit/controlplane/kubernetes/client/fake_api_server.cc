@@ -1,5 +1,6 @@
 #include "tests/unit/controlplane/kubernetes/client/fake_api_server.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -34,7 +35,7 @@ json status(int code, const std::string& reason, const std::string& message) {
 }
 
 struct Target {
-    std::string collection, name_space, name;
+    std::string collection, name_space, name, subresource = {};
 };
 
 /// "/api/v1/namespaces/prod/services/web" -> {"/api/v1/services", "prod", "web"}.
@@ -54,8 +55,42 @@ Target parse(const std::string& path) {
         next += 2;
     }
     out.collection += "/" + parts.at(next++);
-    if (next < parts.size()) out.name = parts[next];
+    if (next < parts.size()) out.name = parts[next++];
+    if (next < parts.size()) out.subresource = parts[next];
     return out;
+}
+
+/// As Kubernetes' strategic merge patch does with what the cloud controller writes: finalizers are a set, conditions are merged by
+/// their type, ingress is replaced; the rest as RFC 7396.
+json strategic(json object, json patch) {
+    json finalizers = object["metadata"].value("finalizers", json::array());
+    if (auto& meta = patch["metadata"]; meta.is_object()) {
+        for (const json& gone : meta.value("$deleteFromPrimitiveList/finalizers", json::array())) {
+            finalizers.erase(std::remove(finalizers.begin(), finalizers.end(), gone), finalizers.end());
+        }
+        for (const json& one : meta.value("finalizers", json::array())) {
+            if (std::find(finalizers.begin(), finalizers.end(), one) == finalizers.end()) finalizers.push_back(one);
+        }
+        meta.erase("finalizers");
+        meta.erase("$deleteFromPrimitiveList/finalizers");
+    }
+    if (patch.contains("status") && patch["status"].contains("conditions")) {
+        json conditions = object.value("/status/conditions"_json_pointer, json::array());
+        for (const json& one : patch["status"]["conditions"]) {
+            const auto same = std::find_if(conditions.begin(), conditions.end(),
+                                           [&](const json& other) { return other["type"] == one["type"]; });
+            if (same == conditions.end()) {
+                conditions.push_back(one);
+            } else {
+                same->merge_patch(one);
+            }
+        }
+        patch["status"]["conditions"] = conditions;
+    }
+    object.merge_patch(patch);
+    object["metadata"]["finalizers"] = finalizers;
+    if (finalizers.empty()) object["metadata"].erase("finalizers");
+    return object;
 }
 
 std::string key_of(const std::string& name_space, const std::string& name) { return name_space + "/" + name; }
@@ -78,6 +113,7 @@ struct FakeApiServer::State {
     bool within_line = false;
     std::vector<std::string> raw;  // to open watches
     std::uint64_t uid = 0;
+    std::function<FakeFault(const std::string&)> fault;
 
     std::uint64_t store(const Target& target, json object, const char* type) {
         const std::uint64_t revision = ++data.revision;
@@ -107,6 +143,14 @@ struct FakeApiServer::State {
         response.set_content(body.dump(), "application/json");
     }
 
+    /// The connection ends before the answer.
+    static void cut(httplib::Response& response) {
+        response.status = 200;
+        response.body.clear();
+        response.set_content_provider(1000, "application/json",
+                                      [](std::size_t, std::size_t, httplib::DataSink&) { return false; });
+    }
+
     /// True: it is answered.
     bool misbehave(const httplib::Request& request, httplib::Response& response, bool& drop) {
         std::unique_lock lock(mutex);
@@ -117,6 +161,14 @@ struct FakeApiServer::State {
                         request.get_header_value("Host")});
         changed.notify_all();
         changed.wait(lock, [this] { return !held || ended; });
+        if (fault) {
+            const FakeFault now = fault(verb + " " + request.path);
+            if (now == FakeFault::not_carried_out) {
+                cut(response);
+                return true;
+            }
+            drop = now == FakeFault::answer_lost;
+        }
         if (!token.empty() && request.get_header_value("Authorization") != "Bearer " + token) {
             answer(response, 401, status(401, "Unauthorized", "Unauthorized"));
             return true;
@@ -250,12 +302,39 @@ struct FakeApiServer::State {
                 return answer(response, 409, status(409, "Conflict", "the UID in the precondition does not match"));
             }
             const json last = found->second;
-            store(target, last, "DELETED");
+            delete_or_mark(target);
             return answer(response, 200, last);
         }
         json object = found->second;
         if (request.method == "PATCH") {
-            object.merge_patch(body);
+            const json asked = body.value("/metadata/uid"_json_pointer, json());
+            if (!asked.is_null() && asked != object["metadata"]["uid"]) {
+                return answer(response, 409, status(409, "Conflict", "the UID in the precondition does not match"));
+            }
+            json patch = body;
+            // The status is a subresource: each of the two paths passes over what is the other's.
+            if (target.subresource == "status") {
+                patch = {{"metadata", json::object()}, {"status", body.value("status", json::object())}};
+                if (const json version = body.value("/metadata/resourceVersion"_json_pointer, json());
+                    !version.is_null()) {
+                    patch["metadata"]["resourceVersion"] = version;
+                }
+            }
+            const std::string type = request.get_header_value("Content-Type");
+            if (type.find("strategic") != std::string::npos) {
+                if (target.subresource.empty()) patch.erase("status");
+                object = strategic(object, patch);
+            } else {
+                object.merge_patch(patch);
+            }
+            const bool deleting = object["metadata"].contains("deletionTimestamp");
+            if (deleting && found->second["metadata"].value("finalizers", json::array()).size() <
+                                object["metadata"].value("finalizers", json::array()).size()) {
+                return answer(response, 422,
+                              status(422, "Invalid",
+                                     "metadata.finalizers: Forbidden: no new finalizers can be added "
+                                     "if the object is being deleted"));
+            }
         } else {
             object = body;
         }
@@ -264,8 +343,24 @@ struct FakeApiServer::State {
             return answer(response, 409, status(409, "Conflict", "the object has been modified"));
         }
         object["metadata"]["uid"] = found->second["metadata"]["uid"];
-        store(target, object, "MODIFIED");
-        answer(response, 200, objects.at(key_of(target.name_space, target.name)));
+        const bool gone = object["metadata"].contains("deletionTimestamp") &&
+                          object["metadata"].value("finalizers", json::array()).empty();
+        json same = object;
+        same["metadata"]["resourceVersion"] = found->second["metadata"]["resourceVersion"];
+        if (!gone && same == found->second) return answer(response, 200, same);  // nothing changes: no new revision
+        object["metadata"]["resourceVersion"] = std::to_string(store(target, object, gone ? "DELETED" : "MODIFIED"));
+        answer(response, 200, object);
+    }
+
+    /// With finalizers it only gets a deletionTimestamp.
+    void delete_or_mark(const Target& target) {
+        json last = data.objects[target.collection].at(key_of(target.name_space, target.name));
+        if (last["metadata"].value("finalizers", json::array()).empty()) {
+            store(target, last, "DELETED");
+        } else {
+            last["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+            store(target, last, "MODIFIED");
+        }
     }
 
     void serve(const httplib::Request& request, httplib::Response& response) {
@@ -288,12 +383,7 @@ struct FakeApiServer::State {
         } else {
             change(target, request, response);
         }
-        if (drop) {
-            response.status = 200;
-            response.body.clear();
-            response.set_content_provider(1000, "application/json",
-                                          [](std::size_t, std::size_t, httplib::DataSink&) { return false; });
-        }
+        if (drop) cut(response);
     }
 };
 
@@ -404,6 +494,17 @@ void FakeApiServer::send_raw(const std::string& bytes) {
 void FakeApiServer::refuse(std::vector<FakeRefusal> refusals) {
     const std::lock_guard lock(state_->mutex);
     state_->refusals.assign(refusals.begin(), refusals.end());
+}
+
+void FakeApiServer::request_deletion(const std::string& collection, const std::string& name_space,
+                                     const std::string& name) {
+    const std::lock_guard lock(state_->mutex);
+    state_->delete_or_mark({collection, name_space, name});
+}
+
+void FakeApiServer::fault_by(std::function<FakeFault(const std::string&)> decide) {
+    const std::lock_guard lock(state_->mutex);
+    state_->fault = std::move(decide);
 }
 
 void FakeApiServer::require_token(const std::string& token) {

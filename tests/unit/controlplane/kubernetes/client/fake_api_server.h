@@ -28,6 +28,13 @@ struct FakeSeen {
     std::string body, content_type, authorization, user_agent, host;
 };
 
+/// What becomes of one request.
+enum class FakeFault : std::uint8_t {
+    none,
+    not_carried_out,  ///< the connection ends, nothing happened
+    answer_lost,      ///< carried out, and the connection ends before the answer
+};
+
 class FakeApiServer {
   public:
     struct Tls {
@@ -60,6 +67,10 @@ class FakeApiServer {
     void send_raw(const std::string& bytes);
     /// The next ones that it fits are answered so.
     void refuse(std::vector<FakeRefusal> refusals);
+    /// DELETE as by a client: with finalizers the object stays, with a deletionTimestamp.
+    void request_deletion(const std::string& collection, const std::string& name_space, const std::string& name);
+    /// Asked at each request ("PATCH /api/v1/..."; a watch is "WATCH ..."), from any thread, one at a time; null: no faults.
+    void fault_by(std::function<FakeFault(const std::string& what)> decide);
     /// Requests with another token get 401; empty: anybody.
     void require_token(const std::string& token);
     /// Each answer waits until release() is called.
