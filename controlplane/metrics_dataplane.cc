@@ -231,6 +231,26 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
     routes.add({{"state", "missing"}},
                counters.routes.wanted - std::min(counters.routes.wanted, counters.routes.in_force));
     routes.into(families);
+    const contract::AnnouncementStatus& announced = counters.announcements;
+    Filled addresses(MetricType::Gauge, "guideway_dataplane_announced_addresses",
+                     "Addresses in use that are in a subnet of a port whose link is up: announced there when they "
+                     "came into use.");
+    addresses.add({}, announced.addresses);
+    addresses.into(families);
+    Filled sent(MetricType::Counter, "guideway_dataplane_announcements_total",
+                "Gratuitous ARP and unsolicited neighbour advertisements sent.");
+    sent.add({}, announced.sent);
+    sent.into(families);
+    Filled claims(
+        MetricType::Counter, "guideway_dataplane_address_claims_total",
+        "ARP packets and neighbour advertisements in which another machine called an address of ours its own.");
+    claims.add({}, announced.claims_heard);
+    claims.into(families);
+    Filled conflicts(MetricType::Gauge, "guideway_dataplane_address_conflict",
+                     "1 for each address in use here that another machine called its own within two minutes.");
+    for (const contract::AddressConflict& one : announced.conflicts)
+        conflicts.add({{"address", one.address.to_string()}, {"mac", one.mac}, {"port", one.port}}, 1);
+    conflicts.into(families);
     Filled started(MetricType::Gauge, "guideway_dataplane_start_time_seconds",
                    "Unix time at which the dataplane's counters began.");
     started.add({}, counters.started_at_unix_seconds);

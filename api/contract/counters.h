@@ -140,6 +140,26 @@ struct Steering {
     friend bool operator==(const Steering&, const Steering&) = default;
 };
 
+/// Somebody else on the link says that an address in use here is theirs.
+struct AddressConflict {
+    IpAddress address;
+    std::string mac;   ///< "02:00:00:00:00:01": who said so last
+    std::string port;  ///< where it was heard
+    std::uint64_t claims = 0;
+    std::uint64_t last_seen_unix_seconds = 0;
+    friend bool operator==(const AddressConflict&, const AddressConflict&) = default;
+};
+
+/// Gratuitous ARP and unsolicited neighbour advertisements.
+struct AnnouncementStatus {
+    static constexpr std::size_t kMostTold = 256;
+    std::uint64_t addresses = 0;             ///< that are on a link of a port and announced there, now
+    std::uint64_t sent = 0;                  ///< announcements
+    std::uint64_t claims_heard = 0;          ///< of our addresses by others
+    std::vector<AddressConflict> conflicts;  ///< not yet over: heard of within two minutes; kMostTold at most
+    friend bool operator==(const AnnouncementStatus&, const AnnouncementStatus&) = default;
+};
+
 struct Counters {
     std::uint64_t generation = 0;  ///< of the ForwardingState in force
     std::uint64_t started_at_unix_seconds = 0;
@@ -150,6 +170,7 @@ struct Counters {
     std::vector<Steering> steering;  ///< each family and protocol once
     FlowFileStatus flow_file;
     RouteStatus routes;
+    AnnouncementStatus announcements;
     friend bool operator==(const Counters&, const Counters&) = default;
 };
 

@@ -274,6 +274,11 @@ void read_icmp_and_mss(Section& dataplane, DataplaneConfig& config) {
     config.mss_clamp = mss_of(clamp).value_or(0);
 }
 
+void read_announcements(Section announce, DataplaneConfig& config) {
+    config.announce_repeats = count_or(announce, "repeats", config.announce_repeats, 0, 10);
+    config.announce_per_second = count_or(announce, "per_second", config.announce_per_second, 1, 100'000);
+}
+
 LoadedConfig read(Document document) {
     DataplaneConfig config;
     Section root = document.root();
@@ -291,6 +296,7 @@ LoadedConfig read(Document document) {
     read_timeouts(dataplane.optional_group("timeouts"), config.timeouts);
     config.refusals_per_second = count_or(dataplane, "refusals_per_second", config.refusals_per_second, 0, 1'000'000);
     read_icmp_and_mss(dataplane, config);
+    read_announcements(dataplane.optional_group("announce"), config);
     config.control_socket = dataplane.string_or("control_socket", config.control_socket, kSocketPath);
     config.state_file = dataplane.string_or("state_file", config.state_file, kPath);
     Section log = dataplane.optional_group("log");

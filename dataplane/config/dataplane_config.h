@@ -95,6 +95,8 @@ struct DataplaneConfig {
     bool mss_clamp_auto = false;                  ///< tcp_mss_clamp = "auto": by the ports' MTU
     std::uint16_t mss_clamp = 0;                  ///< or no more than this, 88..8960; 0: any
     EchoReplies echo = EchoReplies::always;       ///< pings of VIPs
+    std::uint32_t announce_repeats = 3;           ///< of each address that comes into use on a link, in all; 0: none
+    std::uint32_t announce_per_second = 1000;     ///< announcements at most
     std::string control_socket = "/run/guideway/dataplane.sock";
     std::string state_file = "/var/lib/guideway/forwarding-state.json";
     std::string log_level = "info";

@@ -12,6 +12,7 @@
 //   handover     rings between workers: handover_out[peer] of one worker is handover_in[this worker] of the
 //   peer. A packet
 //                that came by one is never handed over again.
+//   claims       what others on the links say of our addresses, worker -> announcer thread. A full ring loses some: they come again.
 //   resolve      next hops whose MAC address is wanted, worker -> netlink thread. The same key may be asked
 //   repeatedly.
 //
@@ -43,6 +44,13 @@ inline constexpr std::uint16_t kNoQueue = 0xffff;
 inline constexpr std::size_t kMaxPorts = 32;
 inline constexpr std::size_t kMaxWorkers = 64;
 
+/// Somebody else says that an address of ours is theirs.
+struct HeardClaim {
+    IpAddress address;
+    snapshot::MacAddress mac{};
+    std::uint16_t port = 0;  ///< index
+};
+using ClaimQueue = SpscRing<HeardClaim, 64>;
 using ResolveQueue = SpscRing<snapshot::NeighbourKey, 256>;
 
 /// A receive queue besides WorkerPort::rx_queue.
@@ -156,6 +164,7 @@ struct Plumbing {
     std::vector<rte_ring*> handover_in;  ///< by peer worker; nullptr at this worker's own place
     std::vector<rte_ring*> handover_out;
     ResolveQueue* resolve = nullptr;
+    ClaimQueue* claims = nullptr;              ///< none: they are not looked for
     rte_mempool* pool = nullptr;               ///< for answers
     const Relocations* relocations = nullptr;  ///< none: no connection is elsewhere than its tuple says
     /// What all workers remember of clients, by worker; this one writes its own. Empty: nobody does.

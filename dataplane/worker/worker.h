@@ -158,6 +158,7 @@ class Worker {
     // local.cc: packets for this machine, and refusals
     void act_on_other(unsigned i) noexcept;
     bool is_ours(const packet::ParsedPacket& parsed) const noexcept;
+    void hear_claim(unsigned i) noexcept;
     void answer_in_place(unsigned i) noexcept;
     void to_kernel(rte_mbuf* mbuf) noexcept;
     void refuse(unsigned i, observe::DropReason reason) noexcept;
