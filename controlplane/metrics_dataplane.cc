@@ -249,7 +249,7 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
     Filled conflicts(MetricType::Gauge, "guideway_dataplane_address_conflict",
                      "1 for each address in use here that another machine called its own within two minutes.");
     for (const contract::AddressConflict& one : announced.conflicts)
-        conflicts.add({{"address", one.address.to_string()}, {"mac", one.mac}, {"port", one.port}}, 1);
+        conflicts.add({{"address", one.address.to_string()}, {"mac", one.mac}, {"port", one.port}}, 1.0);
     conflicts.into(families);
     Filled started(MetricType::Gauge, "guideway_dataplane_start_time_seconds",
                    "Unix time at which the dataplane's counters began.");
