@@ -19,6 +19,9 @@ using TimePoint = std::chrono::steady_clock::time_point;
 
 namespace {
 
+/// How long the Lease's giving back may take, and a stop with it: less than a lease, which is what the next one waits for without it.
+constexpr Milliseconds kReleaseDeadline{2000}, kLongestStop{3000};
+
 /// MicroTime of the API: "2026-01-02T03:04:05.678901Z".
 std::string micro_time() {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -117,7 +120,7 @@ void LeaderElector::stop() {
     }
     woken_.notify_all();
     // The lease is given back by the thread itself; a server that does not answer must not hold the stop up for long.
-    const auto patience = std::chrono::steady_clock::now() + std::min(options_.retry_period * 2, Milliseconds(3000));
+    const auto patience = std::chrono::steady_clock::now() + kLongestStop;
     while (!ended_) {
         if (std::chrono::steady_clock::now() > patience) client_.cancel();
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -264,7 +267,7 @@ void LeaderElector::release() {
     auto released = client_.request({.verb = Verb::update,
                                      .path = kLeases.object(options_.name_space, options_.name),
                                      .body = std::move(lease),
-                                     .deadline = options_.retry_period,
+                                     .deadline = kReleaseDeadline,
                                      .retry_for = Milliseconds(0)});
     if (!released.ok() && !released.error().conflict()) report(released.error());
 }

@@ -1,4 +1,6 @@
 """Which Services are ours, what is written to them and when it goes: rules 1 to 7, 14 and 17, end to end."""
+import statistics
+import threading
 import time
 
 import pytest
@@ -38,6 +40,47 @@ def test_rule_4_5_a_service_gets_addresses_that_serve_and_the_events_say_so(worl
     for reason in ("EnsuringLoadBalancer", "IPAllocated", "EnsuredLoadBalancer"):
         assert reasons.get(reason) == "Normal", f"rule 5: {reason} among {reasons}"
     assert len({world.request(vips[4])[0] for _ in range(60)}) == 3, "all pods serve"
+
+
+def test_rule_4_what_the_api_server_tells_of_a_new_service_and_what_then_takes_how_long(world, record_property):
+    """From the event of its creation to the event of its address (which is not told before the appliance forwards for it, asserted), and to the
+    first good packet: kube-proxy of the node has to follow the same event, at most ten times a second here. Times are reported, not asserted."""
+    world.deploy("web", 2)
+    names = [f"web-{i}" for i in range(6)]
+    path = f"/api/v1/namespaces/{world.namespace}/services"
+    since = world.api.get(path)["metadata"]["resourceVersion"]
+    made, told, addresses = {}, {}, {}
+    changed = threading.Condition()
+
+    def watch():
+        for _, one in world.api.watch(path, since, seconds=120):
+            now, name = time.monotonic(), one["metadata"]["name"]
+            ingress = one["status"].get("loadBalancer", {}).get("ingress", [])
+            with changed:
+                made.setdefault(name, now)
+                if ingress and name not in told:
+                    told[name], addresses[name] = now, ingress[0]["ip"]
+                changed.notify_all()
+                if len(told) == len(names):
+                    return
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    packet = {}
+    for name in names:  # one after the other: each is alone on its way
+        one = service(name, [HTTP], app="web")
+        one["metadata"]["namespace"] = world.namespace
+        world.api.apply(one)
+        with changed:
+            assert changed.wait_for(lambda name=name: name in told, 30), f"{name} has no address: {world.events(name)}"
+        conditions = {one["type"]: one["status"] for one in world.balancer(name)["status"]["conditions"]}
+        assert conditions["Programmed"] == "True", f"told before it is forwarded: {conditions}"
+        eventually(lambda name=name: world.request(addresses[name], timeout=0.05), 30, "it answers", every=0.002)
+        packet[name] = time.monotonic()
+    watcher.join(10)
+    assert len(told) == len(names)
+    for what, seconds in (("its address", [told[one] - made[one] for one in names]), ("its first good packet", [packet[one] - made[one] for one in names])):
+        record_property(f"ms from the event of a Service to {what}: median and worst of {len(names)}",
+                        f"{statistics.median(seconds) * 1000:.0f} {max(seconds) * 1000:.0f}")
 
 
 def test_rule_1_a_service_of_another_class_is_not_touched(world):

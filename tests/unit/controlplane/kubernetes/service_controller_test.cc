@@ -169,6 +169,85 @@ TEST(ServiceController, AServiceThatCannotBeReadKeepsItsLoadBalancer) {
     EXPECT_EQ(world.balancers().size(), 1U);
 }
 
+// ------------------------------------------------------------------------------------------------ an API server that does not want to
+
+TEST(ServiceController, TooManyRequestsAtAnyWriteLeaveNothingHalfDoneForGood) {
+    for (int refused = 1; refused <= 3; ++refused) {  // the finalizer, the status, the annotation
+        TestWorld world;
+        world.service("web");
+        Life life(world);
+        int patches = 0;
+        world.fault_by([&](std::size_t, const std::string& what) {
+            return what.starts_with("PATCH") && ++patches == refused ? FakeFault::too_many : FakeFault::none;
+        });
+        EXPECT_EQ(life.sync("prod/web").kind, SyncResult::Kind::failed) << refused;
+        EXPECT_EQ(world.get("web")["status"].contains("loadBalancer"), refused == 3) << refused;
+        ASSERT_TRUE(life.settle());
+        EXPECT_EQ(world.allocated(), 1U) << refused;
+        EXPECT_EQ(world.get("web")["status"]["loadBalancer"]["ingress"].size(), 1U) << refused;
+        EXPECT_EQ(std::count(life.events.begin(), life.events.end(), "Normal EnsuredLoadBalancer"), 1) << refused;
+    }
+}
+
+TEST(ServiceController, Rule6AnExpiredTokenIsNamedAndNothingIsTakenAway) {
+    TestWorld world;
+    world.service("web");
+    Life life(world);
+    ASSERT_TRUE(life.settle());
+    const json before = world.get("web");
+    world.change("web", {{"status", {{"loadBalancer", nullptr}}}});
+    life.look();
+    world.api.require_token("another");
+    const SyncResult result = life.sync("prod/web");
+    EXPECT_EQ(result.kind, SyncResult::Kind::failed);
+    EXPECT_NE(result.message.find("401"), std::string::npos) << result.message;
+    EXPECT_EQ(world.allocated(), 1U);
+    world.api.require_token("");
+    ASSERT_TRUE(life.settle());
+    EXPECT_EQ(world.get("web")["status"], before["status"]);
+}
+
+TEST(ServiceController, Rule3AServiceMadeAnewUnderTheNameBetweenReadAndWriteGetsNothingOfTheOld) {
+    TestWorld world;
+    world.service("web");
+    Life life(world);
+    const std::string old = world.get("web")["metadata"]["uid"];
+    world.fault_by([&](std::size_t, const std::string& what) {
+        if (what.starts_with("PUT ")) {  // while the appliance is asked, somebody deletes it and makes another
+            world.api.remove(kServicePath, "prod", "web");
+            world.service("web", kNone, {{"uid", "another-one"}});
+        }
+        return FakeFault::none;
+    });
+    const SyncResult result = life.sync("prod/web");
+    EXPECT_EQ(result.kind, SyncResult::Kind::again) << result.reason << ": " << result.message;
+    EXPECT_FALSE(world.get("web")["status"].contains("loadBalancer"));
+    world.fault_by(nullptr);
+    ASSERT_TRUE(life.settle());
+    ASSERT_EQ(world.balancers().size(), 1U);
+    EXPECT_EQ(world.balancers().front().metadata.uid, "another-one");
+    EXPECT_EQ(world.allocated(), 1U);
+    EXPECT_EQ(world.get("web")["status"]["loadBalancer"]["ingress"].size(), 1U);
+    EXPECT_NE(old, "another-one");
+}
+
+TEST(ServiceController, Rule3WhenTheApiServerGoesBackInTimeTheServiceKeepsItsAddress) {
+    TestWorld world;
+    world.service("web");
+    const auto then = world.api.snapshot();
+    Life life(world);
+    ASSERT_TRUE(life.settle());
+    const json before = world.get("web")["status"];
+    world.service("first");  // so that the next free address is another one
+    ASSERT_TRUE(life.settle());
+    world.api.restore(then);  // no finalizer, no status, and no Service "first"
+    ASSERT_TRUE(world.get("web")["status"].empty());
+    ASSERT_TRUE(life.settle());
+    EXPECT_EQ(world.get("web")["status"], before);
+    EXPECT_EQ(world.get("web")["metadata"]["finalizers"], json::array({kFinalizer}));
+    EXPECT_EQ(world.allocated(), 1U);
+}
+
 TEST(NodeController, Rule8NodesAreSelectedDrainedAndRemoved) {
     TestWorld world;
     world.node("n1");

@@ -167,6 +167,11 @@ struct FakeApiServer::State {
                 cut(response);
                 return true;
             }
+            if (now == FakeFault::too_many) {
+                answer(response, 429, status(429, "TooManyRequests", "too many requests, please try again later"));
+                response.set_header("Retry-After", "1");
+                return true;
+            }
             drop = now == FakeFault::answer_lost;
         }
         if (!token.empty() && request.get_header_value("Authorization") != "Bearer " + token) {

@@ -33,6 +33,7 @@ enum class FakeFault : std::uint8_t {
     none,
     not_carried_out,  ///< the connection ends, nothing happened
     answer_lost,      ///< carried out, and the connection ends before the answer
+    too_many,         ///< 429 with Retry-After: 1
 };
 
 class FakeApiServer {
