@@ -147,6 +147,12 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
     Filled forgotten(MetricType::Counter, "guideway_dataplane_affinity_forgotten_total",
                      "Clients forgotten: timed_out (their time was over), displaced (it was not, but newer clients "
                      "needed the place).");
+    Filled icmp(
+        MetricType::Counter, "guideway_dataplane_icmp_errors_total",
+        "ICMP errors that left the worker, by kind and origin: forwarded (about a connection, translated) or made "
+        "here.");
+    Filled clamped(MetricType::Counter, "guideway_dataplane_mss_clamped_total",
+                   "SYN and SYN-ACK whose maximum segment size was lowered.");
     Filled drops(MetricType::Counter, "guideway_dataplane_dropped_packets_total", "Packets dropped, by reason.");
     for (const contract::WorkerCounters& worker : counters.workers) {
         const Labels number{{"worker", std::to_string(worker.worker)}};
@@ -173,6 +179,17 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
         ended.add(with(number, "reason", "backend_closed"), worker.ended_backend_closed);
         ended.add(with(number, "reason", "source_ranges"), worker.ended_source_ranges);
         redecided.add(number, worker.udp_redecided);
+        const auto add_icmp = [&](const char* origin, const char* kind, std::uint64_t count) {
+            icmp.add(with(with(number, "origin", origin), "kind", kind), count);
+        };
+        add_icmp("forwarded", "unreachable", worker.icmp_forwarded_unreachable);
+        add_icmp("forwarded", "packet_too_big", worker.icmp_forwarded_too_big);
+        add_icmp("forwarded", "time_exceeded", worker.icmp_forwarded_time_exceeded);
+        add_icmp("forwarded", "parameter_problem", worker.icmp_forwarded_parameter_problem);
+        add_icmp("made", "unreachable", worker.icmp_made_unreachable);
+        add_icmp("made", "packet_too_big", worker.icmp_made_too_big);
+        add_icmp("made", "time_exceeded", worker.icmp_made_time_exceeded);
+        clamped.add(number, worker.mss_clamped);
         clients.add(number, worker.affinity_clients);
         client_capacity.add(number, worker.affinity_capacity);
         client_choices.add(with(number, "result", "remembered"), worker.affinity_remembered);
@@ -183,8 +200,9 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
             drops.add(with(number, "reason", drop.reason), drop.packets);
         }
     }
-    for (Filled* family : {&packets, &handed, &hashes, &polls, &flows, &capacity, &free, &waiting, &evicted, &doubtful,
-                           &ended, &redecided, &clients, &client_capacity, &client_choices, &forgotten, &drops}) {
+    for (Filled* family :
+         {&packets, &handed, &hashes, &polls, &flows, &capacity, &free, &waiting, &evicted, &doubtful, &ended,
+          &redecided, &icmp, &clamped, &clients, &client_capacity, &client_choices, &forgotten, &drops}) {
         family->into(families);
     }
     Filled steering(MetricType::Gauge, "guideway_dataplane_steering",
@@ -213,6 +231,26 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
     routes.add({{"state", "missing"}},
                counters.routes.wanted - std::min(counters.routes.wanted, counters.routes.in_force));
     routes.into(families);
+    const contract::AnnouncementStatus& announced = counters.announcements;
+    Filled addresses(MetricType::Gauge, "guideway_dataplane_announced_addresses",
+                     "Addresses in use that are in a subnet of a port whose link is up: announced there when they "
+                     "came into use.");
+    addresses.add({}, announced.addresses);
+    addresses.into(families);
+    Filled sent(MetricType::Counter, "guideway_dataplane_announcements_total",
+                "Gratuitous ARP and unsolicited neighbour advertisements sent.");
+    sent.add({}, announced.sent);
+    sent.into(families);
+    Filled claims(
+        MetricType::Counter, "guideway_dataplane_address_claims_total",
+        "ARP packets and neighbour advertisements in which another machine called an address of ours its own.");
+    claims.add({}, announced.claims_heard);
+    claims.into(families);
+    Filled conflicts(MetricType::Gauge, "guideway_dataplane_address_conflict",
+                     "1 for each address in use here that another machine called its own within two minutes.");
+    for (const contract::AddressConflict& one : announced.conflicts)
+        conflicts.add({{"address", one.address.to_string()}, {"mac", one.mac}, {"port", one.port}}, 1.0);
+    conflicts.into(families);
     Filled started(MetricType::Gauge, "guideway_dataplane_start_time_seconds",
                    "Unix time at which the dataplane's counters began.");
     started.add({}, counters.started_at_unix_seconds);

@@ -19,6 +19,7 @@
 #include "dataplane/config/dataplane_config.h"
 #include "dataplane/control/control.h"
 #include "dataplane/control/line_server.h"
+#include "dataplane/net/announcer.h"
 #include "dataplane/net/eal.h"
 #include "dataplane/net/kernel_path.h"
 #include "dataplane/net/netlink.h"
@@ -92,6 +93,11 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
     settings.worker.capacity = {config.flows_ipv4,     config.flows_ipv6,     config.flows_half_open,
                                 config.limit_services, config.limit_backends, config.affinity_clients};
     settings.worker.refusals_per_second = config.refusals_per_second;
+    settings.worker.icmp_errors_per_second = config.icmp_errors_per_second;
+    settings.worker.mss_clamp = {config.mss_clamp_auto, config.mss_clamp};
+    settings.worker.echo = config.echo == config::EchoReplies::never           ? worker::Echo::never
+                           : config.echo == config::EchoReplies::while_serving ? worker::Echo::while_serving
+                                                                               : worker::Echo::always;
     settings.snat_addresses = config.snat_addresses;
     settings.lcores = eal.lcores;
     for (std::uint32_t worker = 0; worker < config.workers.count; ++worker)
@@ -193,12 +199,19 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     }
     std::vector<rte_ring*> to_kernel;
     std::vector<worker::ResolveQueue*> wishes;
+    std::vector<worker::ClaimQueue*> claims;
     for (std::uint32_t worker = 0; worker < runtime->worker_count(); ++worker) {
         to_kernel.push_back(runtime->to_kernel(worker));
         wishes.push_back(&runtime->resolve_queue(worker));
+        claims.push_back(&runtime->claim_queue(worker));
     }
     net::KernelPath kernel_path(std::move(twins), std::move(to_kernel), runtime->from_kernel(), pool);
     if (const auto refused = kernel_path.start()) return fail(*refused);
+
+    std::vector<std::string> port_names;
+    for (const auto& port : config.ports) port_names.push_back(port.name);
+    net::Announcer announcer({config.announce_repeats, config.announce_per_second}, std::move(port_names),
+                             runtime->publisher(), kernel_path, std::move(claims));
 
     // Routes and neighbours
     net::StateRoutes routes(identities, runtime->publisher());
@@ -227,6 +240,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     engine.counters = [&] {
         contract::Counters counters = net::all_counters(runtime->counters(), ports, kernel_path, steering);
         counters.routes = routes.status();
+        counters.announcements = announcer.status();
         return counters;
     };
     engine.explain = [&](const contract::ExplainRequest& question) { return runtime->explain(question); };
@@ -245,6 +259,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
 
     // Packets
     if (!runtime->start(error)) return fail(error);
+    announcer.start();
 
     // Control socket
     std::error_code ignored;  // what matters shows when the socket is bound
@@ -263,6 +278,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
         hashes.look(counters, ports, runtime->rss_disagreeing_port());
     });
     server.stop();
+    announcer.stop();
     runtime->stop();
     netlink.stop();
     kernel_path.stop();

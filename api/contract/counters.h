@@ -83,6 +83,11 @@ struct WorkerCounters {
     std::uint64_t ended_backend_closed = 0, ended_source_ranges = 0;
     /// UDP that went to another backend because its own left the set, or drains and did not answer.
     std::uint64_t udp_redecided = 0;
+    /// ICMP errors that were translated and sent on to the connection's other end, and those made here, by what they say.
+    std::uint64_t icmp_forwarded_unreachable = 0, icmp_forwarded_too_big = 0, icmp_forwarded_time_exceeded = 0,
+                  icmp_forwarded_parameter_problem = 0;
+    std::uint64_t icmp_made_unreachable = 0, icmp_made_too_big = 0, icmp_made_time_exceeded = 0;
+    std::uint64_t mss_clamped = 0;  ///< SYN and SYN-ACK whose MSS was lowered
     /// Session affinity: clients (address and service) remembered now, and for how many there is room. A client is remembered by
     /// every worker that its connections came to.
     std::uint64_t affinity_clients = 0, affinity_capacity = 0;
@@ -135,6 +140,26 @@ struct Steering {
     friend bool operator==(const Steering&, const Steering&) = default;
 };
 
+/// Somebody else on the link says that an address in use here is theirs.
+struct AddressConflict {
+    IpAddress address;
+    std::string mac;   ///< "02:00:00:00:00:01": who said so last
+    std::string port;  ///< where it was heard
+    std::uint64_t claims = 0;
+    std::uint64_t last_seen_unix_seconds = 0;
+    friend bool operator==(const AddressConflict&, const AddressConflict&) = default;
+};
+
+/// Gratuitous ARP and unsolicited neighbour advertisements.
+struct AnnouncementStatus {
+    static constexpr std::size_t kMostTold = 256;
+    std::uint64_t addresses = 0;             ///< that are on a link of a port and announced there, now
+    std::uint64_t sent = 0;                  ///< announcements
+    std::uint64_t claims_heard = 0;          ///< of our addresses by others
+    std::vector<AddressConflict> conflicts;  ///< not yet over: heard of within two minutes; kMostTold at most
+    friend bool operator==(const AnnouncementStatus&, const AnnouncementStatus&) = default;
+};
+
 struct Counters {
     std::uint64_t generation = 0;  ///< of the ForwardingState in force
     std::uint64_t started_at_unix_seconds = 0;
@@ -145,6 +170,7 @@ struct Counters {
     std::vector<Steering> steering;  ///< each family and protocol once
     FlowFileStatus flow_file;
     RouteStatus routes;
+    AnnouncementStatus announcements;
     friend bool operator==(const Counters&, const Counters&) = default;
 };
 

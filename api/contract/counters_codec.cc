@@ -119,6 +119,14 @@ void each_worker_count(Worker& worker, Visit visit) {
     visit("ended_backend_closed", worker.ended_backend_closed);
     visit("ended_source_ranges", worker.ended_source_ranges);
     visit("udp_redecided", worker.udp_redecided);
+    visit("icmp_forwarded_unreachable", worker.icmp_forwarded_unreachable);
+    visit("icmp_forwarded_too_big", worker.icmp_forwarded_too_big);
+    visit("icmp_forwarded_time_exceeded", worker.icmp_forwarded_time_exceeded);
+    visit("icmp_forwarded_parameter_problem", worker.icmp_forwarded_parameter_problem);
+    visit("icmp_made_unreachable", worker.icmp_made_unreachable);
+    visit("icmp_made_too_big", worker.icmp_made_too_big);
+    visit("icmp_made_time_exceeded", worker.icmp_made_time_exceeded);
+    visit("mss_clamped", worker.mss_clamped);
     visit("affinity_clients", worker.affinity_clients);
     visit("affinity_capacity", worker.affinity_capacity);
     visit("affinity_remembered", worker.affinity_remembered);
@@ -192,6 +200,29 @@ void put(json::Writer& out, const MissingRoute& route) {
     out.key("via").text(route.via.to_string()).key("reason").text(route.reason).end_object();
 }
 
+void put(json::Writer& out, const AddressConflict& conflict) {
+    out.begin_object().key("address").text(conflict.address.to_string());
+    out.key("mac").text(conflict.mac).key("port").text(conflict.port).key("claims").number(conflict.claims);
+    out.key("last_seen_unix_seconds").number(conflict.last_seen_unix_seconds).end_object();
+}
+
+AnnouncementStatus read_announcements(json::ObjectReader& reader) {
+    AnnouncementStatus status;
+    status.addresses = count(reader, "addresses");
+    status.sent = count(reader, "sent");
+    status.claims_heard = count(reader, "claims_heard");
+    reader.each_object("conflicts", {0, AnnouncementStatus::kMostTold}, [&](json::ObjectReader& one) {
+        AddressConflict conflict;
+        conflict.address = one.required_value<IpAddress>("address", IpAddress::parse, kAddress);
+        conflict.mac = one.required_string("mac", kText);
+        conflict.port = one.required_string("port", kText);
+        conflict.claims = count(one, "claims");
+        conflict.last_seen_unix_seconds = count(one, "last_seen_unix_seconds");
+        status.conflicts.push_back(std::move(conflict));
+    });
+    return status;
+}
+
 RouteStatus read_routes(json::ObjectReader& reader) {
     RouteStatus routes;
     routes.wanted = count(reader, "wanted");
@@ -251,6 +282,11 @@ void put(json::Writer& out, const Counters& counters) {
     out.key("routes").begin_object().key("wanted").number(counters.routes.wanted);
     out.key("in_force").number(counters.routes.in_force);
     put_list(out, "missing", counters.routes.missing);
+    out.end_object();
+    const AnnouncementStatus& announcements = counters.announcements;
+    out.key("announcements").begin_object().key("addresses").number(announcements.addresses);
+    out.key("sent").number(announcements.sent).key("claims_heard").number(announcements.claims_heard);
+    put_list(out, "conflicts", announcements.conflicts);
     out.end_object().end_object();
 }
 
@@ -276,6 +312,11 @@ Counters read_counters(json::ObjectReader& reader) {
     if (routes.present()) {
         counters.routes = read_routes(routes);
         routes.finish();
+    }
+    json::ObjectReader announcements = reader.optional_object("announcements");
+    if (announcements.present()) {
+        counters.announcements = read_announcements(announcements);
+        announcements.finish();
     }
     return counters;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <map>
 #include <set>
 #include <utility>
@@ -246,6 +247,38 @@ void read_flows(Section flows, DataplaneConfig& config) {
     config.flows_file = flows.string_or("file", config.flows_file, kFlowFile);
 }
 
+constexpr std::int64_t kSmallestMss = 88;   // RFC 9293 3.7.1: what Linux takes at the least, too
+constexpr std::int64_t kLargestMss = 8960;  // of the largest MTU, 9000
+
+/// The number in `text`, nothing where it is none or out of bounds.
+std::optional<std::uint16_t> mss_of(std::string_view text) {
+    std::uint32_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    if (value < kSmallestMss || value > kLargestMss) return std::nullopt;
+    return static_cast<std::uint16_t>(value);
+}
+
+const Allowed kMssClamp =
+    matching([](std::string_view text) { return text == "off" || text == "auto" || mss_of(text).has_value(); },
+             "\"off\", \"auto\" or a number of bytes from 88 to 8960 as a string, \"1360\"");
+
+void read_icmp_and_mss(Section& dataplane, DataplaneConfig& config) {
+    config.icmp_errors_per_second =
+        count_or(dataplane, "icmp_errors_per_second", config.icmp_errors_per_second, 0, 1'000'000);
+    const std::string echo = dataplane.string_or("echo", "always", one_of({"always", "never", "while_serving"}));
+    if (echo == "never") config.echo = EchoReplies::never;
+    if (echo == "while_serving") config.echo = EchoReplies::while_serving;
+    const std::string clamp = dataplane.string_or("tcp_mss_clamp", "off", kMssClamp);
+    config.mss_clamp_auto = clamp == "auto";
+    config.mss_clamp = mss_of(clamp).value_or(0);
+}
+
+void read_announcements(Section announce, DataplaneConfig& config) {
+    config.announce_repeats = count_or(announce, "repeats", config.announce_repeats, 0, 10);
+    config.announce_per_second = count_or(announce, "per_second", config.announce_per_second, 1, 100'000);
+}
+
 LoadedConfig read(Document document) {
     DataplaneConfig config;
     Section root = document.root();
@@ -262,6 +295,8 @@ LoadedConfig read(Document document) {
     config.limit_backends = count_or(limits, "backends", config.limit_backends, 1, 65535);
     read_timeouts(dataplane.optional_group("timeouts"), config.timeouts);
     config.refusals_per_second = count_or(dataplane, "refusals_per_second", config.refusals_per_second, 0, 1'000'000);
+    read_icmp_and_mss(dataplane, config);
+    read_announcements(dataplane.optional_group("announce"), config);
     config.control_socket = dataplane.string_or("control_socket", config.control_socket, kSocketPath);
     config.state_file = dataplane.string_or("state_file", config.state_file, kPath);
     Section log = dataplane.optional_group("log");

@@ -24,6 +24,7 @@ enum class PortKind : std::uint8_t { interface, pci, vdev };
 enum class InterfaceDriver : std::uint8_t { automatic, af_xdp, af_packet };
 enum class HugePages : std::uint8_t { automatic, require, never };
 enum class Idle : std::uint8_t { busy, adaptive };
+enum class EchoReplies : std::uint8_t { always, never, while_serving };
 
 struct RouteConfig {
     IpPrefix to;    ///< host bits clear
@@ -89,7 +90,13 @@ struct DataplaneConfig {
     std::uint32_t limit_services = 4096;  ///< (VIP, protocol, port) triples
     std::uint32_t limit_backends = 4096;  ///< (address, port) of all backend sets together
     TimeoutsConfig timeouts;
-    std::uint32_t refusals_per_second = 1000;  ///< RST and port unreachable, a worker; 0 = silence
+    std::uint32_t refusals_per_second = 1000;     ///< RST and port unreachable, a worker; 0 = silence
+    std::uint32_t icmp_errors_per_second = 1000;  ///< forwarded ones, and as many made here, a worker; 0 = none
+    bool mss_clamp_auto = false;                  ///< tcp_mss_clamp = "auto": by the ports' MTU
+    std::uint16_t mss_clamp = 0;                  ///< or no more than this, 88..8960; 0: any
+    EchoReplies echo = EchoReplies::always;       ///< pings of VIPs
+    std::uint32_t announce_repeats = 3;           ///< of each address that comes into use on a link, in all; 0: none
+    std::uint32_t announce_per_second = 1000;     ///< announcements at most
     std::string control_socket = "/run/guideway/dataplane.sock";
     std::string state_file = "/var/lib/guideway/forwarding-state.json";
     std::string log_level = "info";

@@ -59,6 +59,14 @@ constexpr bool tcp_sequence_plausible(std::uint32_t tracked, std::uint32_t seque
     return sequence - (tracked - kBehind) <= kBehind + kSequenceStep + kAhead;
 }
 
+/// Whether an ICMP error can be about a segment that this side sent: RFC 5927 4.1, as much of it as is known here. A segment is quoted
+/// after more were sent, and again each time its retransmission fails; so further back than for a FIN: as far as the sender's
+/// buffer is long (4 MiB is what Linux lets it grow to). Never ahead: what is quoted went through here. The end judges once more.
+constexpr bool tcp_quote_plausible(std::uint32_t tracked, std::uint32_t sequence) {
+    constexpr std::uint32_t kBehind = 4 * 1024 * 1024;
+    return sequence - (tracked - kBehind) <= kBehind + kSequenceStep;
+}
+
 constexpr Progress tcp_advance(Progress now, unsigned half, std::uint8_t tcp_flags) {
     using enum ConnectionState;
     // The case of almost every packet first.

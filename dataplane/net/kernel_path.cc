@@ -83,6 +83,7 @@ void KernelPath::run() {
             moved = drain_tap(static_cast<std::size_t>(what)) || moved;
         }
         moved = drain_rings() || moved;
+        moved = drain_own() || moved;
         if (moved) last_frame = Clock::now();
     }
 }
@@ -159,6 +160,37 @@ bool KernelPath::drain_tap(std::size_t index) {
         }
     }
     return true;
+}
+
+bool KernelPath::send(std::size_t port, std::span<const std::uint8_t> frame) {
+    if (port >= ports_.size() || frame.size() > frame_bytes(ports_[port].mtu)) return false;
+    const std::lock_guard lock(own_mutex_);
+    if (own_.size() >= kMostWaiting) return false;
+    own_.push_back({port, {frame.begin(), frame.end()}});
+    return true;
+}
+
+bool KernelPath::drain_own() {
+    std::deque<OwnFrame> frames;
+    {
+        const std::lock_guard lock(own_mutex_);
+        frames.swap(own_);
+    }
+    for (const OwnFrame& one : frames) put_on_wire(one.port, one.bytes);
+    return !frames.empty();
+}
+
+bool KernelPath::put_on_wire(std::size_t port, std::span<const std::uint8_t> bytes) {
+    rte_mbuf* frame = rte_pktmbuf_alloc(pool_);
+    char* to = frame == nullptr ? nullptr : rte_pktmbuf_append(frame, static_cast<std::uint16_t>(bytes.size()));
+    if (to != nullptr) {
+        std::memcpy(to, bytes.data(), bytes.size());
+        frame->port = static_cast<std::uint16_t>(port);
+        if (rte_ring_sp_enqueue(from_kernel_, frame) == 0) return true;
+    }
+    rte_pktmbuf_free(frame);
+    counters_[port].full.fetch_add(1, std::memory_order_relaxed);
+    return false;
 }
 
 std::vector<KernelPathCounts> KernelPath::counts() const {

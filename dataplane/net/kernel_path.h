@@ -13,8 +13,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -53,6 +56,11 @@ class KernelPath {
 
     std::vector<KernelPathCounts> counts() const;  ///< by port index
 
+    /// A frame of our own for the wire of a port, by the way that the kernel's frames take; on it within a millisecond. From any
+    /// thread. False: kMostWaiting wait already.
+    bool send(std::size_t port, std::span<const std::uint8_t> frame);
+    static constexpr std::size_t kMostWaiting = 256;
+
   private:
     struct Counters {
         std::atomic<std::uint64_t> to_kernel{0}, from_kernel{0}, refused{0}, full{0};
@@ -61,6 +69,8 @@ class KernelPath {
     void run();
     bool drain_rings();
     bool drain_tap(std::size_t port);
+    bool drain_own();
+    bool put_on_wire(std::size_t port, std::span<const std::uint8_t> frame);
     bool read(std::size_t port, void* data, std::size_t size, std::size_t& length);
     void write_frame(rte_mbuf* frame);
 
@@ -71,6 +81,12 @@ class KernelPath {
     std::unique_ptr<Counters[]> counters_;
     int epoll_ = -1;
     int wake_ = -1;
+    struct OwnFrame {
+        std::size_t port;
+        std::vector<std::uint8_t> bytes;
+    };
+    std::mutex own_mutex_;
+    std::deque<OwnFrame> own_;
     std::thread thread_;
 };
 

@@ -113,8 +113,13 @@ struct alignas(64) WorkerTotals {
     Count affinity_timed_out;   ///< clients forgotten: their time was over
     Count affinity_displaced;   ///< clients forgotten before that: their bucket was full
     Count udp_redecided;        ///< UDP that went to another backend: its own left the set, or drains and is silent
+    std::array<Count, 4> icmp_forwarded;  ///< ICMP errors translated and sent on, by packet::IcmpErrorKind
+    Count icmp_made_unreachable;          ///< ICMP errors made here
+    Count icmp_made_too_big;
+    Count icmp_made_time_exceeded;
+    Count mss_clamped;  ///< SYN and SYN-ACK whose MSS was lowered
 };
-static_assert(sizeof(WorkerTotals) == 320);
+static_assert(sizeof(WorkerTotals) == 384);
 
 /// The worker's lines: totals and drop reasons inside, slots in memory given from outside.
 class alignas(64) CounterBlock {

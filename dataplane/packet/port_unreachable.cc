@@ -1,37 +1,12 @@
 #include "dataplane/packet/port_unreachable.h"
 
-#include <algorithm>
-
-#include "dataplane/packet/answer_parts.h"
-
 namespace guideway::packet {
 
 Answer build_port_unreachable(std::span<std::uint8_t> out, const std::uint8_t* frame, const ParsedPacket& parsed,
                               const MacAddress& mac) noexcept {
-    // Echo requests get replies and other ICMP never an error (RFC 1122 3.2.2), so flows and other protocols are what is left.
-    if (!parsed.is_flow() && parsed.kind != PacketKind::ip_other) return {};
-    if (!may_be_answered(parsed)) return {};
-    const std::uint32_t overhead = parsed.l2_length + ip_header_size(parsed) + icmp::kHeaderSize;
-    const std::uint32_t limit = parsed.l2_length + (parsed.has_v4 ? kUnreachableMaxV4 : kUnreachableMaxV6);
-    const std::uint32_t room = std::min(static_cast<std::uint32_t>(std::min<std::size_t>(out.size(), limit)), limit);
-    // RFC 792 asks for the header and 8 bytes; a shorter packet is quoted whole.
-    const std::uint32_t least = std::min(parsed.l3_length, parsed.l4_offset - parsed.l2_length + 8U);
-    if (room < overhead + least) return {0, observe::DropReason::mbuf_exhausted};
-    const std::uint32_t quoted = std::min(parsed.l3_length, room - overhead);
-    const std::uint32_t message_size = icmp::kHeaderSize + quoted;
-
-    const std::uint8_t number = parsed.has_v4 ? protocol::kIcmp : protocol::kIcmpv6;
-    std::uint8_t* header = out.data() + parsed.l2_length;
-    write_ethernet_back(out.data(), frame, parsed, mac);
-    std::uint8_t* message = header + write_ip_back(header, parsed, number, message_size);
-    std::memset(message, 0, icmp::kHeaderSize);
-    message[icmp::kType] = parsed.has_v4 ? icmp::kUnreachable : icmpv6::kUnreachable;
-    message[icmp::kCode] = parsed.has_v4 ? icmp::kPortUnreachableCode : icmpv6::kPortUnreachableCode;
-    std::memcpy(message + icmp::kHeaderSize, frame + parsed.l2_length, quoted);
-    const std::uint16_t pseudo =
-        parsed.has_v4 ? std::uint16_t{0} : pseudo_sum_v6(header + ipv6::kSource, number, message_size);
-    store_raw16(message + icmp::kChecksum, static_cast<std::uint16_t>(~sum_of({message, message_size}, pseudo)));
-    return {overhead + quoted};
+    const IcmpStatement statement = parsed.has_v4 ? IcmpStatement{icmp::kUnreachable, icmp::kPortUnreachableCode}
+                                                  : IcmpStatement{icmpv6::kUnreachable, icmpv6::kPortUnreachableCode};
+    return build_icmp_answer(out, frame, parsed, mac, statement);
 }
 
 }  // namespace guideway::packet

@@ -6,14 +6,12 @@
 #include <span>
 
 #include "dataplane/packet/answer.h"
+#include "dataplane/packet/icmp_answer.h"
 #include "dataplane/packet/parse.h"
 
 namespace guideway::packet {
 
-/// The IP packet of the answer is at most this long: RFC 1812 4.3.2.3, RFC 4443 2.4 (c).
-inline constexpr std::uint32_t kUnreachableMaxV4 = 576;
-inline constexpr std::uint32_t kUnreachableMaxV6 = 1280;
-inline constexpr std::uint32_t kPortUnreachableMax = 22 + kUnreachableMaxV6;
+inline constexpr std::uint32_t kPortUnreachableMax = 22 + kIcmpAnswerMaxV6;
 
 /// Builds into `out` the error that quotes the packet in `frame` (any flow, or kind ip_other). As much is quoted as the limit and
 /// `out` allow; if not even the IP header and 8 bytes fit: mbuf_exhausted. `out` may not overlap the frame. Not answered (reason

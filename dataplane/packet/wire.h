@@ -71,6 +71,9 @@ inline constexpr std::size_t kHeaderSize = 40;
 inline constexpr std::uint8_t kHopByHop = 0, kRouting = 43, kFragmentHeader = 44, kDestinationOptions = 60;
 }  // namespace ipv6
 
+/// No link is smaller, for whole packets: RFC 791 3.2, RFC 8200 5.
+inline constexpr std::uint32_t kLeastMtuV4 = 68, kLeastMtuV6 = 1280;
+
 /// IANA protocol numbers.
 namespace protocol {
 inline constexpr std::uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmpv6 = 58, kSctp = 132;
@@ -80,6 +83,7 @@ inline constexpr std::uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmpv6 = 58, kSct
 namespace tcp {
 inline constexpr std::size_t kSourcePort = 0, kDestinationPort = 2, kSequence = 4, kAcknowledgement = 8;
 inline constexpr std::size_t kDataOffset = 12, kFlags = 13, kWindow = 14, kChecksum = 16, kHeaderSize = 20;
+inline constexpr std::uint8_t kOptionEnd = 0, kOptionNothing = 1, kOptionMss = 2, kOptionMssSize = 4;
 inline constexpr std::uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08, kAck = 0x10, kUrg = 0x20;
 }  // namespace tcp
 
@@ -98,11 +102,15 @@ inline constexpr std::uint8_t kError = 9, kCookieEcho = 10, kShutdownComplete = 
 /// RFC 792, RFC 4443, RFC 4861.
 namespace icmp {
 inline constexpr std::size_t kType = 0, kCode = 1, kChecksum = 2, kHeaderSize = 8;
-inline constexpr std::uint8_t kEchoReply = 0, kUnreachable = 3, kEchoRequest = 8;
-inline constexpr std::uint8_t kPortUnreachableCode = 3;
+inline constexpr std::size_t kMtu = 6;  ///< 16 bits, RFC 1191
+inline constexpr std::uint8_t kEchoReply = 0, kUnreachable = 3, kSourceQuench = 4, kEchoRequest = 8;
+inline constexpr std::uint8_t kTimeExceeded = 11, kParameterProblem = 12;
+inline constexpr std::uint8_t kPortUnreachableCode = 3, kFragmentationNeededCode = 4, kLastUnreachableCode = 15;
 }  // namespace icmp
 namespace icmpv6 {
-inline constexpr std::uint8_t kUnreachable = 1, kEchoRequest = 128, kEchoReply = 129;
+inline constexpr std::size_t kMtu = 4;  ///< 32 bits
+inline constexpr std::uint8_t kUnreachable = 1, kPacketTooBig = 2, kTimeExceeded = 3, kParameterProblem = 4;
+inline constexpr std::uint8_t kEchoRequest = 128, kEchoReply = 129;
 inline constexpr std::uint8_t kNeighbourSolicitation = 135, kNeighbourAdvertisement = 136;
 inline constexpr std::uint8_t kPortUnreachableCode = 4;
 inline constexpr std::size_t kNeighbourFlags = 4, kNeighbourTarget = 8, kNeighbourSize = 24;

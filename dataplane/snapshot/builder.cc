@@ -374,6 +374,11 @@ void Builder::State::build_services(const contract::ForwardingState& state, Forw
     for (const auto& [slot, allowed] : ending) snapshot.service_rules[slot].established = allowed;
     snapshot.some_end = snapshot.some_closed || !ending.empty();
     snapshot.vips = balancing::AddressSet(vips);
+    std::erase_if(
+        entries, [&](const balancing::ServiceEntry& entry) { return snapshot.sets[entry.backend_set].table->empty(); });
+    vips.clear();
+    for (const balancing::ServiceEntry& entry : entries) vips.push_back(entry.vip);
+    snapshot.vips_serving = balancing::AddressSet(vips);
 }
 
 void Builder::State::build_snat(ForwardingSnapshot& snapshot) const {

@@ -56,6 +56,7 @@ struct ForwardingSnapshot {
     // For the poll path.
     balancing::ServiceTable services;
     balancing::AddressSet vips;
+    balancing::AddressSet vips_serving;  ///< of these the ones with a service that has a backend for new connections
     balancing::AddressSet snat;
     std::vector<std::uint32_t> snat_v4;  ///< network order, in the configuration's order
     std::vector<std::array<std::uint8_t, 16>> snat_v6;

@@ -68,7 +68,7 @@ bool Worker::carry_on(unsigned i, flow::FlowRef ref) noexcept {
     const Course course = course_of<Family>(entry, ref.half(), parsed);
     if (course >= Course::over) return false;
     if (parsed.ttl <= 1) [[unlikely]] {
-        drop(burst_.mbuf[i], DropReason::ttl_exceeded);
+        end_of_ttl(i);
         return true;
     }
     advance<Family>(ref, i, course);
@@ -295,6 +295,15 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i, C
         entry.looked_over = look_;  // course_of() has seen to the service and the set; later packets go plain.cc's way
     }
 
+    if (hop.kind == NextHop::Kind::known) [[likely]] {
+        const std::uint32_t mtu = routing_->next_hops[hop.index].mtu;  // 0: no such port, send_to() sees to it
+        if (parsed.l3_length > mtu && mtu != 0) [[unlikely]] {
+            too_big(i, mtu);
+            return;
+        }
+    }
+    if (parsed.protocol == protocol::kTcp && (parsed.tcp_flags & flow::tcp_flag::kSyn) != 0) clamp_segments(i, hop);
+
     auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
     Family::rewrite(frame, parsed, packet::swapped(other), {entry.delta_addresses(half), entry.delta_all(half)});
     if (const std::uint32_t cut = packet::strip_vlan(frame, parsed); cut != 0) [[unlikely]] {
@@ -351,7 +360,7 @@ void Worker::connect(unsigned i) noexcept {
         return;
     }
     if (parsed.ttl <= 1) {
-        drop(mbuf, DropReason::ttl_exceeded);
+        end_of_ttl(i);
     } else if (!opens_connection(parsed)) {
         refuse(i, DropReason::no_connection);
     } else if (!l4_verified(mbuf) && !packet::l4_checksum_ok(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), parsed)) {
@@ -483,6 +492,10 @@ void Worker::compare_rss_hash(const rte_mbuf* mbuf, const Tuple& client) noexcep
     }
 }
 
+template Worker::Course Worker::course_of_any<V4>(const V4::Entry& entry) const noexcept;
+template Worker::Course Worker::course_of_any<V6>(const V6::Entry& entry) const noexcept;
+template std::uint32_t Worker::owner_of(const V4::Tuple& client, std::uint64_t selection) const noexcept;
+template std::uint32_t Worker::owner_of(const V6::Tuple& client, std::uint64_t selection) const noexcept;
 template void Worker::act_on_flow<V4>(unsigned i) noexcept;
 template void Worker::act_on_flow<V6>(unsigned i) noexcept;
 template void Worker::foresee_service<V4>(unsigned i) noexcept;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "dataplane/observe/drop_reason.h"
+#include "dataplane/packet/icmp_error.h"
 
 namespace guideway::worker {
 
@@ -102,6 +103,17 @@ contract::Counters CounterBook::collect(const snapshot::ForwardingSnapshot& in_f
         worker.ended_backend_closed = totals.ended_closed.read();
         worker.ended_source_ranges = totals.ended_ranges.read();
         worker.udp_redecided = totals.udp_redecided.read();
+        const auto forwarded = [&](packet::IcmpErrorKind kind) {
+            return totals.icmp_forwarded[static_cast<std::size_t>(kind)].read();
+        };
+        worker.icmp_forwarded_unreachable = forwarded(packet::IcmpErrorKind::unreachable);
+        worker.icmp_forwarded_too_big = forwarded(packet::IcmpErrorKind::packet_too_big);
+        worker.icmp_forwarded_time_exceeded = forwarded(packet::IcmpErrorKind::time_exceeded);
+        worker.icmp_forwarded_parameter_problem = forwarded(packet::IcmpErrorKind::parameter_problem);
+        worker.icmp_made_unreachable = totals.icmp_made_unreachable.read();
+        worker.icmp_made_too_big = totals.icmp_made_too_big.read();
+        worker.icmp_made_time_exceeded = totals.icmp_made_time_exceeded.read();
+        worker.mss_clamped = totals.mss_clamped.read();
         worker.affinity_clients = totals.affinity_clients.read();
         worker.affinity_capacity = totals.affinity_capacity.read();
         worker.affinity_remembered = totals.affinity_remembered.read();

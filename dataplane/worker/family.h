@@ -7,6 +7,7 @@
 #include <span>
 
 #include "dataplane/flow/flow_table.h"
+#include "dataplane/packet/icmp_error.h"
 #include "dataplane/packet/rewrite.h"
 #include "dataplane/snapshot/forwarding_snapshot.h"
 #include "dataplane/worker/burst.h"
@@ -19,6 +20,7 @@ struct V4 {
     using Address = std::uint32_t;
 
     static const Tuple& tuple(const packet::ParsedPacket& parsed) noexcept { return parsed.v4; }
+    static Tuple flow(const packet::IcmpError& error) noexcept { return error.flow_v4(); }
     static PlainSlots<Tuple>& plain(Burst& burst) noexcept { return burst.plain_v4; }
     static Address address(const IpAddress& value) noexcept { return packet::to_network(value); }
     static bool contains(const balancing::AddressSet& set, Address value) noexcept { return set.contains_v4(value); }
@@ -38,6 +40,7 @@ struct V6 {
     using Address = std::array<std::uint8_t, 16>;
 
     static const Tuple& tuple(const packet::ParsedPacket& parsed) noexcept { return parsed.v6; }
+    static Tuple flow(const packet::IcmpError& error) noexcept { return error.flow_v6(); }
     static PlainSlots<Tuple>& plain(Burst& burst) noexcept { return burst.plain_v6; }
     static Address address(const IpAddress& value) noexcept { return value.bytes; }
     static bool contains(const balancing::AddressSet& set, const Address& value) noexcept {

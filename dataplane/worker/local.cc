@@ -6,6 +6,7 @@
 #include <rte_ring.h>
 
 #include "dataplane/flow/tcp_state.h"
+#include "dataplane/packet/announcement.h"
 #include "dataplane/packet/arp_reply.h"
 #include "dataplane/packet/echo_reply.h"
 #include "dataplane/packet/neighbour_advertisement.h"
@@ -45,6 +46,7 @@ bool Worker::is_ours(const packet::ParsedPacket& parsed) const noexcept {
 void Worker::act_on_other(unsigned i) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
     rte_mbuf* mbuf = burst_.mbuf[i];
+    if (parsed.kind == PacketKind::arp || (parsed.kind == PacketKind::icmp_other && parsed.has_v6)) hear_claim(i);
     if (!is_ours(parsed)) {
         // Where not even an address could be read there is nothing the kernel could do with it.
         if (parsed.kind == PacketKind::bad && !parsed.has_destination()) {
@@ -57,12 +59,18 @@ void Worker::act_on_other(unsigned i) noexcept {
     switch (parsed.kind) {
         case PacketKind::arp:
         case PacketKind::neighbour_solicitation:
-        case PacketKind::icmpv4_echo_request:
-        case PacketKind::icmpv6_echo_request:
             answer_in_place(i);
             return;
+        case PacketKind::icmpv4_echo_request:
+        case PacketKind::icmpv6_echo_request:
+            if (echo_wanted(parsed)) {
+                answer_in_place(i);
+            } else {
+                drop(mbuf, DropReason::echo_silent);
+            }
+            return;
         case PacketKind::icmp_other:
-            drop(mbuf, DropReason::icmp_unhandled);
+            act_on_icmp(i);
             return;
         case PacketKind::fragment:
             drop(mbuf, DropReason::fragment);
@@ -78,6 +86,19 @@ void Worker::act_on_other(unsigned i) noexcept {
             drop(mbuf, DropReason::protocol_unsupported);
             return;
     }
+}
+
+/// Whatever becomes of the packet: does it say that an address of ours is somebody else's?
+void Worker::hear_claim(unsigned i) noexcept {
+    if (plumbing_.claims == nullptr) return;
+    const rte_mbuf* mbuf = burst_.mbuf[i];
+    const auto claim =
+        packet::claim_of(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), rte_pktmbuf_data_len(mbuf), burst_.parsed[i]);
+    if (!claim || !(forwarding_->vips.contains(claim->address) || forwarding_->snat.contains(claim->address))) return;
+    for (const WorkerPort& port : plumbing_.ports) {
+        if (port.mac == claim->mac) return;  // our own, come back by a loop or a hub
+    }
+    plumbing_.claims->push({claim->address, claim->mac, mbuf->port});
 }
 
 void Worker::answer_in_place(unsigned i) noexcept {
@@ -141,6 +162,7 @@ void Worker::refuse(unsigned i, DropReason reason) noexcept {
         answer = packet::build_tcp_reset(out, frame, parsed, mac);
     } else if (parsed.protocol == packet::protocol::kUdp) {
         answer = packet::build_port_unreachable(out, frame, parsed, mac);
+        if (answer.built()) counters_.totals().icmp_made_unreachable.add(1);
     } else {
         answer = packet::build_sctp_abort(out, frame, parsed, mac);
     }

@@ -12,6 +12,7 @@
 //   handover     rings between workers: handover_out[peer] of one worker is handover_in[this worker] of the
 //   peer. A packet
 //                that came by one is never handed over again.
+//   claims       what others on the links say of our addresses, worker -> announcer thread. A full ring loses some: they come again.
 //   resolve      next hops whose MAC address is wanted, worker -> netlink thread. The same key may be asked
 //   repeatedly.
 //
@@ -43,6 +44,13 @@ inline constexpr std::uint16_t kNoQueue = 0xffff;
 inline constexpr std::size_t kMaxPorts = 32;
 inline constexpr std::size_t kMaxWorkers = 64;
 
+/// Somebody else says that an address of ours is theirs.
+struct HeardClaim {
+    IpAddress address;
+    snapshot::MacAddress mac{};
+    std::uint16_t port = 0;  ///< index
+};
+using ClaimQueue = SpscRing<HeardClaim, 64>;
 using ResolveQueue = SpscRing<snapshot::NeighbourKey, 256>;
 
 /// A receive queue besides WorkerPort::rx_queue.
@@ -117,6 +125,20 @@ struct CapacitySettings {
     std::uint32_t affinity_clients = 1U << 16;
 };
 
+/// What becomes of the MSS in SYN and SYN-ACK (packet/mss_clamp.h).
+struct MssClamp {
+    bool by_mtu = false;        ///< what the smaller MTU of the ports in and out takes
+    std::uint16_t largest = 0;  ///< and no more than this; 0: no such bound
+    bool on() const noexcept { return by_mtu || largest != 0; }
+};
+
+/// Echo requests for VIPs. SNAT addresses always answer: they are infrastructure.
+enum class Echo : std::uint8_t {
+    always,
+    never,
+    while_serving,  ///< while a service of the VIP has a backend that takes connections
+};
+
 struct WorkerSettings {
     std::uint16_t burst = 32;  ///< packets that go through the stages together, 1..kMostBurst (burst.h)
     IdleSettings idle;
@@ -124,6 +146,10 @@ struct WorkerSettings {
     CapacitySettings capacity;
     std::uint32_t refusals_per_second = 1000;  ///< RST, port unreachable and ABORT together, a worker; 0 = silence
     std::uint32_t refusal_burst = 200;
+    std::uint32_t icmp_errors_per_second = 1000;  ///< a worker: forwarded ones, and as many made here; 0: none
+    std::uint32_t icmp_error_burst = 200;
+    MssClamp mss_clamp;
+    Echo echo = Echo::always;
     std::uint32_t neighbour_wait_ms = 1000;  ///< how long a packet waits for its next hop's MAC address
     std::uint16_t snat_port_first = 1024;    ///< SNAT ports in use, inclusive
     std::uint16_t snat_port_last = 65535;
@@ -138,6 +164,7 @@ struct Plumbing {
     std::vector<rte_ring*> handover_in;  ///< by peer worker; nullptr at this worker's own place
     std::vector<rte_ring*> handover_out;
     ResolveQueue* resolve = nullptr;
+    ClaimQueue* claims = nullptr;              ///< none: they are not looked for
     rte_mempool* pool = nullptr;               ///< for answers
     const Relocations* relocations = nullptr;  ///< none: no connection is elsewhere than its tuple says
     /// What all workers remember of clients, by worker; this one writes its own. Empty: nobody does.

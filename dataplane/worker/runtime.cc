@@ -108,6 +108,7 @@ struct WorkerPlace {
     std::unique_ptr<flow::FlowTableV6> flows_v6;
     std::unique_ptr<observe::CounterBlock> counters;
     std::unique_ptr<ResolveQueue> resolve = std::make_unique<ResolveQueue>();
+    std::unique_ptr<ClaimQueue> claims = std::make_unique<ClaimQueue>();
     std::unique_ptr<Worker> worker;
     IdleSettings idle;
     std::uint32_t index = 0;
@@ -196,6 +197,7 @@ Plumbing Runtime::Parts::plumbing(std::uint32_t index) {
         result.handover_out.push_back(self ? nullptr : handover[index][peer].get());
     }
     result.resolve = places[index]->resolve.get();
+    result.claims = places[index]->claims.get();
     result.pool = settings.pool;
     result.settings = settings.worker;
     result.relocations = &relocations;
@@ -515,5 +517,6 @@ std::uint32_t Runtime::worker_count() const { return static_cast<std::uint32_t>(
 rte_ring* Runtime::to_kernel(std::uint32_t worker) const { return parts_->to_kernel[worker].get(); }
 rte_ring* Runtime::from_kernel() const { return parts_->from_kernel.front().get(); }
 ResolveQueue& Runtime::resolve_queue(std::uint32_t worker) { return *parts_->places[worker]->resolve; }
+ClaimQueue& Runtime::claim_queue(std::uint32_t worker) { return *parts_->places[worker]->claims; }
 
 }  // namespace guideway::worker

@@ -29,6 +29,7 @@
 #include "dataplane/flow/snat_ports.h"
 #include "dataplane/guard/token_bucket.h"
 #include "dataplane/observe/counters.h"
+#include "dataplane/packet/icmp_error.h"
 #include "dataplane/snapshot/publisher.h"
 #include "dataplane/worker/affinity.h"
 #include "dataplane/worker/burst.h"
@@ -53,6 +54,10 @@ class Worker {
     std::uint32_t poll_once(std::uint64_t now_ms) noexcept;
 
   private:
+    struct NextHop {
+        enum class Kind : std::uint8_t { known, unresolved, no_route } kind;
+        std::uint16_t index;
+    };
     struct Source {
         std::uint16_t ethdev;
         std::uint16_t queue;
@@ -153,16 +158,31 @@ class Worker {
     // local.cc: packets for this machine, and refusals
     void act_on_other(unsigned i) noexcept;
     bool is_ours(const packet::ParsedPacket& parsed) const noexcept;
+    void hear_claim(unsigned i) noexcept;
     void answer_in_place(unsigned i) noexcept;
     void to_kernel(rte_mbuf* mbuf) noexcept;
     void refuse(unsigned i, observe::DropReason reason) noexcept;
     void drop(rte_mbuf* mbuf, observe::DropReason reason) noexcept;
 
+    // icmp_error.cc: what others tell of packets that went out from here
+    void act_on_icmp(unsigned i) noexcept;
+    template <typename Family>
+    void forward_icmp_error(unsigned i, const packet::IcmpError& error) noexcept;
+    template <typename Family>
+    observe::DropReason doubt(const typename Family::Entry& entry, unsigned half,
+                              const packet::IcmpError& error) const noexcept;
+
+    // icmp_answer.cc: what is told here of packets that end here
+    void end_of_ttl(unsigned i) noexcept;
+    void too_big(unsigned i, std::uint32_t mtu) noexcept;
+    template <typename Build>
+    void tell(unsigned i, observe::DropReason reason, observe::Count& told, Build&& build) noexcept;
+    bool echo_wanted(const packet::ParsedPacket& parsed) const noexcept;
+
+    // segment_size.cc: of handshakes
+    void clamp_segments(unsigned i, NextHop out) noexcept;
+
     // next_hop.cc: where a rewritten packet goes
-    struct NextHop {
-        enum class Kind : std::uint8_t { known, unresolved, no_route } kind;
-        std::uint16_t index;
-    };
     NextHop look_up_next_hop(const IpAddress& destination) noexcept;
     NextHop search_next_hop(const IpAddress& destination) noexcept;
     void send_to(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t l3_length) noexcept;
@@ -204,6 +224,8 @@ class Worker {
     flow::Ownership ownership_;
     flow::SnatPorts snat_ports_;
     guard::TokenBucket refusals_;
+    guard::TokenBucket icmp_forwarded_;
+    guard::TokenBucket icmp_made_;  ///< apart: forged errors of others must not silence ours
     Transmitter transmitter_;
     Burst burst_;
     PendingQueue pending_;

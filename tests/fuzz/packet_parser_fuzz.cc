@@ -9,6 +9,9 @@
 #include "dataplane/packet/arp_reply.h"
 #include "dataplane/packet/checksum.h"
 #include "dataplane/packet/echo_reply.h"
+#include "dataplane/packet/icmp_answer.h"
+#include "dataplane/packet/icmp_error.h"
+#include "dataplane/packet/mss_clamp.h"
 #include "dataplane/packet/neighbour_advertisement.h"
 #include "dataplane/packet/parse.h"
 #include "dataplane/packet/port_unreachable.h"
@@ -57,10 +60,63 @@ void in_place_answers(const std::uint8_t* data, std::size_t size, const ParsedPa
 }
 
 void separate_answers(const std::uint8_t* frame, const ParsedPacket& parsed, std::size_t room) {
-    for (const auto builder : {build_tcp_reset, build_port_unreachable, build_sctp_abort}) {
+    const auto too_big = [](std::span<std::uint8_t> out, const std::uint8_t* in, const ParsedPacket& p,
+                            const MacAddress& mac) noexcept { return build_packet_too_big(out, in, p, mac, 1400); };
+    for (const auto builder :
+         {build_tcp_reset, build_port_unreachable, build_sctp_abort, build_time_exceeded, +too_big}) {
         Buffer out(nullptr, 0, room);
         check_answer(builder({out.bytes.get(), room}, frame, parsed, kOurMac), out.bytes.get(), room);
     }
+}
+
+/// The bytes of an ICMP error, its checksum put right, there and back again.
+void icmp_error(const std::uint8_t* data, std::size_t size, const ParsedPacket& parsed, std::uint8_t choice) {
+    Buffer buffer(data, size, size);
+    std::uint8_t* frame = buffer.bytes.get();
+    std::uint8_t* message = frame + parsed.l4_offset;
+    const std::uint16_t pseudo =
+        parsed.has_v4 ? std::uint16_t{0}
+                      : pseudo_sum_v6(frame + parsed.l2_length + ipv6::kSource, protocol::kIcmpv6, parsed.l4_length());
+    store_raw16(message + icmp::kChecksum, 0);
+    store_raw16(message + icmp::kChecksum, static_cast<std::uint16_t>(~sum_of({message, parsed.l4_length()}, pseudo)));
+    const IcmpError error = read_icmp_error(frame, parsed);
+    if (error.reason != guideway::observe::DropReason::none) return;
+    require(error.quote_l4 + 8U <= error.quote + std::uint32_t{error.quote_bytes});
+    require(error.quote + std::uint32_t{error.quote_bytes} <= parsed.end());
+    const std::uint32_t behind = error.quote + std::uint32_t{error.quote_bytes};
+    const auto there_and_back = [&](const auto& quoted) {
+        auto sent = quoted;
+        std::memcpy(&sent.source, data + parsed.l2_length, 4);
+        sent.source_port ^= choice;
+        translate_icmp_error(frame, parsed, error, sent, delta_between(quoted, sent));
+        const ParsedPacket after = parse(frame, buffer.length);
+        require(after.kind == PacketKind::icmp_other && after.end() == parsed.end());
+        const IcmpError again = read_icmp_error(frame, after);
+        require(again.reason == error.reason && again.kind == error.kind && again.mtu == error.mtu);
+        require(again.protocol == error.protocol && again.sequence == error.sequence);
+        require(std::memcmp(frame + behind, data + behind, size - behind) == 0);
+        frame[parsed.l2_length + (parsed.has_v4 ? ipv4::kTtl : ipv6::kHopLimit)] = 64;
+        translate_icmp_error(frame, after, again, quoted, delta_between(sent, quoted));
+        const IcmpError back = read_icmp_error(frame, parse(frame, buffer.length));
+        require(back.reason == error.reason);
+        require(std::memcmp(frame + error.quote_l4, data + error.quote_l4, 4) == 0);
+    };
+    if (parsed.has_v4) {
+        there_and_back(error.v4);
+    } else {
+        there_and_back(error.v6);
+    }
+}
+
+/// A checksum that was right stays right; a second time there is nothing to lower.
+void clamp(const std::uint8_t* data, std::size_t size, const ParsedPacket& parsed, std::uint8_t choice) {
+    Buffer buffer(data, size, size);
+    std::uint8_t* frame = buffer.bytes.get();
+    write_l4_checksum(frame, parsed);
+    const auto largest = static_cast<std::uint16_t>(88U + choice * 16U);
+    clamp_mss(frame, parsed, largest);
+    require(l4_checksum_ok(frame, parsed));
+    require(!clamp_mss(frame, parsed, largest));
 }
 
 void flow(const std::uint8_t* data, std::size_t size, const ParsedPacket& parsed, std::uint8_t choice) {
@@ -112,8 +168,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(parsed.end() <= input.length && parsed.l2_length <= input.length);
     if (parsed.is_flow()) {
         require(parsed.l4_offset >= parsed.l2_length && parsed.l4_offset + 8U <= parsed.end());
-        flow(data, size, parsed, choice);
+        if (parsed.ttl != 0) flow(data, size, parsed, choice);  // others are not rewritten
+        if (parsed.protocol == protocol::kTcp) clamp(data, size, parsed, choice);
     }
+    if (parsed.kind == PacketKind::icmp_other) icmp_error(data, size, parsed, choice);
     in_place_answers(data, size, parsed, choice % 32);
     separate_answers(frame, parsed, choice * 6U);
     return 0;

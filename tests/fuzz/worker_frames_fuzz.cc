@@ -8,7 +8,8 @@
 //   bit 0    the port: 0 clients, 1 nodes         bit 1    poll after it
 //   bit 2    700 ms go by, with bit 5 an hour     bit 3    the state becomes empty, bit 4 whole again
 //   bit 6    the bytes are not a frame but changes of one of a connection's: which, then (offset, value) pairs
-//   bit 7    with bit 6: the IPv4 header's checksum is put right
+//   bit 7    the checksums of the IPv4 header and of ICMP are put right
+// ICMP errors about these connections, from either side, are among what bit 6 changes. MSS clamping is on.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +18,7 @@
 #include <gtest/gtest.h>
 
 #include "dataplane/packet/checksum.h"
-#include "tests/packet/worker_lab.h"
+#include "tests/packet/icmp_quotes.h"
 
 using namespace guideway;
 using namespace guideway::worker::testing;
@@ -42,11 +43,23 @@ struct Templates {
     std::vector<Frame> from_backend;
 };
 
+/// Errors about the packets of a connection as they left: `request` to a node, `reply` to a client.
+void add_errors(Templates& templates, bool v6, const Frame& request, const Frame& reply) {
+    for (const Says& says :
+         v6 ? std::vector<Says>{{2, 0, 1400}, {1, 4, 0}} : std::vector<Says>{{3, 4, 1400}, {11, 0, 0}}) {
+        templates.from_client.push_back(error_about(reply, v6 ? "2001:db8:77::1" : "192.0.2.77", says));
+        templates.from_backend.push_back(
+            error_about(request, v6 ? "2001:db8:2::77" : "10.0.2.77", says, 65535, kNodePort));
+    }
+}
+
 Templates populate(Lab& lab) {
     using namespace packet;
     constexpr auto kFinAck = static_cast<std::uint8_t>(tcp::kFin | tcp::kAck);
     Templates templates;
     for (const bool v6 : {false, true}) {
+        Frame request;
+        Frame reply;
         const auto segment = [&](std::uint16_t port, std::uint8_t flags) {
             return PacketBuilder()
                 .ip(v6 ? kClientV6 : kClient, v6 ? kVipV6 : kVip)
@@ -73,22 +86,43 @@ Templates populate(Lab& lab) {
             require(!query.empty());
             templates.from_client.push_back(datagram);
             templates.from_backend.push_back(lab.reply_to(query));
-            if (port == 40000) require(!lab.pass(kNodePort, lab.reply_to(query)).empty());
+            if (port == 40000) {
+                reply = lab.pass(kNodePort, lab.reply_to(query));
+                request = query;
+                require(!reply.empty());
+            }
         }
+        add_errors(templates, v6, request, reply);
+        const Frame known = lab.pass(kClientPort, segment(40001, tcp::kAck));
+        add_errors(templates, v6, known, lab.pass(kNodePort, lab.reply_to(known, tcp::kAck)));
     }
     require(lab.connections() == 14);
     return templates;
 }
 
-/// `bytes`: which, then (offset, value) pairs.
-Frame changed(const std::vector<Frame>& templates, const std::uint8_t* bytes, std::size_t size, bool mend) {
-    if (size == 0) return templates.front();
-    Frame frame = templates[bytes[0] % templates.size()];
-    for (std::size_t i = 1; i + 1 < size; i += 2) frame[bytes[i] % frame.size()] = bytes[i + 1];
-    if (mend && frame.size() >= 34) {
+void mend_checksums(Frame& frame) {
+    if (frame.size() < 34) return;
+    const bool v6 = frame[12] == 0x86;
+    if (!v6) {
         const std::uint16_t sum = packet::ipv4_header_checksum(frame.data() + 14, 20);
         packet::store_raw16(frame.data() + 14 + packet::ipv4::kChecksum, sum);
     }
+    const packet::ParsedPacket p = parsed(frame);
+    if (p.kind != packet::PacketKind::icmp_other) return;
+    std::uint8_t* message = frame.data() + p.l4_offset;
+    const std::uint16_t pseudo = p.has_v4 ? std::uint16_t{0}
+                                          : packet::pseudo_sum_v6(frame.data() + p.l2_length + packet::ipv6::kSource,
+                                                                  packet::protocol::kIcmpv6, p.l4_length());
+    packet::store_raw16(message + packet::icmp::kChecksum, 0);
+    const std::uint16_t sum = packet::sum_of({message, p.l4_length()}, pseudo);
+    packet::store_raw16(message + packet::icmp::kChecksum, static_cast<std::uint16_t>(~sum));
+}
+
+/// `bytes`: which, then (offset, value) pairs.
+Frame changed(const std::vector<Frame>& templates, const std::uint8_t* bytes, std::size_t size) {
+    if (size == 0) return templates.front();
+    Frame frame = templates[bytes[0] % templates.size()];
+    for (std::size_t i = 1; i + 1 < size; i += 2) frame[bytes[i] % frame.size()] = bytes[i + 1];
     return frame;
 }
 
@@ -99,6 +133,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     worker::testing::LabSettings settings;
     settings.unfinished_checksums = true;
     settings.worker.capacity = {32, 32, 8, 16, 16};
+    settings.worker.mss_clamp.by_mtu = true;
     Lab lab(settings);
     lab.apply(lab.web());
     const Templates templates = populate(lab);
@@ -108,10 +143,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const std::uint16_t port = instructions & 1U;
         if ((instructions & 0x40U) != 0) {
             const auto& known = port == kClientPort ? templates.from_client : templates.from_backend;
-            const Frame frame = changed(known, data + 3, length, (instructions & 0x80U) != 0);
+            Frame frame = changed(known, data + 3, length);
+            if ((instructions & 0x80U) != 0) mend_checksums(frame);
             lab.inject(port, frame);
         } else {
-            lab.inject(port, Frame(data + 3, data + 3 + length));
+            Frame frame(data + 3, data + 3 + length);
+            if ((instructions & 0x80U) != 0) mend_checksums(frame);
+            lab.inject(port, frame);
         }
         if ((instructions & 2U) != 0) lab.poll();
         if ((instructions & 4U) != 0) lab.now_ms += (instructions & 32U) != 0 ? 3'600'000 : 700;

@@ -163,6 +163,7 @@ struct Lab::Place {
     std::vector<observe::SlotCounters> service_lines, backend_lines;
     std::unique_ptr<observe::CounterBlock> counters;
     std::unique_ptr<ResolveQueue> resolve = std::make_unique<ResolveQueue>();
+    std::unique_ptr<ClaimQueue> claims = std::make_unique<ClaimQueue>();
     rte_ring* to_kernel = nullptr;
     rte_ring* from_kernel = nullptr;
     std::vector<rte_ring*> handover_out;
@@ -251,6 +252,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
             plumbing.handover_in.push_back(peer == i ? nullptr : places_[peer]->handover_out[i]);
         }
         plumbing.resolve = place.resolve.get();
+        plumbing.claims = place.claims.get();
         plumbing.pool = f.pool;
         plumbing.settings = settings_.worker;
         plumbing.relocations = &relocations_;
@@ -503,6 +505,7 @@ std::uint64_t Lab::refused_towards(const IpAddress& backend) const {
     return sum;
 }
 ResolveQueue& Lab::resolve(std::uint32_t worker) { return *places_[worker]->resolve; }
+ClaimQueue& Lab::claims(std::uint32_t worker) { return *places_[worker]->claims; }
 const snapshot::ForwardingSnapshot& Lab::state() const { return *publisher_->forwarding(); }
 
 std::size_t Lab::connections() const {

@@ -137,6 +137,7 @@ class Lab {
     /// What the workers remember of clients.
     std::span<flow::AffinityTable> affinity() { return affinity_; }
     ResolveQueue& resolve(std::uint32_t worker = 0);
+    ClaimQueue& claims(std::uint32_t worker = 0);
     const snapshot::ForwardingSnapshot& state() const;
     /// Where a TCP connection of the client's port stands: the request as it left, the reply's frame ready to inject.
     Frame reply_to(const Frame& request, std::uint8_t tcp_flags = packet::tcp::kSyn | packet::tcp::kAck) const;

@@ -73,6 +73,46 @@ TEST_F(WorkerLocal, PingOfAVipAndASnatAddressIsAnswered) {
     expect_answered(4);
 }
 
+/// Who answers a ping.
+std::string answering(Lab& lab) {
+    std::string result;
+    for (const char* target : {kVip, kSnat, kVipV6, kSnatV6}) {
+        const bool v6 = std::string_view(target).find(':') != std::string_view::npos;
+        const Frame ping = PacketBuilder().ip(v6 ? kClientV6 : kClient, target).echo_request(7, 1).build();
+        if (!lab.pass(kClientPort, ping).empty()) result += std::string(target) + " ";
+    }
+    return result;
+}
+
+TEST_F(WorkerLocal, ByOptionVipsDoNotAnswerPings) {
+    LabSettings settings;
+    settings.worker.echo = Echo::never;
+    Lab lab(settings);
+    lab.apply(lab.web());
+    EXPECT_EQ(answering(lab), "10.0.2.1 2001:db8:2::1 ") << "SNAT addresses are the operator's own";
+    EXPECT_EQ(lab.dropped(DropReason::echo_silent), 2U);
+}
+
+TEST_F(WorkerLocal, ByOptionVipsAnswerPingsOnlyWhileOneOfTheirServicesHasABackend) {
+    // Why: monitors that ping a VIP should see what its clients see.
+    LabSettings settings;
+    settings.worker.echo = Echo::while_serving;
+    Lab lab(settings);
+    auto state = lab.web();
+    lab.apply(state);
+    EXPECT_EQ(answering(lab), "203.0.113.10 10.0.2.1 2001:db8:1::10 2001:db8:2::1 ");
+    for (auto& backend : state.backend_sets[0].backends) backend.weight = 0;
+    lab.apply(state);
+    EXPECT_EQ(answering(lab), "10.0.2.1 2001:db8:1::10 2001:db8:2::1 ");
+    state.backend_sets[1].backends.clear();
+    lab.apply(state);
+    EXPECT_EQ(answering(lab), "10.0.2.1 2001:db8:2::1 ");
+    EXPECT_EQ(lab.dropped(DropReason::echo_silent), 3U);
+    state.backend_sets[0].backends[2].weight = 1;
+    lab.apply(state);
+    EXPECT_EQ(answering(lab), "203.0.113.10 10.0.2.1 2001:db8:2::1 ");
+}
+
 TEST_F(WorkerLocal, APingWithADamagedChecksumIsDroppedByName) {
     Frame ping = PacketBuilder().ip(kClient, kVip).echo_request(7, 1).payload(56).build();
     ping.back() ^= 1;

@@ -154,12 +154,17 @@ TEST_F(WorkerRefuse, SourcesThatCannotBeAClientAreDropped) {
 }
 
 TEST_F(WorkerRefuse, AUsedUpTtlIsDroppedBothForNewAndForKnownConnections) {
+    // Answered where the rate allows it (worker_path_test.cc); here it allows none.
+    LabSettings settings;
+    settings.worker.icmp_errors_per_second = 0;
+    Lab lab(settings);
+    lab.apply(lab.web());
     for (const std::uint8_t ttl : {0, 1}) {
-        expect_dropped(PacketBuilder().ip(kClient, kVip).ttl(ttl).tcp(40000, 80, tcp::kSyn).build(),
+        expect_dropped(lab, PacketBuilder().ip(kClient, kVip).ttl(ttl).tcp(40000, 80, tcp::kSyn).build(),
                        DropReason::ttl_exceeded);
     }
-    ASSERT_FALSE(lab_.establish(40001).empty());
-    expect_dropped(PacketBuilder().ip(kClient, kVip).ttl(1).tcp(40001, 80, tcp::kAck).build(),
+    ASSERT_FALSE(lab.establish(40001).empty());
+    expect_dropped(lab, PacketBuilder().ip(kClient, kVip).ttl(1).tcp(40001, 80, tcp::kAck).build(),
                    DropReason::ttl_exceeded);
 }
 
@@ -170,7 +175,7 @@ TEST_F(WorkerRefuse, FragmentsAndForeignProtocolsForOurAddressesAreNamed) {
                    DropReason::fragment);
     expect_dropped(PacketBuilder().ip(kClient, kVip).protocol(47).payload(20).build(),
                    DropReason::protocol_unsupported);
-    expect_dropped(PacketBuilder().ip(kClient, kVip).icmp(3, 1).payload(28).build(), DropReason::icmp_unhandled);
+    expect_dropped(PacketBuilder().ip(kClient, kVip).icmp(3, 1).payload(28).build(), DropReason::icmp_quote_bad);
 }
 
 TEST_F(WorkerRefuse, AFrameForAnotherStationIsNotOurs) {
@@ -225,13 +230,18 @@ TEST_F(WorkerRefuse, WithoutFreeSnatPortsConnectionsAreRefusedByName) {
 }
 
 TEST_F(WorkerRefuse, PacketsLargerThanTheOutgoingMtuAreNamed) {
-    lab_.routing().ports[kNodePort].mtu = 1000;
-    lab_.publish_routing();
+    // Answered where the rate allows it (worker_path_test.cc); here it allows none.
+    LabSettings settings;
+    settings.worker.icmp_errors_per_second = 0;
+    Lab lab(settings);
+    lab.apply(lab.web());
+    lab.routing().ports[kNodePort].mtu = 1000;
+    lab.publish_routing();
     const auto sized = [](std::size_t payload) {
         return PacketBuilder().ip(kClient, kVip).udp(4000, 53).payload(payload).build();
     };
-    EXPECT_FALSE(lab_.pass(kClientPort, sized(1000 - 28)).empty());
-    expect_dropped(sized(1000 - 27), DropReason::packet_too_big);
+    EXPECT_FALSE(lab.pass(kClientPort, sized(1000 - 28)).empty());
+    expect_dropped(lab, sized(1000 - 27), DropReason::packet_too_big);
 }
 
 TEST_F(WorkerRefuse, WithoutARouteThePacketIsNamed) {

@@ -49,6 +49,10 @@ TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
     EXPECT_EQ(loaded.config->timeouts.tcp_established, 7440U);
     EXPECT_EQ(loaded.config->memory.huge_pages, HugePages::automatic);
     EXPECT_EQ(loaded.config->refusals_per_second, 1000U);
+    EXPECT_EQ(loaded.config->icmp_errors_per_second, 1000U);
+    EXPECT_EQ(loaded.config->echo, EchoReplies::always);
+    EXPECT_FALSE(loaded.config->mss_clamp_auto);
+    EXPECT_EQ(loaded.config->mss_clamp, 0U);
     EXPECT_EQ(loaded.config->timeouts.udp_one_way, 30U);
     EXPECT_EQ(loaded.config->flows_file, "auto");
     EXPECT_EQ(loaded.config->affinity_clients, 65536U);
@@ -58,13 +62,14 @@ TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
 
 TEST(DataplaneConfig, ReadsEveryField) {
     const auto loaded = parse_dataplane_config(
-        file_with("mtu = 9000; driver = \"af_packet\"; routes = ( { to = \"0.0.0.0/0\"; via = \"192.0.2.254\"; } );",
-                  "snat_addresses = [ \"10.0.2.100\" ]; workers = 2; cores = [ 0, 1 ]; idle = \"busy\";"
-                  "memory: { huge_pages = \"never\"; megabytes = 512; }; flows: { ipv4 = 2048; ipv6 = 1024; half_open "
-                  "= 1000; affinity_clients = 500; file = \"/dev/shm/x\"; };"
-                  "limits: { services = 10; backends = 20; }; timeouts: { udp_one_way = 7; udp = 30; }; "
-                  "refusals_per_second = 0;"
-                  "control_socket = \"/tmp/s\"; state_file = \"/tmp/f\"; log: { level = \"debug\"; };"),
+        file_with(
+            "mtu = 9000; driver = \"af_packet\"; routes = ( { to = \"0.0.0.0/0\"; via = \"192.0.2.254\"; } );",
+            "snat_addresses = [ \"10.0.2.100\" ]; workers = 2; cores = [ 0, 1 ]; idle = \"busy\";"
+            "memory: { huge_pages = \"never\"; megabytes = 512; }; flows: { ipv4 = 2048; ipv6 = 1024; half_open "
+            "= 1000; affinity_clients = 500; file = \"/dev/shm/x\"; };"
+            "limits: { services = 10; backends = 20; }; timeouts: { udp_one_way = 7; udp = 30; }; "
+            "refusals_per_second = 0; icmp_errors_per_second = 7; echo = \"while_serving\"; tcp_mss_clamp = \"1360\";"
+            "control_socket = \"/tmp/s\"; state_file = \"/tmp/f\"; log: { level = \"debug\"; };"),
         "x.cfg");
     ASSERT_TRUE(loaded.config) << loaded.report;
     const DataplaneConfig& config = *loaded.config;
@@ -88,6 +93,9 @@ TEST(DataplaneConfig, ReadsEveryField) {
     EXPECT_EQ(config.limit_backends, 20U);
     EXPECT_EQ(config.timeouts.udp, 30U);
     EXPECT_EQ(config.refusals_per_second, 0U);
+    EXPECT_EQ(config.icmp_errors_per_second, 7U);
+    EXPECT_EQ(config.echo, EchoReplies::while_serving);
+    EXPECT_EQ(config.mss_clamp, 1360U);
     EXPECT_EQ(config.control_socket, "/tmp/s");
     EXPECT_EQ(config.log_level, "debug");
 }
@@ -156,6 +164,12 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"limits", "", "limits: { services = 70000; };", "x.cfg:8: dataplane.limits.services: ", "1..65535"},
         Wrong{"timeout", "", "timeouts: { udp = 0; };", "x.cfg:8: dataplane.timeouts.udp: ", "found 0"},
         Wrong{"socket", "", "control_socket = \"run/x\";", "x.cfg:8: dataplane.control_socket: ", "absolute path"},
+        Wrong{"icmp_rate", "", "icmp_errors_per_second = -1;",
+              "x.cfg:8: dataplane.icmp_errors_per_second: ", "found -1, allowed 0..1000000"},
+        Wrong{"echo", "", "echo = \"sometimes\";", "x.cfg:8: dataplane.echo: ", "while_serving"},
+        Wrong{"mss_small", "", "tcp_mss_clamp = \"87\";", "x.cfg:8: dataplane.tcp_mss_clamp: ", "88 to 8960"},
+        Wrong{"mss_large", "", "tcp_mss_clamp = \"8961\";", "x.cfg:8: dataplane.tcp_mss_clamp: ", "88 to 8960"},
+        Wrong{"mss_text", "", "tcp_mss_clamp = \"1360b\";", "x.cfg:8: dataplane.tcp_mss_clamp: ", "found \"1360b\""},
         Wrong{"level", "", "log: { level = \"loud\"; };", "x.cfg:8: dataplane.log.level: ", "found \"loud\""},
         Wrong{"type", "", "workers = \"two\";", "x.cfg:8: dataplane.workers: ", "two"}),
     [](const auto& wrong) { return wrong.param.name; });

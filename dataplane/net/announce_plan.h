@@ -1,0 +1,94 @@
+// AnnouncePlan: which address is to be announced by which port, when, and who else claims one.
+//
+// Terms: pair: (port, address), where the address is in use and the kernel's best route to it says "on this link": hosts there ask for
+// it by ARP or neighbour discovery. Addresses that are only routed to the appliance are in nobody's cache and need no announcement.
+// New pair: the address came into use, the port's link came up, its addresses or its MAC changed: all announced anew, by the same rule.
+// Repeats: the first is sent at once, the next after one second, two, four: a frame may be lost. Defence: somebody else claimed
+// the address: announced once more, at most each ten seconds (RFC 5227 2.4 (c)).
+//
+// Worked example: 3000 VIPs at the dataplane's start, 1000 a second: next() gives one each millisecond, all firsts before any second.
+//
+// Thread contract: one thread. No EAL: time is given.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dataplane/snapshot/routing_snapshot.h"
+
+namespace guideway::net {
+
+struct AnnounceSettings {
+    std::uint32_t repeats = 3;        ///< of each new pair, in all; 0: nothing is announced, nor defended
+    std::uint32_t per_second = 1000;  ///< at most, all ports together
+};
+
+/// Somebody else's claim of an address of ours.
+struct Conflict {
+    IpAddress address;
+    snapshot::MacAddress mac{};  ///< who claimed it last
+    std::uint16_t port = 0;      ///< where that was heard
+    std::uint64_t claims = 0;
+    std::chrono::steady_clock::time_point last{};
+};
+
+class AnnouncePlan {
+  public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+    /// A conflict that was not heard of for so long is over.
+    static constexpr std::chrono::seconds kConflictOver{120};
+    static constexpr std::chrono::seconds kDefendEach{10};
+    /// More conflicts are counted, not remembered: memory is bounded.
+    static constexpr std::size_t kMostConflicts = 256;
+
+    struct Item {
+        std::uint16_t port = 0;
+        IpAddress address;
+        std::uint32_t number = 0;  ///< 0: the first for this pair; later ones may take another form
+    };
+
+    explicit AnnouncePlan(AnnounceSettings settings) : settings_(settings) {}
+
+    /// What is in use now, and how the kernel reaches it.
+    void update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing, TimePoint now);
+    /// What is to be sent now; nothing where none is due or the pace is reached.
+    std::optional<Item> next(TimePoint now);
+    /// What next() gave could not be sent: it comes again.
+    void put_back(const Item& item, TimePoint now);
+
+    enum class Told : std::uint8_t {
+        nothing_new,  ///< of a conflict that is known
+        conflict,     ///< a new one, or one with another machine: to be logged
+    };
+    Told claimed(const IpAddress& address, const snapshot::MacAddress& mac, std::uint16_t port, TimePoint now);
+    /// Those that are not over, oldest address first.
+    std::vector<Conflict> conflicts(TimePoint now);
+    std::uint64_t claims() const noexcept { return claims_; }
+    std::size_t pairs() const noexcept { return pairs_.size(); }
+
+  private:
+    /// The MAC is part of it: with another one the pair is a new one.
+    struct Pair {
+        std::uint16_t port;
+        IpAddress address;
+        snapshot::MacAddress mac;
+        friend auto operator<=>(const Pair&, const Pair&) = default;
+    };
+    static std::optional<Pair> pair_of(const IpAddress& address, const snapshot::RoutingSnapshot& routing);
+
+    AnnounceSettings settings_;
+    std::set<Pair> pairs_;
+    std::multimap<TimePoint, Item> due_;
+    TimePoint not_before_{};
+    std::map<IpAddress, Conflict> conflicts_;
+    std::map<IpAddress, TimePoint> defended_;
+    std::uint64_t claims_ = 0;
+};
+
+}  // namespace guideway::net

@@ -1,0 +1,129 @@
+#include "dataplane/net/announcer.h"
+
+#include <array>
+#include <pthread.h>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "dataplane/packet/announcement.h"
+
+namespace guideway::net {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{50};
+
+std::string text_of(const snapshot::MacAddress& mac) {
+    std::array<char, 18> text{};
+    std::snprintf(text.data(), text.size(), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+                  mac[5]);
+    return text.data();
+}
+
+std::vector<IpAddress> addresses_of(const snapshot::ForwardingSnapshot& forwarding) {
+    std::vector<IpAddress> list;
+    for (const auto& service : forwarding.services.services()) list.push_back(service.vip);
+    for (const std::uint32_t address : forwarding.snat_v4) list.push_back(packet::to_contract(address));
+    for (const auto& address : forwarding.snat_v6) list.push_back(packet::to_contract(address));
+    return list;
+}
+
+}  // namespace
+
+Announcer::Announcer(AnnounceSettings settings, std::vector<std::string> port_names, snapshot::Publisher& publisher,
+                     KernelPath& kernel_path, std::vector<worker::ClaimQueue*> claims)
+    : plan_(settings),
+      port_names_(std::move(port_names)),
+      publisher_(publisher),
+      kernel_path_(kernel_path),
+      claims_(std::move(claims)) {}
+
+Announcer::~Announcer() { stop(); }
+
+void Announcer::start() {
+    thread_ = std::thread([this] { run(); });
+    pthread_setname_np(thread_.native_handle(), "gw-announcer");
+}
+
+void Announcer::stop() {
+    if (!thread_.joinable()) return;
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    woken_.notify_all();
+    thread_.join();
+}
+
+void Announcer::run() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+        lock.unlock();
+        const auto now = std::chrono::steady_clock::now();
+        follow(now);
+        hear(now);
+        send(now);
+        show(now);
+        lock.lock();
+        woken_.wait_for(lock, kTick, [this] { return stopping_; });
+    }
+}
+
+void Announcer::follow(AnnouncePlan::TimePoint now) {
+    auto forwarding = publisher_.current_forwarding();
+    auto routing = publisher_.current_routing();
+    if (forwarding == forwarding_ && routing == routing_) return;
+    forwarding_ = std::move(forwarding);
+    routing_ = std::move(routing);
+    plan_.update(addresses_of(*forwarding_), *routing_, now);
+}
+
+void Announcer::hear(AnnouncePlan::TimePoint now) {
+    for (worker::ClaimQueue* queue : claims_) {
+        while (const auto heard = queue->pop()) {
+            if (plan_.claimed(heard->address, heard->mac, heard->port, now) != AnnouncePlan::Told::conflict) continue;
+            spdlog::warn(
+                "address conflict: {} is in use here, and {} on the link of port '{}' claims it: two machines have the "
+                "address, and clients reach the one or the other; find out which is not to have it",
+                heard->address.to_string(), text_of(heard->mac), port_names_[heard->port]);
+        }
+    }
+}
+
+void Announcer::send(AnnouncePlan::TimePoint now) {
+    while (const auto item = plan_.next(now)) {
+        if (item->port >= routing_->ports.size()) continue;
+        std::array<std::uint8_t, packet::kAnnouncementCapacity> frame;
+        const auto form = item->number % 2 == 0 ? packet::ArpForm::request : packet::ArpForm::reply;
+        const std::uint32_t length =
+            packet::build_announcement(frame, item->address, routing_->ports[item->port].mac, form);
+        if (!kernel_path_.send(item->port, {frame.data(), length})) {
+            plan_.put_back(*item, now);
+            return;
+        }
+        ++sent_;
+    }
+}
+
+void Announcer::show(AnnouncePlan::TimePoint now) {
+    const std::uint64_t unix_now = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+    contract::AnnouncementStatus status;
+    status.addresses = plan_.pairs();
+    status.sent = sent_;
+    status.claims_heard = plan_.claims();
+    for (const Conflict& one : plan_.conflicts(now)) {
+        const auto ago = std::chrono::duration_cast<std::chrono::seconds>(now - one.last).count();
+        status.conflicts.push_back({one.address, text_of(one.mac), port_names_[one.port], one.claims,
+                                    unix_now - static_cast<std::uint64_t>(ago)});
+    }
+    const std::lock_guard lock(mutex_);
+    status_ = std::move(status);
+}
+
+contract::AnnouncementStatus Announcer::status() const {
+    const std::lock_guard lock(mutex_);
+    return status_;
+}
+
+}  // namespace guideway::net

@@ -1,0 +1,104 @@
+// ICMP errors for VIPs and SNAT addresses: what they quote went out from here as a connection's packet, so its sender is told, in
+// its own terms (packet/icmp_error.h). A connection's state, age and next hops stay as they are: whoever knows an address pair and
+// guesses ports could send them (RFC 5927).
+#include "dataplane/packet/icmp_error.h"
+
+#include <rte_mbuf.h>
+
+#include "dataplane/flow/tcp_state.h"
+#include "dataplane/worker/worker.h"
+
+namespace guideway::worker {
+
+using observe::DropReason;
+
+void Worker::act_on_icmp(unsigned i) noexcept {
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    const auto* frame = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
+    if (std::memcmp(frame, plumbing_.ports[mbuf->port].mac.data(), sizeof(packet::MacAddress)) != 0) {
+        drop(mbuf, DropReason::other_station);
+        return;
+    }
+    const packet::IcmpError error = packet::read_icmp_error(frame, parsed);
+    if (error.reason != DropReason::none) {
+        drop(mbuf, error.reason);
+    } else if (parsed.martian) {
+        drop(mbuf, DropReason::martian_source);
+    } else if (parsed.has_v4) {
+        forward_icmp_error<V4>(i, error);
+    } else {
+        forward_icmp_error<V6>(i, error);
+    }
+}
+
+/// Why the error is not passed on, none where it is. `half` is the side it comes from.
+template <typename Family>
+DropReason Worker::doubt(const typename Family::Entry& entry, unsigned half,
+                         const packet::IcmpError& error) const noexcept {
+    if (forwarding_->service_incarnation[entry.service_slot] != entry.service_incarnation ||
+        list_of(entry.state) == flow::FlowList::closed ||
+        (forwarding_->some_end && course_of_any<Family>(entry) != Course::on)) {
+        return DropReason::icmp_unmatched;  // it is over
+    }
+    // During the handshake no sequence number is known; that is short.
+    const bool tracked = list_of(entry.state) == flow::FlowList::none;
+    if (error.protocol == packet::protocol::kTcp && tracked &&
+        !flow::tcp_quote_plausible(entry.sequence[half ^ 1], error.sequence)) {
+        return DropReason::icmp_doubtful;
+    }
+    return DropReason::none;
+}
+
+template <typename Family>
+void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noexcept {
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    auto& flows = table<Family>();
+    const typename Family::Tuple from = Family::flow(error);
+    if (Family::contains(forwarding_->vips, Family::tuple(parsed).source) ||
+        Family::contains(forwarding_->snat, Family::tuple(parsed).source)) {
+        drop(mbuf, DropReason::martian_source);
+        return;
+    }
+    const flow::FlowRef ref = flows.find(from, flows.hash(from));
+    if (!ref) {
+        const std::uint32_t owner = Family::contains(forwarding_->snat, from.destination)
+                                        ? ownership_.of_reply(from)
+                                        : owner_of(from, flow::selection_hash(from));
+        if (!hand_over(owner, mbuf)) drop(mbuf, DropReason::icmp_unmatched);
+        return;
+    }
+    const auto& entry = flows.entry(ref.index());
+    const unsigned half = ref.half();
+    DropReason reason = doubt<Family>(entry, half, error);
+    if (reason == DropReason::none && parsed.ttl <= 1) reason = DropReason::ttl_exceeded;  // no error about an error
+    if (reason == DropReason::none && !icmp_forwarded_.take(now_ms_)) reason = DropReason::icmp_limited;
+    if (reason != DropReason::none) {
+        drop(mbuf, reason);
+        return;
+    }
+
+    const typename Family::Tuple& sent = entry.other_half(half);
+    NextHop hop{NextHop::Kind::known, entry.next_hop[half]};
+    if (entry.routing_epoch != routing_->epoch || hop.index >= routing_->next_hops.size()) {
+        hop = look_up_next_hop(packet::to_contract(sent.source));
+    }
+    if (hop.kind == NextHop::Kind::no_route) {
+        drop(mbuf, DropReason::no_route);
+        return;
+    }
+    auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
+    packet::translate_icmp_error(frame, parsed, error, sent, {entry.delta_addresses(half), entry.delta_all(half)});
+    if (const std::uint32_t cut = packet::strip_vlan(frame, parsed); cut != 0) {
+        rte_pktmbuf_adj(mbuf, static_cast<std::uint16_t>(cut));
+    }
+    counters_.totals().icmp_forwarded[static_cast<std::size_t>(error.kind)].add(1);
+    if (hop.kind == NextHop::Kind::known) {
+        send_to(routing_->next_hops[hop.index], mbuf, parsed.l3_length);
+    } else {
+        hold(mbuf, packet::to_contract(sent.source), parsed.l3_length);
+    }
+}
+
+}  // namespace guideway::worker
