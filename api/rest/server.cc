@@ -427,7 +427,7 @@ bool Server::Engine::serve_request(Connections::Connection& connection, Connecti
 /// Sends the whole stream; nothing where it did, else the refusal.
 std::optional<Response> Server::Engine::stream(const Response& from) {
     const httplib::Request& request = *t_serving->request;
-    const std::unique_ptr<SlotLimitHold> place =
+    std::unique_ptr<SlotLimitHold> place =
         streams_.take("caller " + t_serving->caller.name, "peer " + t_serving->connection->peer.key);
     if (place == nullptr) {
         if (observer_ != nullptr) observer_->throttled("streams");
@@ -449,6 +449,7 @@ std::optional<Response> Server::Engine::stream(const Response& from) {
         if (observer_ != nullptr) observer_->streams(1);
         connections_.enter(*t_serving->connection, State::streaming);
         send_stream(*from.stream, chunked);
+        place.reset();  // first: who sees in the numbers that one has ended may open one
         if (observer_ != nullptr) observer_->streams(-1);
         connections_.enter(*t_serving->connection, State::answering);
     }

@@ -117,12 +117,27 @@ std::string refusal_of(const Sent& sent) {
     return text.str();
 }
 
+/// What a packet is answered with whose TTL ends here.
+std::string end_of(const Sent& sent) {
+    return "ended " + sent.ends.destination.to_string() + " > " + sent.ends.source.to_string();
+}
+
 /// The same of a frame that left; empty if it is no refusal.
 std::string refusal_in(const Frame& frame) {
     const ParsedPacket p = parsed(frame);
     std::ostringstream text;
     if (p.kind == PacketKind::icmp_other) {
-        text << "unreachable " << p.source().to_string() << " > " << p.destination().to_string();
+        const std::uint8_t* message = frame.data() + p.l4_offset;
+        const bool ended = message[icmp::kType] == (p.has_v4 ? icmp::kTimeExceeded : icmpv6::kTimeExceeded) &&
+                           message[icmp::kCode] == 0;
+        const bool refused =
+            p.has_v4
+                ? message[icmp::kType] == icmp::kUnreachable && message[icmp::kCode] == icmp::kPortUnreachableCode
+                : message[icmp::kType] == icmpv6::kUnreachable && message[icmp::kCode] == icmpv6::kPortUnreachableCode;
+        text << (ended     ? "ended "
+                 : refused ? "unreachable "
+                           : "another ")
+             << p.source().to_string() << " > " << p.destination().to_string();
         return text.str();
     }
     if (!p.is_flow() || p.protocol != 6 || (p.tcp_flags & tcp::kRst) == 0 || p.l4_length() != 20) return {};
@@ -452,6 +467,7 @@ class Storm {
                     ++refusals_;
                     break;
                 default:
+                    if (reason == DropReason::ttl_exceeded) refusals_due.push_back(end_of(one.sent));
                     break;
             }
             ++dropped_[reason];

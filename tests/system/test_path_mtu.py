@@ -10,6 +10,7 @@ client. Where the appliance does not pass them on, the transfer stalls: the cont
 """
 import errno
 import hashlib
+import json
 import os
 import socket
 import struct
@@ -105,16 +106,27 @@ class Network:
             namespace.run("ip", "route", "flush", "cache")
             namespace.run("ip", "-6", "route", "flush", "cache")
 
+    def workers(self):
+        """The workers' counters now, from the dataplane itself: those in REST may be a moment old."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(10)
+            line.connect(str(self.lab.appliance.run_folder / "dataplane.sock"))
+            line.sendall(b'{"type":"counters"}\n')
+            text = b""
+            while not text.endswith(b"\n"):
+                piece = line.recv(1 << 20)
+                assert piece, f"the answer ends early: {text[-200:]}"
+                text += piece
+        return json.loads(text)["counters"]["workers"]
+
     def count(self, name):
-        """Of all workers now; /metrics may be a moment old."""
-        return sum(worker[name] for worker in self.lab.appliance.rest("GET", "/v1/counters")[1]["workers"])
+        return sum(worker[name] for worker in self.workers())
 
     def forwarded(self):
         return self.count("icmp_forwarded_too_big")
 
     def dropped(self, reason):
-        workers = self.lab.appliance.rest("GET", "/v1/counters")[1]["workers"]
-        return sum(drop["packets"] for worker in workers for drop in worker["drops"] if drop["reason"] == reason)
+        return sum(drop["packets"] for worker in self.workers() for drop in worker["drops"] if drop["reason"] == reason)
 
     def __exit__(self, *_):
         if self.servers:
