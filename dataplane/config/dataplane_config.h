@@ -71,6 +71,14 @@ struct TimeoutsConfig {
     std::uint32_t sctp_closing = 30;
 };
 
+/// Datagrams in fragments, a worker.
+struct FragmentsConfig {
+    std::uint32_t datagrams = 4096;       ///< known at a time
+    std::uint32_t held_kilobytes = 1024;  ///< of fragments that came before their datagram's first
+    std::uint32_t hold_milliseconds = 500;
+    std::uint32_t remember_seconds = 5;  ///< a datagram after its first fragment
+};
+
 struct DataplaneConfig {
     static constexpr std::size_t kMostPorts = 16;
     static constexpr std::size_t kMostSnatAddresses = 64;
@@ -94,7 +102,8 @@ struct DataplaneConfig {
     std::uint32_t icmp_errors_per_second = 1000;  ///< forwarded ones, and as many made here, a worker; 0 = none
     bool mss_clamp_auto = false;                  ///< tcp_mss_clamp = "auto": by the ports' MTU
     std::uint16_t mss_clamp = 0;                  ///< or no more than this, 88..8960; 0: any
-    EchoReplies echo = EchoReplies::always;       ///< pings of VIPs
+    FragmentsConfig fragments;
+    EchoReplies echo = EchoReplies::always;  ///< pings of VIPs
     std::string control_socket = "/run/guideway/dataplane.sock";
     std::string state_file = "/var/lib/guideway/forwarding-state.json";
     std::string log_level = "info";
