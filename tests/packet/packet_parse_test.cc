@@ -160,7 +160,7 @@ TEST(PacketParse, AFirstFragmentHasAllHeaders) {
     const auto cut_to = [](Frame frame, std::size_t l3_length, bool v6) {
         frame.resize(14 + l3_length);
         store_be16(frame.data() + 14 + (v6 ? 4 : 2), static_cast<std::uint16_t>(v6 ? l3_length - 40 : l3_length));
-        return parse(frame.data(), static_cast<std::uint32_t>(frame.size()), {true});
+        return packet::parse(frame.data(), static_cast<std::uint32_t>(frame.size()), {true});
     };
     const Frame v4 = PacketBuilder().ipv4(kClient, kVip).ipv4_fragment(0x2000).tcp(1, 2, tcp::kSyn).payload(20).build();
     EXPECT_EQ(cut_to(v4, 20 + 20, false).kind, PacketKind::fragment);
