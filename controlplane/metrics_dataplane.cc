@@ -153,6 +153,20 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
         "here.");
     Filled clamped(MetricType::Counter, "guideway_dataplane_mss_clamped_total",
                    "SYN and SYN-ACK whose maximum segment size was lowered.");
+    Filled datagrams(MetricType::Gauge, "guideway_dataplane_fragment_datagrams",
+                     "Datagrams in fragments that the worker knows.");
+    Filled datagram_capacity(MetricType::Gauge, "guideway_dataplane_fragment_datagram_capacity",
+                             "Datagrams in fragments that the worker has places for.");
+    Filled datagrams_forgotten(MetricType::Counter, "guideway_dataplane_fragment_datagrams_forgotten_total",
+                               "Datagrams in fragments that gave way to newer ones before their time.");
+    Filled held(MetricType::Gauge, "guideway_dataplane_fragment_held_bytes",
+                "Packet buffers that wait for their datagram's first fragment.");
+    Filled followed(MetricType::Counter, "guideway_dataplane_fragments_forwarded_total",
+                    "Fragments that went where their datagram's first went, those not counted.");
+    Filled cut(MetricType::Counter, "guideway_dataplane_packets_cut_total",
+               "IPv4 packets larger than the outgoing port's MTU that left in parts.");
+    Filled parts(MetricType::Counter, "guideway_dataplane_packet_parts_made_total",
+                 "Parts that they became, without each first.");
     Filled drops(MetricType::Counter, "guideway_dataplane_dropped_packets_total", "Packets dropped, by reason.");
     for (const contract::WorkerCounters& worker : counters.workers) {
         const Labels number{{"worker", std::to_string(worker.worker)}};
@@ -190,6 +204,13 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
         add_icmp("made", "packet_too_big", worker.icmp_made_too_big);
         add_icmp("made", "time_exceeded", worker.icmp_made_time_exceeded);
         clamped.add(number, worker.mss_clamped);
+        datagrams.add(number, worker.fragment_datagrams);
+        datagram_capacity.add(number, worker.fragment_capacity);
+        datagrams_forgotten.add(number, worker.fragment_datagrams_forgotten);
+        held.add(number, worker.fragment_held_bytes);
+        followed.add(number, worker.fragments_forwarded);
+        cut.add(number, worker.packets_cut);
+        parts.add(number, worker.packet_parts_made);
         clients.add(number, worker.affinity_clients);
         client_capacity.add(number, worker.affinity_capacity);
         client_choices.add(with(number, "result", "remembered"), worker.affinity_remembered);
@@ -200,9 +221,32 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
             drops.add(with(number, "reason", drop.reason), drop.packets);
         }
     }
-    for (Filled* family :
-         {&packets, &handed, &hashes, &polls, &flows, &capacity, &free, &waiting, &evicted, &doubtful, &ended,
-          &redecided, &icmp, &clamped, &clients, &client_capacity, &client_choices, &forgotten, &drops}) {
+    for (Filled* family : {&packets,
+                           &handed,
+                           &hashes,
+                           &polls,
+                           &flows,
+                           &capacity,
+                           &free,
+                           &waiting,
+                           &evicted,
+                           &doubtful,
+                           &ended,
+                           &redecided,
+                           &icmp,
+                           &clamped,
+                           &datagrams,
+                           &datagram_capacity,
+                           &datagrams_forgotten,
+                           &held,
+                           &followed,
+                           &cut,
+                           &parts,
+                           &clients,
+                           &client_capacity,
+                           &client_choices,
+                           &forgotten,
+                           &drops}) {
         family->into(families);
     }
     Filled steering(MetricType::Gauge, "guideway_dataplane_steering",

@@ -94,6 +94,8 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
                                 config.limit_services, config.limit_backends, config.affinity_clients};
     settings.worker.refusals_per_second = config.refusals_per_second;
     settings.worker.icmp_errors_per_second = config.icmp_errors_per_second;
+    settings.worker.fragments = {config.fragments.datagrams, config.fragments.held_kilobytes,
+                                 config.fragments.hold_milliseconds, config.fragments.remember_seconds * 1000};
     settings.worker.mss_clamp = {config.mss_clamp_auto, config.mss_clamp};
     settings.worker.echo = config.echo == config::EchoReplies::never           ? worker::Echo::never
                            : config.echo == config::EchoReplies::while_serving ? worker::Echo::while_serving

@@ -88,6 +88,12 @@ struct WorkerCounters {
                   icmp_forwarded_parameter_problem = 0;
     std::uint64_t icmp_made_unreachable = 0, icmp_made_too_big = 0, icmp_made_time_exceeded = 0;
     std::uint64_t mss_clamped = 0;  ///< SYN and SYN-ACK whose MSS was lowered
+    /// Datagrams in fragments that are known now, for how many there is room, and how many gave way to newer ones before their time.
+    std::uint64_t fragment_datagrams = 0, fragment_capacity = 0, fragment_datagrams_forgotten = 0;
+    std::uint64_t fragment_held_bytes = 0;  ///< packet buffers now that wait for their datagram's first fragment
+    std::uint64_t fragments_forwarded = 0;  ///< those behind the first, which counts as any packet
+    std::uint64_t packets_cut = 0,
+                  packet_parts_made = 0;  ///< larger than the way on; parts they became, without each first
     /// Session affinity: clients (address and service) remembered now, and for how many there is room. A client is remembered by
     /// every worker that its connections came to.
     std::uint64_t affinity_clients = 0, affinity_capacity = 0;

@@ -127,6 +127,13 @@ void each_worker_count(Worker& worker, Visit visit) {
     visit("icmp_made_too_big", worker.icmp_made_too_big);
     visit("icmp_made_time_exceeded", worker.icmp_made_time_exceeded);
     visit("mss_clamped", worker.mss_clamped);
+    visit("fragment_datagrams", worker.fragment_datagrams);
+    visit("fragment_capacity", worker.fragment_capacity);
+    visit("fragment_datagrams_forgotten", worker.fragment_datagrams_forgotten);
+    visit("fragment_held_bytes", worker.fragment_held_bytes);
+    visit("fragments_forwarded", worker.fragments_forwarded);
+    visit("packets_cut", worker.packets_cut);
+    visit("packet_parts_made", worker.packet_parts_made);
     visit("affinity_clients", worker.affinity_clients);
     visit("affinity_capacity", worker.affinity_capacity);
     visit("affinity_remembered", worker.affinity_remembered);

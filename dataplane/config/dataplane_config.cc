@@ -279,6 +279,14 @@ void read_announcements(Section announce, DataplaneConfig& config) {
     config.announce_per_second = count_or(announce, "per_second", config.announce_per_second, 1, 100'000);
 }
 
+void read_fragments(Section section, FragmentsConfig& fragments) {
+    fragments.datagrams = count_or(section, "datagrams", fragments.datagrams, 16, 1 << 20);
+    // A datagram of 65,535 bytes at the least, with its buffers.
+    fragments.held_kilobytes = count_or(section, "held_kilobytes", fragments.held_kilobytes, 128, 1 << 18);
+    fragments.hold_milliseconds = count_or(section, "hold_milliseconds", fragments.hold_milliseconds, 1, 30'000);
+    fragments.remember_seconds = count_or(section, "remember_seconds", fragments.remember_seconds, 1, 60);
+}
+
 LoadedConfig read(Document document) {
     DataplaneConfig config;
     Section root = document.root();
@@ -297,6 +305,7 @@ LoadedConfig read(Document document) {
     config.refusals_per_second = count_or(dataplane, "refusals_per_second", config.refusals_per_second, 0, 1'000'000);
     read_icmp_and_mss(dataplane, config);
     read_announcements(dataplane.optional_group("announce"), config);
+    read_fragments(dataplane.optional_group("fragments"), config.fragments);
     config.control_socket = dataplane.string_or("control_socket", config.control_socket, kSocketPath);
     config.state_file = dataplane.string_or("state_file", config.state_file, kPath);
     Section log = dataplane.optional_group("log");

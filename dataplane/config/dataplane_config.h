@@ -71,6 +71,14 @@ struct TimeoutsConfig {
     std::uint32_t sctp_closing = 30;
 };
 
+/// Datagrams in fragments, a worker.
+struct FragmentsConfig {
+    std::uint32_t datagrams = 4096;       ///< known at a time
+    std::uint32_t held_kilobytes = 1024;  ///< of fragments that came before their datagram's first
+    std::uint32_t hold_milliseconds = 500;
+    std::uint32_t remember_seconds = 5;  ///< a datagram after its first fragment
+};
+
 struct DataplaneConfig {
     static constexpr std::size_t kMostPorts = 16;
     static constexpr std::size_t kMostSnatAddresses = 64;
@@ -97,6 +105,7 @@ struct DataplaneConfig {
     EchoReplies echo = EchoReplies::always;       ///< pings of VIPs
     std::uint32_t announce_repeats = 3;           ///< of each address that comes into use on a link, in all; 0: none
     std::uint32_t announce_per_second = 1000;     ///< announcements at most
+    FragmentsConfig fragments;
     std::string control_socket = "/run/guideway/dataplane.sock";
     std::string state_file = "/var/lib/guideway/forwarding-state.json";
     std::string log_level = "info";

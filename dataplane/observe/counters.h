@@ -83,7 +83,7 @@ struct alignas(64) WorkerTotals {
     Count from_kernel;
     Count polls;
     Count empty_polls;
-    Count pending;     ///< gauge: packets that wait for a next hop
+    Count pending;     ///< gauge: packets that wait for a next hop, or for their datagram's first fragment
     Count answers;     ///< ARP, NDP, echo, RST, unreachable made here (their requests count as answered or
                        ///< refused)
     Count flows_ipv4;  ///< gauge
@@ -117,9 +117,16 @@ struct alignas(64) WorkerTotals {
     Count icmp_made_unreachable;          ///< ICMP errors made here
     Count icmp_made_too_big;
     Count icmp_made_time_exceeded;
-    Count mss_clamped;  ///< SYN and SYN-ACK whose MSS was lowered
+    Count fragment_datagrams;   ///< gauge: datagrams in fragments that are known
+    Count fragment_capacity;    ///< places for them
+    Count fragment_held_bytes;  ///< gauge: packet buffers that wait for their datagram's first fragment
+    Count fragments_forwarded;  ///< all but the first of a datagram, which count as any packet
+    Count fragments_displaced;  ///< datagrams forgotten before their time: newer ones needed the place
+    Count packets_cut;          ///< larger than the MTU of the way on: left in several parts
+    Count parts_made;           ///< ... all parts but the first
+    Count mss_clamped;          ///< SYN and SYN-ACK whose MSS was lowered
 };
-static_assert(sizeof(WorkerTotals) == 384);
+static_assert(sizeof(WorkerTotals) == 448);
 
 /// The worker's lines: totals and drop reasons inside, slots in memory given from outside.
 class alignas(64) CounterBlock {

@@ -14,21 +14,25 @@ void fail(ParsedPacket& packet, DropReason reason) noexcept {
     packet.reason = reason;
 }
 
-/// TCP, UDP and SCTP headers and the tuple's ports. `at` is the L4 header, `length` what the IP packet has from there.
+/// TCP, UDP and SCTP headers and the tuple's ports. `at` is the L4 header, `length` what the IP packet has from there. A first
+/// fragment has all of the header, or nobody could say which connection it is of (RFC 1858, RFC 3128, RFC 7112).
 template <typename Tuple>
 void parse_flow(const std::uint8_t* at, std::uint32_t length, ParsedPacket& packet, Tuple& tuple,
                 PacketKind flow_kind) noexcept {
+    const bool first = packet.part == Part::first;
+    const DropReason truncated = first ? DropReason::fragment_tiny : DropReason::l4_truncated;
     if (packet.protocol == protocol::kTcp) {
-        if (length < tcp::kHeaderSize) return fail(packet, DropReason::l4_truncated);
+        if (length < tcp::kHeaderSize) return fail(packet, truncated);
         const std::uint32_t header = (at[tcp::kDataOffset] >> 4) * 4U;
-        if (header < tcp::kHeaderSize || header > length) return fail(packet, DropReason::l4_header_bad);
+        if (header < tcp::kHeaderSize) return fail(packet, DropReason::l4_header_bad);
+        if (header > length) return fail(packet, first ? truncated : DropReason::l4_header_bad);
         packet.tcp_flags = at[tcp::kFlags];
     } else if (packet.protocol == protocol::kUdp) {
-        if (length < udp::kHeaderSize) return fail(packet, DropReason::l4_truncated);
+        if (length < udp::kHeaderSize) return fail(packet, truncated);
         const std::uint32_t stated = load_be16(at + udp::kLength);
-        if (stated < udp::kHeaderSize || stated > length) return fail(packet, DropReason::l4_header_bad);
+        if (stated < udp::kHeaderSize || (stated > length && !first)) return fail(packet, DropReason::l4_header_bad);
     } else {
-        if (length < sctp::kHeaderSize) return fail(packet, DropReason::l4_truncated);
+        if (length < sctp::kHeaderSize) return fail(packet, truncated);
         if (length >= sctp::kHeaderSize + sctp::kChunkHeaderSize) packet.sctp_chunk = at[sctp::kHeaderSize];
     }
     tuple.source_port = load_raw16(at);
@@ -80,12 +84,17 @@ void parse_ipv4(const std::uint8_t* frame, std::uint32_t length, ParsedPacket& p
     if (!options.ipv4_checksum_verified && !ipv4_header_checksum_ok(header, header_length)) {
         return fail(packet, DropReason::ipv4_checksum_bad);
     }
-    if ((load_be16(header + ipv4::kFragment) & (ipv4::kMoreFragments | ipv4::kFragmentOffset)) != 0) {
-        packet.kind = PacketKind::fragment;
-        return;
-    }
     const std::uint8_t* l4 = header + header_length;
     const std::uint32_t l4_length = total - header_length;
+    const std::uint16_t place = load_be16(header + ipv4::kFragment);
+    if ((place & (ipv4::kMoreFragments | ipv4::kFragmentOffset)) != 0) {
+        packet.kind = PacketKind::fragment;
+        packet.part = (place & ipv4::kFragmentOffset) == 0 ? Part::first : Part::following;
+        if (packet.part == Part::first && is_flow_protocol(packet.protocol)) {
+            parse_flow(l4, l4_length, packet, packet.v4, PacketKind::fragment);
+        }
+        return;
+    }
     if (is_flow_protocol(packet.protocol)) {
         parse_flow(l4, l4_length, packet, packet.v4, PacketKind::ipv4_flow);
     } else if (packet.protocol == protocol::kIcmp) {
@@ -104,15 +113,21 @@ bool is_extension(std::uint8_t next) noexcept {
 bool walk_extensions(const std::uint8_t* header, std::uint32_t l3_length, std::uint8_t& next, std::uint32_t& offset,
                      ParsedPacket& packet) noexcept {
     for (unsigned count = 0; is_extension(next); ++count) {
-        const auto refuse = [&packet] {
-            fail(packet, DropReason::ipv6_extension_bad);
+        const auto refuse = [&packet](DropReason reason = DropReason::ipv6_extension_bad) {
+            fail(packet, reason);
             return false;
         };
-        if (count == kMaxExtensionHeaders || offset + 8 > l3_length) return refuse();
+        // The headers of a first fragment are to be whole (RFC 7112).
+        const DropReason truncated =
+            packet.part == Part::first ? DropReason::fragment_tiny : DropReason::ipv6_extension_bad;
+        if (count == kMaxExtensionHeaders) return refuse();
+        if (offset + 8 > l3_length) return refuse(truncated);
         const std::uint8_t* extension = header + offset;
         const bool is_fragment = next == ipv6::kFragmentHeader;
         const std::uint32_t size = is_fragment ? 8U : (extension[1] + 1U) * 8U;
-        if (offset + size > l3_length || offset + size - ipv6::kHeaderSize > kMaxExtensionBytes) return refuse();
+        if (offset + size > l3_length) return refuse(truncated);
+        if (offset + size - ipv6::kHeaderSize > kMaxExtensionBytes) return refuse();
+        if (is_fragment && packet.part == Part::first) return refuse();
         // RFC 8200 4.1: hop-by-hop options stand directly after the fixed header or nowhere.
         if (next == ipv6::kHopByHop && count != 0) return refuse();
         // A route that is still to be followed would take the packet past the VIP.
@@ -120,8 +135,13 @@ bool walk_extensions(const std::uint8_t* header, std::uint32_t l3_length, std::u
         // Offset and M both zero: an atomic fragment, whole in itself (RFC 6946).
         if (is_fragment && (load_be16(extension + 2) & 0xfff9U) != 0) {
             packet.kind = PacketKind::fragment;
-            packet.protocol = extension[0];
-            return false;
+            packet.fragment_header = static_cast<std::uint8_t>(offset / 8);
+            packet.part = (load_be16(extension + 2) & 0xfff8U) == 0 ? Part::first : Part::following;
+            if (packet.part == Part::following) {
+                packet.protocol = extension[0];
+                packet.l4_offset = static_cast<std::uint16_t>(packet.l2_length + offset + size);
+                return false;
+            }
         }
         next = extension[0];
         offset += size;
@@ -151,7 +171,10 @@ void parse_ipv6(const std::uint8_t* frame, std::uint32_t length, ParsedPacket& p
     packet.l4_offset = static_cast<std::uint16_t>(packet.l2_length + offset);
     const std::uint8_t* l4 = header + offset;
     if (is_flow_protocol(next)) {
-        parse_flow(l4, total - offset, packet, packet.v6, PacketKind::ipv6_flow);
+        const PacketKind kind = packet.part == Part::first ? PacketKind::fragment : PacketKind::ipv6_flow;
+        parse_flow(l4, total - offset, packet, packet.v6, kind);
+    } else if (packet.part == Part::first) {
+        packet.kind = PacketKind::fragment;
     } else if (next == protocol::kIcmpv6) {
         parse_icmpv6(l4, total - offset, packet);
     } else {

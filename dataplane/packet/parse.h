@@ -34,9 +34,16 @@ enum class PacketKind : std::uint8_t {
     arp,                     ///< for Ethernet and IPv4; v4 holds sender and target address
     neighbour_solicitation,  ///< v6.destination is the target (not the IPv6 header's destination), v6.source the sender
     ip_other,                ///< another protocol; addresses known
-    fragment,                ///< first or later one; addresses known, no ports
+    fragment,                ///< first or later one, see `part`; addresses known, of the first ports too
     kernel,                  ///< neither IP nor ARP
     bad,                     ///< see reason
+};
+
+/// Which part of its datagram a packet is. An IPv6 packet with a fragment header that is all there is (RFC 6946) is whole.
+enum class Part : std::uint8_t {
+    whole,
+    first,      ///< offset 0, more to come; of TCP, UDP and SCTP the L4 header is whole and the tuple complete
+    following,  ///< its protocol is known for IPv4 only
 };
 
 /// What the NIC already did.
@@ -50,7 +57,8 @@ struct ParsedPacket {
         FiveTupleV4 v4;    ///< valid if has_v4
     };
     std::uint32_t l3_length;  ///< IP header, extension headers and payload: up to 65575
-    std::uint16_t l4_offset;  ///< from the frame's start; 0 where there is none
+    std::uint16_t
+        l4_offset;  ///< from the frame's start; 0 where there is none; of later fragments where their data begin
     std::uint16_t vlan_tci;   ///< outer tag's control information, host order; 0 without tag
     std::uint16_t inner_tci;  ///< QinQ: the inner tag's
     PacketKind kind;
@@ -60,10 +68,12 @@ struct ParsedPacket {
     std::uint8_t tcp_flags;      ///< TCP only
     std::uint8_t sctp_chunk;     ///< type of the first SCTP chunk; kNoChunk if none
     std::uint8_t ttl;            ///< or hop limit
-    bool has_v4;                 ///< v4 holds addresses (ports and protocol only for flows)
+    bool has_v4;                 ///< v4 holds addresses (ports and protocol only for flows and first fragments)
     bool has_v6;
     bool martian;       ///< source unspecified, loopback, multicast, broadcast or equal to the destination
     bool l2_multicast;  ///< sent to a group or everybody on the link: never answered with RST or ICMP errors
+    Part part;
+    std::uint8_t fragment_header;  ///< IPv6 fragments: where it stands, from the IP header's start, in units of 8 bytes
 
     static constexpr std::uint8_t kNoChunk = 0xff;
 

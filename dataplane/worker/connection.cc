@@ -6,6 +6,7 @@
 
 #include "dataplane/flow/tcp_state.h"
 #include "dataplane/packet/checksum.h"
+#include "dataplane/packet/icmp_answer.h"
 #include "dataplane/packet/unfinished_checksum.h"
 #include "dataplane/worker/worker.h"
 
@@ -295,16 +296,18 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i, C
         entry.looked_over = look_;  // course_of() has seen to the service and the set; later packets go plain.cc's way
     }
 
+    auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
     if (hop.kind == NextHop::Kind::known) [[likely]] {
         const std::uint32_t mtu = routing_->next_hops[hop.index].mtu;  // 0: no such port, send_to() sees to it
-        if (parsed.l3_length > mtu && mtu != 0) [[unlikely]] {
+        if (parsed.l3_length > mtu && mtu != 0 && !packet::may_be_fragmented(frame, parsed)) [[unlikely]] {
             too_big(i, mtu);
             return;
         }
     }
+    if (parsed.part == packet::Part::first) [[unlikely]]
+        settle_first<Family>(entry, half, i);
     if (parsed.protocol == protocol::kTcp && (parsed.tcp_flags & flow::tcp_flag::kSyn) != 0) clamp_segments(i, hop);
 
-    auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
     Family::rewrite(frame, parsed, packet::swapped(other), {entry.delta_addresses(half), entry.delta_all(half)});
     if (const std::uint32_t cut = packet::strip_vlan(frame, parsed); cut != 0) [[unlikely]] {
         rte_pktmbuf_adj(mbuf, static_cast<std::uint16_t>(cut));
@@ -363,8 +366,10 @@ void Worker::connect(unsigned i) noexcept {
         end_of_ttl(i);
     } else if (!opens_connection(parsed)) {
         refuse(i, DropReason::no_connection);
-    } else if (!l4_verified(mbuf) && !packet::l4_checksum_ok(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), parsed)) {
-        // A damaged packet must not choose a backend; later ones of the connection the ends judge themselves.
+    } else if (parsed.part == packet::Part::whole && !l4_verified(mbuf) &&
+               !packet::l4_checksum_ok(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), parsed)) {
+        // A damaged packet must not choose a backend; later ones of the connection the ends judge themselves. So of fragments:
+        // no checksum tells before all are there.
         drop(mbuf, DropReason::l4_checksum_bad);
     } else {
         open<Family>(*service, selection, i);

@@ -114,6 +114,13 @@ contract::Counters CounterBook::collect(const snapshot::ForwardingSnapshot& in_f
         worker.icmp_made_too_big = totals.icmp_made_too_big.read();
         worker.icmp_made_time_exceeded = totals.icmp_made_time_exceeded.read();
         worker.mss_clamped = totals.mss_clamped.read();
+        worker.fragment_datagrams = totals.fragment_datagrams.read();
+        worker.fragment_capacity = totals.fragment_capacity.read();
+        worker.fragment_datagrams_forgotten = totals.fragments_displaced.read();
+        worker.fragment_held_bytes = totals.fragment_held_bytes.read();
+        worker.fragments_forwarded = totals.fragments_forwarded.read();
+        worker.packets_cut = totals.packets_cut.read();
+        worker.packet_parts_made = totals.parts_made.read();
         worker.affinity_clients = totals.affinity_clients.read();
         worker.affinity_capacity = totals.affinity_capacity.read();
         worker.affinity_remembered = totals.affinity_remembered.read();

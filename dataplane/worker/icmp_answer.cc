@@ -48,11 +48,6 @@ void Worker::end_of_ttl(unsigned i) noexcept {
 
 /// Before the packet is rewritten: it is quoted as its sender knows it.
 void Worker::too_big(unsigned i, std::uint32_t mtu) noexcept {
-    rte_mbuf* mbuf = burst_.mbuf[i];
-    if (packet::may_be_fragmented(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), burst_.parsed[i])) {
-        drop(mbuf, DropReason::fragmentation_wanted);
-        return;
-    }
     tell(i, DropReason::packet_too_big, counters_.totals().icmp_made_too_big,
          [mtu](std::span<std::uint8_t> out, const std::uint8_t* frame, const packet::ParsedPacket& parsed,
                const packet::MacAddress& mac) noexcept {

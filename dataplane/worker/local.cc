@@ -73,7 +73,7 @@ void Worker::act_on_other(unsigned i) noexcept {
             act_on_icmp(i);
             return;
         case PacketKind::fragment:
-            drop(mbuf, DropReason::fragment);
+            act_on_fragment(i);
             return;
         case PacketKind::bad:
             drop(mbuf, parsed.reason);

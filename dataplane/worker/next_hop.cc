@@ -53,8 +53,8 @@ void Worker::send_to(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t
         drop(mbuf, DropReason::no_route);
         return;
     }
-    if (l3_length > routing_->ports[hop.port].mtu) {
-        drop(mbuf, DropReason::packet_too_big);
+    if (l3_length > routing_->ports[hop.port].mtu) [[unlikely]] {
+        send_in_parts(hop, mbuf, l3_length, routing_->ports[hop.port].mtu);
         return;
     }
     packet::set_ethernet(rte_pktmbuf_mtod(mbuf, std::uint8_t*), hop.destination_mac, hop.source_mac);

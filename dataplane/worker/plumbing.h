@@ -132,6 +132,14 @@ struct MssClamp {
     bool on() const noexcept { return by_mtu || largest != 0; }
 };
 
+/// Datagrams in fragments (flow/fragment_table.h). A datagram takes 720 bytes of memory.
+struct FragmentSettings {
+    std::uint32_t datagrams = 4096;       ///< known at a time, a worker; half of them may wait for their first fragment
+    std::uint32_t held_kilobytes = 1024;  ///< packet buffers of fragments that came before their first, a worker
+    std::uint32_t hold_milliseconds = 500;       ///< for so long
+    std::uint32_t remember_milliseconds = 5000;  ///< after the first fragment, for those that come late
+};
+
 /// Echo requests for VIPs. SNAT addresses always answer: they are infrastructure.
 enum class Echo : std::uint8_t {
     always,
@@ -150,6 +158,7 @@ struct WorkerSettings {
     std::uint32_t icmp_error_burst = 200;
     MssClamp mss_clamp;
     Echo echo = Echo::always;
+    FragmentSettings fragments;
     std::uint32_t neighbour_wait_ms = 1000;  ///< how long a packet waits for its next hop's MAC address
     std::uint16_t snat_port_first = 1024;    ///< SNAT ports in use, inclusive
     std::uint16_t snat_port_last = 65535;

@@ -42,7 +42,10 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
       refusals_(plumbing_.settings.refusals_per_second, plumbing_.settings.refusal_burst),
       icmp_forwarded_(plumbing_.settings.icmp_errors_per_second, plumbing_.settings.icmp_error_burst),
       icmp_made_(plumbing_.settings.icmp_errors_per_second, plumbing_.settings.icmp_error_burst),
-      transmitter_(plumbing_.ports, counters) {
+      transmitter_(plumbing_.ports, counters),
+      fragments_(plumbing_.settings.fragments.datagrams, plumbing_.settings.fragments.held_kilobytes * 1024ULL,
+                 plumbing_.settings.fragments.held_kilobytes, flows_v4_.keys()),
+      fragment_ids_(plumbing_.worker, plumbing_.worker_count, flows_v4_.keys()) {
     for (std::size_t port = 0; port < plumbing_.ports.size(); ++port) {
         const WorkerPort& from = plumbing_.ports[port];
         const auto index = static_cast<std::uint16_t>(port);
@@ -53,6 +56,7 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
     }
     counters_.totals().flow_capacity_ipv4.set(flows_v4_.capacity());
     counters_.totals().flow_capacity_ipv6.set(flows_v6_.capacity());
+    counters_.totals().fragment_capacity.set(fragments_.capacity());
 }
 
 Worker::~Worker() {
@@ -60,12 +64,18 @@ Worker::~Worker() {
         rte_pktmbuf_free(packet.mbuf);
         return true;
     });
+    for (auto* waiting = fragments_.oldest(Fragments::State::waiting); waiting != nullptr;
+         waiting = fragments_.oldest(Fragments::State::waiting)) {
+        for (rte_mbuf* mbuf = nullptr; fragments_.take(*waiting, mbuf);) rte_pktmbuf_free(mbuf);
+        fragments_.remove(*waiting);
+    }
 }
 
 std::uint32_t Worker::poll_once(std::uint64_t now_ms) noexcept {
     tell_time(now_ms);
     take_view();
     review_pending();
+    if (fragments_.size() != 0) review_fragments();
 
     std::uint32_t packets = 0;
     for (const Source& source : sources_) packets += receive(source);
@@ -387,7 +397,7 @@ void Worker::show_gauges() noexcept {
     observe::WorkerTotals& totals = counters_.totals();
     totals.flows_ipv4.set(flows_v4_.size());
     totals.flows_ipv6.set(flows_v6_.size());
-    totals.pending.set(pending_.size());
+    totals.pending.set(pending_.size() + fragments_.held_packets());
     if (now_ms_ == gauges_shown_ms_) return;
     gauges_shown_ms_ = now_ms_;
     totals.flows_free_ipv4.set(flows_v4_.free());
@@ -401,6 +411,8 @@ void Worker::show_gauges() noexcept {
     totals.evicted_opening.set(v4.opening + v6.opening);
     totals.evicted_one_way.set(v4.one_way + v6.one_way);
     totals.evicted_closed.set(v4.closed + v6.closed);
+    totals.fragment_datagrams.set(fragments_.size());
+    totals.fragment_held_bytes.set(fragments_.held_bytes());
     if (affinity_ != nullptr) {
         totals.affinity_clients.set(affinity_->size());
         totals.affinity_capacity.set(affinity_->capacity());

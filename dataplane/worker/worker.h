@@ -5,10 +5,11 @@
 //     -> other packets of connections: advance their state, rewrite and send
 //     -> other packets: answer | kernel | drop by name
 //     -> misses: prefetch what opening needs, then connect | hand over | refuse
+//     -> fragments: to the worker that gathers their datagram, then as the first goes
 //   then: what came from the kernel -> packets that waited for a MAC -> transmit -> age -> report quiescence
 //
 // Each stage is a loop over a burst of at most 64 packets. Every packet ends in exactly one of: sent, given to the kernel, handed
-// over to the worker that owns its connection, pending for its next hop, counted under a DropReason (invariant I4).
+// over to the worker that owns its connection, pending for its next hop or its datagram's first fragment, counted under a DropReason (invariant I4).
 //
 // Worked example, one TCP connection with two workers (client 198.51.100.7:40000, VIP 203.0.113.10:80):
 //   SYN    worker 0: no entry; a VIP's service; the hash says worker 1 owns it: handed over. Worker 1: Maglev gives
@@ -26,9 +27,12 @@
 #include <vector>
 
 #include "dataplane/flow/flow_table.h"
+#include "dataplane/flow/fragment_ids.h"
+#include "dataplane/flow/fragment_table.h"
 #include "dataplane/flow/snat_ports.h"
 #include "dataplane/guard/token_bucket.h"
 #include "dataplane/observe/counters.h"
+#include "dataplane/packet/fragment.h"
 #include "dataplane/packet/icmp_error.h"
 #include "dataplane/snapshot/publisher.h"
 #include "dataplane/worker/affinity.h"
@@ -164,6 +168,30 @@ class Worker {
     void refuse(unsigned i, observe::DropReason reason) noexcept;
     void drop(rte_mbuf* mbuf, observe::DropReason reason) noexcept;
 
+    // fragments.cc: datagrams in fragments, and packets that are cut here
+    using Fragments = flow::FragmentTable<rte_mbuf*>;
+    void act_on_fragment(unsigned i) noexcept;
+    void gather(unsigned i, const packet::Fragment& piece, const flow::DatagramKey& key) noexcept;
+    void pass_fragment(unsigned i, const Fragments::Datagram& datagram) noexcept;
+    void serve_fragment(unsigned i, const flow::DatagramKey& key) noexcept;
+    void release_held(unsigned i, Fragments::Datagram& datagram) noexcept;
+    void hold_fragment(unsigned i, Fragments::Datagram& datagram) noexcept;
+    void drop_held(Fragments::Datagram& datagram, observe::DropReason reason) noexcept;
+    void make_room(Fragments::State state) noexcept;
+    std::uint32_t owner_of_first(const packet::ParsedPacket& parsed) const noexcept;
+    template <typename Family>
+    std::uint32_t owner_of_any(const typename Family::Tuple& tuple) const noexcept;
+    template <typename Family>
+    void carry_first(unsigned i) noexcept;
+    template <typename Family>
+    void settle_first(const typename Family::Entry& entry, unsigned half, unsigned i) noexcept;
+    template <typename Family>
+    void follow_first(unsigned i, const flow::Translation& out) noexcept;
+    std::uint32_t fresh_id(const flow::Translation& out, bool is_v6) noexcept;
+    void review_fragments() noexcept;
+    void send_in_parts(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t l3_length,
+                       std::uint32_t mtu) noexcept;
+
     // icmp_error.cc: what others tell of packets that went out from here
     void act_on_icmp(unsigned i) noexcept;
     template <typename Family>
@@ -239,6 +267,8 @@ class Worker {
     };
     std::array<KnownHop, 256> known_hops_;  ///< by a hash of the destination: backends are few and met again
     std::uint64_t gauges_shown_ms_ = ~std::uint64_t{0};
+    Fragments fragments_;
+    flow::FragmentIds fragment_ids_;
 };
 
 /// Its backend's time to drain is over. Of an entry whose service is there.

@@ -9,6 +9,7 @@
 #include "dataplane/packet/arp_reply.h"
 #include "dataplane/packet/checksum.h"
 #include "dataplane/packet/echo_reply.h"
+#include "dataplane/packet/fragment.h"
 #include "dataplane/packet/icmp_answer.h"
 #include "dataplane/packet/icmp_error.h"
 #include "dataplane/packet/mss_clamp.h"
@@ -108,6 +109,57 @@ void icmp_error(const std::uint8_t* data, std::size_t size, const ParsedPacket& 
     }
 }
 
+/// A following fragment stays what it was but for addresses, TTL and identification.
+void fragment(const std::uint8_t* data, std::size_t size, const ParsedPacket& parsed, std::uint8_t choice) {
+    require(parsed.part != Part::whole && parsed.l4_offset <= parsed.end());
+    Buffer buffer(data, size, size);
+    std::uint8_t* frame = buffer.bytes.get();
+    const Fragment before = read_fragment(frame, parsed);
+    if (parsed.part == Part::first) require(before.offset == 0 && before.more);
+    if (before.reason == guideway::observe::DropReason::none) require(before.length != 0 && before.end() <= 0xffff);
+    if (parsed.part == Part::first || parsed.ttl == 0) return;
+    if (parsed.has_v4) {
+        FiveTupleV4 out{};
+        out.source = 0x01010101U * choice;
+        out.destination = ~out.source;
+        rewrite_following(frame, parsed, out, choice * 77U);
+    } else {
+        FiveTupleV6 out{};
+        out.source[0] = 0x20;
+        out.source[15] = choice;
+        out.destination[0] = 0x20;
+        rewrite_following(frame, parsed, out, choice * 77U);
+    }
+    const ParsedPacket after = parse(frame, buffer.length);
+    const Fragment moved = read_fragment(frame, after);
+    require(after.kind == PacketKind::fragment && after.part == Part::following && after.ttl == parsed.ttl - 1);
+    require(moved.offset == before.offset && moved.length == before.length && moved.more == before.more);
+    require(moved.id == choice * 77U && moved.reason == before.reason);
+    require(std::memcmp(frame + parsed.l4_offset, data + parsed.l4_offset, size - parsed.l4_offset) == 0);
+}
+
+/// All parts together are the packet, none is larger than the MTU.
+void cut(const std::uint8_t* frame, const ParsedPacket& parsed, std::uint8_t choice) {
+    const std::uint32_t mtu = 24U + choice * 4U;
+    if (!parsed.has_v4 || parsed.l3_length <= mtu) return;
+    const std::uint8_t* ip = frame + parsed.l2_length;
+    const PartPlan plan = plan_parts(ip, parsed.l3_length, mtu);
+    if (plan.parts == 0) return;
+    require(plan.parts >= 2 && plan.parts <= kMostParts && plan.offset(plan.parts - 1) < plan.total);
+    std::uint32_t together = plan.length(0);
+    for (std::uint32_t part = 1; part < plan.parts; ++part) {
+        require(plan.packet(part) <= mtu && plan.offset(part) == together && plan.length(part) != 0);
+        const Buffer out(ip, 0, plan.packet(part));
+        write_part({out.bytes.get(), plan.packet(part)}, ip, plan, part);
+        require(ipv4_header_checksum_ok(out.bytes.get(), plan.later_header));
+        together += plan.length(part);
+    }
+    require(together == plan.total && plan.packet(0) <= mtu);
+    Buffer first(ip, parsed.l3_length, parsed.l3_length);
+    write_first_part(first.bytes.get(), plan);
+    require(ipv4_header_checksum_ok(first.bytes.get(), plan.header));
+}
+
 /// A checksum that was right stays right; a second time there is nothing to lower.
 void clamp(const std::uint8_t* data, std::size_t size, const ParsedPacket& parsed, std::uint8_t choice) {
     Buffer buffer(data, size, size);
@@ -171,6 +223,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (parsed.ttl != 0) flow(data, size, parsed, choice);  // others are not rewritten
         if (parsed.protocol == protocol::kTcp) clamp(data, size, parsed, choice);
     }
+    if (parsed.kind == PacketKind::fragment) fragment(data, size, parsed, choice);
+    if (parsed.kind != PacketKind::arp) cut(frame, parsed, choice);
     if (parsed.kind == PacketKind::icmp_other) icmp_error(data, size, parsed, choice);
     in_place_answers(data, size, parsed, choice % 32);
     separate_answers(frame, parsed, choice * 6U);

@@ -9,7 +9,8 @@
 //   bit 2    700 ms go by, with bit 5 an hour     bit 3    the state becomes empty, bit 4 whole again
 //   bit 6    the bytes are not a frame but changes of one of a connection's: which, then (offset, value) pairs
 //   bit 7    the checksums of the IPv4 header and of ICMP are put right
-// ICMP errors about these connections, from either side, are among what bit 6 changes. MSS clamping is on.
+// ICMP errors about these connections, from either side, and fragments of a datagram of each are among what bit 6 changes. MSS clamping is on. The table of
+// fragments is small and the MTU towards nodes 600, so that what may be is cut.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +19,7 @@
 #include <gtest/gtest.h>
 
 #include "dataplane/packet/checksum.h"
+#include "tests/packet/fragment_tools.h"
 #include "tests/packet/icmp_quotes.h"
 
 using namespace guideway;
@@ -34,7 +36,8 @@ void require_balance(const Lab& lab) {
     const observe::WorkerTotals& t = lab.totals();
     std::uint64_t out = t.tx_packets.read() + t.to_kernel.read() + t.handed_over.read() + t.pending.read();
     for (std::size_t i = 0; i < observe::kDropReasonCount; ++i) out += lab.dropped(static_cast<observe::DropReason>(i));
-    require(t.rx_packets.read() + t.from_kernel.read() + t.taken_over.read() + t.answers.read() == out);
+    require(t.rx_packets.read() + t.from_kernel.read() + t.taken_over.read() + t.answers.read() + t.parts_made.read() ==
+            out);
 }
 
 /// A connection's packets, both ways.
@@ -51,6 +54,23 @@ void add_errors(Templates& templates, bool v6, const Frame& request, const Frame
         templates.from_backend.push_back(
             error_about(request, v6 ? "2001:db8:2::77" : "10.0.2.77", says, 65535, kNodePort));
     }
+}
+
+/// Of a larger datagram of the same tuple: a few fragments, the second one first.
+void add_fragments(std::vector<Frame>& to, const Frame& small) {
+    const packet::ParsedPacket p = parsed(small);
+    const auto port = [&](auto v4, auto v6) { return packet::swap_if_little(p.has_v6 ? v6 : v4); };
+    const Frame whole =
+        PacketBuilder()
+            .ethernet({small[0], small[1], small[2], small[3], small[4], small[5]}, kRouterMac)
+            .ip(p.source().to_string(), p.destination().to_string())
+            .ipv4_fragment(0)
+            .udp(port(p.v4.source_port, p.v6.source_port), port(p.v4.destination_port, p.v6.destination_port))
+            .payload(160)
+            .build();
+    std::vector<Frame> parts = cut(whole, 64, 7);
+    std::swap(parts[0], parts[1]);
+    to.insert(to.end(), parts.begin(), parts.end());
 }
 
 Templates populate(Lab& lab) {
@@ -90,6 +110,8 @@ Templates populate(Lab& lab) {
                 reply = lab.pass(kNodePort, lab.reply_to(query));
                 request = query;
                 require(!reply.empty());
+                add_fragments(templates.from_client, datagram);
+                add_fragments(templates.from_backend, lab.reply_to(query));
             }
         }
         add_errors(templates, v6, request, reply);
@@ -134,8 +156,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     settings.unfinished_checksums = true;
     settings.worker.capacity = {32, 32, 8, 16, 16};
     settings.worker.mss_clamp.by_mtu = true;
+    settings.worker.fragments = {4, 8, 500, 5000};
     Lab lab(settings);
     lab.apply(lab.web());
+    lab.routing().ports[kNodePort].mtu = 600;
+    lab.publish_routing();
     const Templates templates = populate(lab);
     for (unsigned frames = 0; size >= 3 && frames < 64; ++frames) {
         const std::uint8_t instructions = data[0];

@@ -129,13 +129,15 @@ TEST(PacketParse, ExtensionHeadersAreWalkedToTheFlow) {
     EXPECT_EQ(parsed.l4_offset, 54 + 4 * 8);
 }
 
-TEST(PacketParse, FragmentsKeepTheirAddressesButHaveNoPorts) {
+TEST(PacketParse, OfFragmentsTheFirstHasPortsAndAllHaveTheirAddresses) {
     for (const std::uint16_t field : {0x2000, 0x0001, 0x2007}) {
         const ParsedPacket parsed =
             parse(PacketBuilder().ipv4(kClient, kVip).ipv4_fragment(field).udp(1, 2).payload(16).build());
         EXPECT_EQ(parsed.kind, PacketKind::fragment);
         EXPECT_EQ(parsed.destination().to_string(), kVip);
-        EXPECT_EQ(parsed.v4.source_port, 0);
+        EXPECT_EQ(parsed.part, field == 0x2000 ? Part::first : Part::following);
+        EXPECT_EQ(swap_if_little(parsed.v4.source_port), field == 0x2000 ? 1 : 0);
+        EXPECT_EQ(parsed.l4_offset, 34);
     }
     for (const auto& [offset, more] : {std::pair{0, true}, std::pair{9, false}, std::pair{9, true}}) {
         const ParsedPacket parsed = parse(PacketBuilder()
@@ -146,6 +148,35 @@ TEST(PacketParse, FragmentsKeepTheirAddressesButHaveNoPorts) {
         EXPECT_EQ(parsed.kind, PacketKind::fragment);
         EXPECT_EQ(parsed.destination().to_string(), kVip6);
         EXPECT_EQ(parsed.protocol, protocol::kUdp);
+        EXPECT_EQ(parsed.part, offset == 0 ? Part::first : Part::following);
+        EXPECT_EQ(parsed.fragment_header, 5);
+        EXPECT_EQ(swap_if_little(parsed.v6.source_port), offset == 0 ? 1 : 0);
+        EXPECT_EQ(parsed.l4_offset, 14 + 48);
+    }
+}
+
+TEST(PacketParse, AFirstFragmentHasAllHeaders) {
+    // Why: without ports nobody can say whose it is, and flags in a second fragment pass what looks at the first (RFC 1858, RFC 7112).
+    const auto cut_to = [](Frame frame, std::size_t l3_length, bool v6) {
+        frame.resize(14 + l3_length);
+        store_be16(frame.data() + 14 + (v6 ? 4 : 2), static_cast<std::uint16_t>(v6 ? l3_length - 40 : l3_length));
+        return packet::parse(frame.data(), static_cast<std::uint32_t>(frame.size()), {true});
+    };
+    const Frame v4 = PacketBuilder().ipv4(kClient, kVip).ipv4_fragment(0x2000).tcp(1, 2, tcp::kSyn).payload(20).build();
+    EXPECT_EQ(cut_to(v4, 20 + 20, false).kind, PacketKind::fragment);
+    for (const std::size_t length : {0U, 4U, 16U}) {
+        EXPECT_EQ(cut_to(v4, 20 + length, false).reason, observe::DropReason::fragment_tiny) << length;
+    }
+    const Frame v6 = PacketBuilder()
+                         .ipv6(kClient6, kVip6)
+                         .ipv6_fragment(0, true)
+                         .padding_extension(60)
+                         .udp(1, 2)
+                         .payload(20)
+                         .build();
+    EXPECT_EQ(cut_to(v6, 48 + 16, true).kind, PacketKind::fragment);
+    for (const std::size_t length : {0U, 4U, 8U, 12U}) {
+        EXPECT_EQ(cut_to(v6, 48 + length, true).reason, observe::DropReason::fragment_tiny) << length;
     }
 }
 

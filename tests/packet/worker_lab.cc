@@ -294,7 +294,8 @@ Lab::~Lab() {
         for (std::size_t reason = 0; reason < observe::kDropReasonCount; ++reason) {
             out += places_[i]->counters->dropped(static_cast<observe::DropReason>(reason));
         }
-        const std::uint64_t in = t.rx_packets.read() + t.from_kernel.read() + t.taken_over.read() + t.answers.read();
+        const std::uint64_t in =
+            t.rx_packets.read() + t.from_kernel.read() + t.taken_over.read() + t.answers.read() + t.parts_made.read();
         EXPECT_EQ(in, out) << "worker " << i << ": a packet ended nowhere or twice";
         EXPECT_EQ(places_[i]->counters->dropped(observe::DropReason::none), 0U);
         EXPECT_TRUE(places_[i]->flows_v4->consistent());

@@ -169,9 +169,10 @@ TEST_F(WorkerRefuse, AUsedUpTtlIsDroppedBothForNewAndForKnownConnections) {
 }
 
 TEST_F(WorkerRefuse, FragmentsAndForeignProtocolsForOurAddressesAreNamed) {
-    expect_dropped(PacketBuilder().ip(kClient, kVip).ipv4_fragment(0x2000).udp(4000, 53).payload(32).build(),
+    // Fragments of TCP and UDP are forwarded: worker_fragment_test.cc.
+    expect_dropped(PacketBuilder().ip(kClient, kVip).ipv4_fragment(0x2000).echo_request(1, 1).payload(32).build(),
                    DropReason::fragment);
-    expect_dropped(PacketBuilder().ip(kClientV6, kSnatV6).ipv6_fragment(0, true).udp(1, 2).payload(32).build(),
+    expect_dropped(PacketBuilder().ip(kClientV6, kSnatV6).ipv6_fragment(0, true).echo_request(1, 2).payload(32).build(),
                    DropReason::fragment);
     expect_dropped(PacketBuilder().ip(kClient, kVip).protocol(47).payload(20).build(),
                    DropReason::protocol_unsupported);
