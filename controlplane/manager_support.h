@@ -34,6 +34,8 @@ inline reconcile::Forwarded forwarded_of(const ipam::ServiceKey& key, const Load
     one.affinity_seconds = spec.affinity_seconds;
     one.source_ranges = spec.source_ranges;
     one.ranges_end_established = spec.ranges_end_established;
+    one.silent = spec.silent;
+    one.limits = spec.limits;
     one.endpoint_slices = spec.endpoint_slices;
     for (const resources::Ingress& ingress : record.object.status.ingress) one.addresses.push_back(ingress.ip);
     return one;

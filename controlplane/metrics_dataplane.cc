@@ -50,8 +50,11 @@ void add_services(const contract::Counters& counters, std::vector<MetricFamily>&
                    "Connections refused: no backend, no free SNAT port, or the connection table is full.");
     Filled shut_out(MetricType::Counter, "guideway_service_source_not_allowed_packets_total",
                     "Packets of clients outside the service's source ranges, dropped.");
+    Filled limited(MetricType::Counter, "guideway_service_limited_packets_total",
+                   "Packets of clients over one of the service's limits, dropped.");
     for (const contract::ServiceCounters& service : counters.services) {
         const Labels labels = labels_of(service);
+        limited.add(labels, service.limited);
         shut_out.add(labels, service.source_not_allowed);
         traffic.add(labels, service.traffic);
         connections.add(labels, service.new_connections);
@@ -61,6 +64,7 @@ void add_services(const contract::Counters& counters, std::vector<MetricFamily>&
     connections.into(families);
     refused.into(families);
     shut_out.into(families);
+    limited.into(families);
 }
 
 void add_backends(const contract::Counters& counters, std::vector<MetricFamily>& families) {

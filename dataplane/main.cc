@@ -93,6 +93,10 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
     settings.worker.capacity = {config.flows_ipv4,     config.flows_ipv6,     config.flows_half_open,
                                 config.limit_services, config.limit_backends, config.affinity_clients};
     settings.worker.refusals_per_second = config.refusals_per_second;
+    settings.worker.refusals_per_source = config.refusals_per_source;
+    settings.worker.source_prefix_v4 = config.source_prefix_ipv4;
+    settings.worker.source_prefix_v6 = config.source_prefix_ipv6;
+    settings.worker.kernel_packets_per_second = config.kernel_packets_per_second;
     settings.worker.icmp_errors_per_second = config.icmp_errors_per_second;
     settings.worker.fragments = {config.fragments.datagrams, config.fragments.held_kilobytes,
                                  config.fragments.hold_milliseconds, config.fragments.remember_seconds * 1000};
@@ -104,6 +108,14 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
     settings.lcores = eal.lcores;
     for (std::uint32_t worker = 0; worker < config.workers.count; ++worker)
         settings.ports.push_back(ports.for_worker(worker));
+    for (auto& of_worker : settings.ports) {
+        for (std::size_t port = 0; port < of_worker.size() && port < config.ports.size(); ++port) {
+            const config::SourceCheck check = config.ports[port].source_check;
+            of_worker[port].source_check = check == config::SourceCheck::strict  ? worker::SourceCheck::strict
+                                           : check == config::SourceCheck::loose ? worker::SourceCheck::loose
+                                                                                 : worker::SourceCheck::off;
+        }
+    }
     settings.pool = pool;
     settings.flow_file = {config.flows_file, config.control_socket,
                           config.memory.huge_pages != config::HugePages::never};

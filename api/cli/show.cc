@@ -275,6 +275,14 @@ void describe_traffic(std::ostream& out, const resources::LoadBalancerSpec& spec
              joined(ranges) + (more == 0 ? "" : " and " + count_text(more) + " more") +
                  (spec.ranges_end_established ? " (they end connections, too)" : ""));
     }
+    if (spec.silent) line(out, "Refusals", "silent: closed ports are not answered");
+    const resources::Limits& limits = spec.limits;
+    const auto limit = [&](const char* name, std::uint32_t per_second, const char* what) {
+        if (per_second != 0) line(out, name, std::to_string(per_second) + what);
+    };
+    limit("Connection limit", limits.new_connections_per_second, " new ones a second");
+    limit("Limit per source", limits.new_connections_per_second_per_source, " new connections a second");
+    limit("Packet limit", limits.packets_per_second, " a second");
     std::size_t ready = 0, draining = 0;
     for (const resources::EndpointSlice& slice : spec.endpoint_slices) {
         for (const resources::Endpoint& endpoint : slice.endpoints) ++(endpoint.draining ? draining : ready);

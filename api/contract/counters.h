@@ -31,6 +31,7 @@ struct ServiceCounters {
     std::uint64_t new_connections = 0;
     std::uint64_t refused_connections = 0;  ///< no backend, no SNAT port, table full
     std::uint64_t source_not_allowed = 0;   ///< packets of clients outside its source ranges, dropped
+    std::uint64_t limited = 0;              ///< packets of clients over one of its limits, dropped
     friend bool operator==(const ServiceCounters&, const ServiceCounters&) = default;
 };
 

@@ -44,7 +44,8 @@ void put(json::Writer& out, const ServiceCounters& service) {
     put(out, service.traffic);
     out.key("new_connections").number(service.new_connections);
     out.key("refused_connections").number(service.refused_connections);
-    out.key("source_not_allowed").number(service.source_not_allowed).end_object();
+    out.key("source_not_allowed").number(service.source_not_allowed);
+    out.key("limited").number(service.limited).end_object();
 }
 
 ServiceCounters read_service(json::ObjectReader& reader) {
@@ -57,6 +58,7 @@ ServiceCounters read_service(json::ObjectReader& reader) {
     service.new_connections = count(reader, "new_connections");
     service.refused_connections = count(reader, "refused_connections");
     service.source_not_allowed = count(reader, "source_not_allowed");
+    service.limited = count(reader, "limited");
     return service;
 }
 

@@ -82,6 +82,12 @@ struct Service {
     std::uint32_t affinity_seconds = 0;
     std::string source_ranges = {};       ///< name of a SourceRangeSet; empty: open to all
     bool ranges_end_established = false;  ///< ranges are asked of connections there are, too, when they change
+    /// Its VIP refuses without a word: no RST, no port unreachable, whoever else has ports of it.
+    bool silent = false;
+    /// Limits, 0 = none: packets of clients beyond them are dropped. All workers together, each has its equal part.
+    std::uint32_t new_connections_per_second = 0;
+    std::uint32_t packets_per_second = 0;
+    std::uint32_t new_connections_per_second_per_source = 0;  ///< of each source prefix (the dataplane's configuration)
 
     friend bool operator==(const Service&, const Service&) = default;
 };

@@ -61,7 +61,18 @@ Service read_service(json::ObjectReader& reader) {
     service.affinity_seconds = reader.integer_or<std::uint32_t>("affinity_seconds", 0, 0, kMaxAffinitySeconds);
     service.source_ranges = reader.string_or("source_ranges", {}, json::length(0, 4096));
     service.ranges_end_established = reader.boolean_or("ranges_end_established", false);
+    service.silent = reader.boolean_or("silent", false);
+    const auto limit = [&reader](const char* name) {
+        return reader.integer_or<std::uint32_t>(name, 0, 0, kMaxPerSecond);
+    };
+    service.new_connections_per_second = limit("new_connections_per_second");
+    service.packets_per_second = limit("packets_per_second");
+    service.new_connections_per_second_per_source = limit("new_connections_per_second_per_source");
     return service;
+}
+
+void put_limit(json::Writer& out, std::string_view name, std::uint32_t limit) {
+    if (limit != 0) out.key(name).number(limit);
 }
 
 void put_source_ranges(json::Writer& out, const std::vector<SourceRangeSet>& sets) {
@@ -111,6 +122,10 @@ void put(json::Writer& out, const ForwardingState& state) {
         if (service.affinity_seconds != 0) out.key("affinity_seconds").number(service.affinity_seconds);
         if (!service.source_ranges.empty()) out.key("source_ranges").text(service.source_ranges);
         if (service.ranges_end_established) out.key("ranges_end_established").boolean(true);
+        if (service.silent) out.key("silent").boolean(true);
+        put_limit(out, "new_connections_per_second", service.new_connections_per_second);
+        put_limit(out, "packets_per_second", service.packets_per_second);
+        put_limit(out, "new_connections_per_second_per_source", service.new_connections_per_second_per_source);
         out.end_object();
     }
     out.end_array().end_object();

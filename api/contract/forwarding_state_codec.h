@@ -2,7 +2,7 @@
 //
 // Form (snake_case, the members' names; optional: backend.port 0, backend.weight 1, service.backend_port 0,
 // service.idle_timeout_seconds 0; of those in the second example, which are written only where they are not as by default,
-// backend.closed false, service.affinity_seconds 0, service.source_ranges "", service.ranges_end_established false, and the two
+// backend.closed false, service.affinity_seconds 0, service.source_ranges "", service.ranges_end_established false, service.silent false, the three limits 0, and the two
 // lists):
 //   {"format": 1, "generation": 7,
 //    "backend_sets": [{"name": "nodes-ipv4", "family": "IPv4",
@@ -34,6 +34,7 @@ inline constexpr std::size_t kMaxBackendsPerSet = 4096;
 inline constexpr std::size_t kMaxNameLength = 253;
 inline constexpr std::uint32_t kMaxWeight = 1000;
 inline constexpr std::uint32_t kMaxIdleTimeoutSeconds = 604800;  ///< a week
+inline constexpr std::uint32_t kMaxPerSecond = 100'000'000;      ///< of a service's limits
 inline constexpr std::uint32_t kMaxAffinitySeconds = 86400;      ///< Kubernetes' own bound
 inline constexpr std::size_t kMaxSourceRangeSets = 65536;        ///< one a service
 inline constexpr std::size_t kMaxSourcePrefixes = 262144;        ///< of all sets together

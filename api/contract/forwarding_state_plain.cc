@@ -121,6 +121,14 @@ bool read_service(PlainCursor& cursor, Service& service) {
         }
         if (key == "source_ranges") return seen.first(8) && read_text(cursor, service.source_ranges);
         if (key == "ranges_end_established") return seen.first(9) && cursor.boolean(service.ranges_end_established);
+        if (key == "silent") return seen.first(10) && cursor.boolean(service.silent);
+        if (key == "new_connections_per_second")
+            return seen.first(11) && read_number(cursor, service.new_connections_per_second, 0, kMaxPerSecond);
+        if (key == "packets_per_second")
+            return seen.first(12) && read_number(cursor, service.packets_per_second, 0, kMaxPerSecond);
+        if (key == "new_connections_per_second_per_source")
+            return seen.first(13) &&
+                   read_number(cursor, service.new_connections_per_second_per_source, 0, kMaxPerSecond);
         return false;
     }) && seen.all(0b11111);
 }

@@ -73,6 +73,11 @@ class Validator {
         }
     }
 
+    void check_limit(const Place& place, const char* field, std::uint32_t limit) {
+        if (limit <= kMaxPerSecond) return;
+        add(place / field, "found " + std::to_string(limit) + ", allowed 0.." + std::to_string(kMaxPerSecond));
+    }
+
     void check_address(const Place& place, const char* field, const IpAddress& address) {
         if (address.is_usable_unicast()) return;
         add(place / field,
@@ -203,6 +208,9 @@ class Validator {
             add(place / "affinity_seconds", "found " + std::to_string(service.affinity_seconds) + ", allowed 0.." +
                                                 std::to_string(kMaxAffinitySeconds));
         }
+        check_limit(place, "new_connections_per_second", service.new_connections_per_second);
+        check_limit(place, "packets_per_second", service.packets_per_second);
+        check_limit(place, "new_connections_per_second_per_source", service.new_connections_per_second_per_source);
         if (!service.source_ranges.empty() && !ranges_.contains(service.source_ranges)) {
             add(place / "source_ranges",
                 "found \"" + service.source_ranges + "\", allowed the name of one of /source_range_sets, or none");

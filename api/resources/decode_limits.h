@@ -29,6 +29,7 @@ inline constexpr std::size_t kMaxEndpointSlices = 1000;    ///< of a load balanc
 inline constexpr std::size_t kMaxEndpoints =
     4096;  ///< of a load balancer, in all slices: as many as a backend set takes
 inline constexpr std::uint32_t kMaxAffinitySeconds = 86400;  ///< a day, as Kubernetes has it
+inline constexpr std::uint32_t kMaxPerSecond = 100'000'000;  ///< of a load balancer's limits
 inline constexpr std::size_t kMaxPortErrorBytes = 316;       ///< as Kubernetes has it
 inline constexpr std::uint32_t kMaxIdleTimeout = 604800;     ///< seconds: a week
 

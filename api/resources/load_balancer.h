@@ -53,6 +53,14 @@ struct EndpointSlice {
     friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
 };
 
+/// What clients may do in a second at each (address, protocol, port); what is over is dropped. 0: no limit.
+struct Limits {
+    std::uint32_t new_connections_per_second = 0;
+    std::uint32_t new_connections_per_second_per_source = 0;  ///< of each source prefix
+    std::uint32_t packets_per_second = 0;
+    friend bool operator==(const Limits&, const Limits&) = default;
+};
+
 struct LoadBalancerSpec {
     IpFamilyPolicy ip_family_policy = IpFamilyPolicy::single_stack;
     std::vector<IpFamily> ip_families;  ///< first is the primary; empty = IPv4 (single) or both
@@ -70,9 +78,11 @@ struct LoadBalancerSpec {
     /// Policy Local: where a node tells how many ready local endpoints it has; 0: not asked.
     std::uint16_t health_check_node_port = 0;
     ForwardingMode mode = ForwardingMode::nat;
-    std::uint32_t affinity_seconds = 0;          ///< 1..86400; 0 = none (sessionAffinity: ClientIP)
-    std::vector<IpPrefix> source_ranges;         ///< empty: open; else a family of which there is none is closed
-    bool ranges_end_established = false;         ///< they also end connections that they no longer allow
+    std::uint32_t affinity_seconds = 0;   ///< 1..86400; 0 = none (sessionAffinity: ClientIP)
+    std::vector<IpPrefix> source_ranges;  ///< empty: open; else a family of which there is none is closed
+    bool ranges_end_established = false;  ///< they also end connections that they no longer allow
+    bool silent = false;                  ///< its addresses refuse without a word: no RST, no port unreachable
+    Limits limits;
     std::vector<EndpointSlice> endpoint_slices;  ///< for policy Local, mode pod and ports without a node port
     std::vector<LoadBalancerPort> ports;         ///< 1..100, no (protocol, port) twice
     friend bool operator==(const LoadBalancerSpec&, const LoadBalancerSpec&) = default;

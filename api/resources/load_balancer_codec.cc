@@ -67,6 +67,17 @@ void write_traffic(Writer& out, const LoadBalancerSpec& spec) {
         out.end_array();
     }
     if (spec.ranges_end_established) out.key("sourceRangesEndEstablished").boolean(true);
+    if (spec.silent) out.key("silent").boolean(true);
+    if (spec.limits != Limits{}) {
+        const auto put = [&out](const char* name, std::uint32_t limit) {
+            if (limit != 0) out.key(name).number(limit);
+        };
+        out.key("limits").begin_object();
+        put("newConnectionsPerSecond", spec.limits.new_connections_per_second);
+        put("newConnectionsPerSecondPerSource", spec.limits.new_connections_per_second_per_source);
+        put("packetsPerSecond", spec.limits.packets_per_second);
+        out.end_object();
+    }
     if (!spec.endpoint_slices.empty()) {
         out.key("endpointSlices");
         write_endpoint_slices(out, spec.endpoint_slices);
@@ -213,6 +224,19 @@ void check_families(json::ObjectReader& spec, const LoadBalancerSpec& wanted) {
     if (wanted.load_balancer_ip) check("loadBalancerIP", *wanted.load_balancer_ip);
 }
 
+Limits read_limits(json::ObjectReader& spec) {
+    Limits out;
+    json::ObjectReader limits = spec.optional_object("limits");
+    const auto limit = [&limits](const char* name) {
+        return limits.integer_or<std::uint32_t>(name, 0, 0, kMaxPerSecond);
+    };
+    out.new_connections_per_second = limit("newConnectionsPerSecond");
+    out.new_connections_per_second_per_source = limit("newConnectionsPerSecondPerSource");
+    out.packets_per_second = limit("packetsPerSecond");
+    limits.finish();
+    return out;
+}
+
 void read_traffic(json::ObjectReader& spec, LoadBalancerSpec& out) {
     out.external_traffic_policy = spec.value_or<TrafficPolicy>("externalTrafficPolicy", TrafficPolicy::cluster,
                                                                parse_traffic_policy, "Cluster or Local");
@@ -222,6 +246,8 @@ void read_traffic(json::ObjectReader& spec, LoadBalancerSpec& out) {
     out.source_ranges = spec.values<IpPrefix>("sourceRanges", {0, kMaxSourceRanges}, IpPrefix::parse,
                                               "an IPv4 or IPv6 prefix, as 10.0.0.0/8");
     out.ranges_end_established = spec.boolean_or("sourceRangesEndEstablished", false);
+    out.silent = spec.boolean_or("silent", false);
+    out.limits = read_limits(spec);
     out.endpoint_slices = read_endpoint_slices(spec, out.ports);
 }
 

@@ -17,7 +17,7 @@ using json::ObjectReader;
 
 constexpr std::size_t kMaxPaths = 64;
 
-constexpr std::array<std::string_view, 60> kLoadBalancer{
+constexpr std::array<std::string_view, 65> kLoadBalancer{
     "kind",
     "metadata",
     "metadata.cluster",
@@ -44,6 +44,11 @@ constexpr std::array<std::string_view, 60> kLoadBalancer{
     "spec.sessionAffinitySeconds",
     "spec.sourceRanges",
     "spec.sourceRangesEndEstablished",
+    "spec.silent",
+    "spec.limits",
+    "spec.limits.newConnectionsPerSecond",
+    "spec.limits.newConnectionsPerSecondPerSource",
+    "spec.limits.packetsPerSecond",
     "spec.endpointSlices",
     "spec.endpointSlices.ports",
     "spec.endpointSlices.ports.protocol",

@@ -67,6 +67,34 @@ void read_addresses(const Found& found, Asked& asked, std::vector<Fault>& faults
     }
 }
 
+/// guideway.io/limit-*: a number of 1 to the appliance's largest.
+void read_limit(const Texts& annotations, const char* name, std::uint32_t& limit, std::vector<Fault>& faults) {
+    const auto found = annotations.find(name);
+    if (found == annotations.end()) return;
+    const std::string_view text = trimmed(found->second);
+    std::uint32_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size() && value != 0 && value <= resources::kMaxPerSecond) {
+        limit = value;
+    } else {
+        faults.push_back({name, "found " + in_quotes(found->second) + ", allowed a number of 1 to " +
+                                    std::to_string(resources::kMaxPerSecond)});
+    }
+}
+
+void read_guards(const Texts& annotations, Asked& asked, std::vector<Fault>& faults) {
+    if (const auto silent = annotations.find("guideway.io/silent"); silent != annotations.end()) {
+        const std::string_view value = trimmed(silent->second);
+        asked.silent = value == "true";
+        if (!asked.silent && value != "false")
+            faults.push_back({silent->first, "found " + in_quotes(value) + ", allowed true or false"});
+    }
+    read_limit(annotations, "guideway.io/limit-new-connections", asked.limits.new_connections_per_second, faults);
+    read_limit(annotations, "guideway.io/limit-new-connections-per-source",
+               asked.limits.new_connections_per_second_per_source, faults);
+    read_limit(annotations, "guideway.io/limit-packets", asked.limits.packets_per_second, faults);
+}
+
 }  // namespace
 
 std::string_view trimmed(std::string_view text) {
@@ -149,6 +177,7 @@ Asked read_annotations(const Texts& annotations, std::vector<Fault>& faults) {
         }
         asked.idle_timeout_seconds = seconds.value_or(0);
     }
+    read_guards(annotations, asked, faults);
     if (const auto proxy = annotations.find("guideway.io/proxy-protocol"); proxy != annotations.end()) {
         const std::string_view value = trimmed(proxy->second);
         if (value != "false" && value != "none" && !value.empty()) {

@@ -40,6 +40,8 @@ struct Asked {
     std::string sharing_key;
     resources::ForwardingMode mode = resources::ForwardingMode::nat;
     std::uint32_t idle_timeout_seconds = 0;
+    bool silent = false;
+    resources::Limits limits;
     std::vector<std::string> notes;  ///< of what is done otherwise than somebody may expect: Warning events
     friend bool operator==(const Asked&, const Asked&) = default;
 };

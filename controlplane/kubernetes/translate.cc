@@ -161,6 +161,8 @@ Translated translate(const Service& service, const Slices& slices,
     wanted.spec.sharing_key = std::move(asked.sharing_key);
     wanted.spec.mode = asked.mode;
     wanted.spec.idle_timeout_seconds = asked.idle_timeout_seconds;
+    wanted.spec.silent = asked.silent;
+    wanted.spec.limits = asked.limits;
     out.notes = std::move(asked.notes);
 
     read_families(service, out);

@@ -28,6 +28,8 @@ struct Forwarded {
     std::uint32_t affinity_seconds = 0;
     std::vector<IpPrefix> source_ranges = {};
     bool ranges_end_established = false;
+    bool silent = false;
+    resources::Limits limits = {};
     std::vector<resources::EndpointSlice> endpoint_slices = {};
     friend bool operator==(const Forwarded&, const Forwarded&) = default;
 };

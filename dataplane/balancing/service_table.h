@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "api/contract/ip_address.h"
+#include "dataplane/guard/meter.h"
 
 namespace guideway::guard {
 class SourceRanges;
@@ -38,6 +39,7 @@ struct ServiceEntry {
     std::uint32_t affinity_seconds = 0;      ///< 0: none
     /// Who may open connections; the snapshot's. Null: everybody.
     const guard::SourceRanges* source_ranges = nullptr;
+    guard::ServiceLimits limits = {};
 };
 
 namespace detail {

@@ -153,6 +153,9 @@ void read_ports(Section& dataplane, DataplaneConfig& config) {
             section.fault("name", "found \"" + port.name + "\" twice, allowed one port of a name");
         }
         port.mtu = static_cast<std::uint16_t>(section.integer_or("mtu", 1500, 1280, 9000));
+        const std::string check = section.string_or("source_check", "off", one_of({"off", "loose", "strict"}));
+        if (check == "loose") port.source_check = SourceCheck::loose;
+        if (check == "strict") port.source_check = SourceCheck::strict;
         read_device(section, port);
         if (!port.device.empty()) {
             const auto [other, fresh] = devices.emplace(port.device, port.name);
@@ -303,6 +306,13 @@ LoadedConfig read(Document document) {
     config.limit_backends = count_or(limits, "backends", config.limit_backends, 1, 65535);
     read_timeouts(dataplane.optional_group("timeouts"), config.timeouts);
     config.refusals_per_second = count_or(dataplane, "refusals_per_second", config.refusals_per_second, 0, 1'000'000);
+    config.refusals_per_source = count_or(dataplane, "refusals_per_source", config.refusals_per_source, 0, 1'000'000);
+    config.source_prefix_ipv4 =
+        static_cast<std::uint8_t>(count_or(dataplane, "source_prefix_ipv4", config.source_prefix_ipv4, 8, 32));
+    config.source_prefix_ipv6 =
+        static_cast<std::uint8_t>(count_or(dataplane, "source_prefix_ipv6", config.source_prefix_ipv6, 32, 64));
+    config.kernel_packets_per_second =
+        count_or(dataplane, "kernel_packets_per_second", config.kernel_packets_per_second, 0, 10'000'000);
     read_icmp_and_mss(dataplane, config);
     read_announcements(dataplane.optional_group("announce"), config);
     read_fragments(dataplane.optional_group("fragments"), config.fragments);

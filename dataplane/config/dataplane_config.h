@@ -24,6 +24,7 @@ enum class PortKind : std::uint8_t { interface, pci, vdev };
 enum class InterfaceDriver : std::uint8_t { automatic, af_xdp, af_packet };
 enum class HugePages : std::uint8_t { automatic, require, never };
 enum class Idle : std::uint8_t { busy, adaptive };
+enum class SourceCheck : std::uint8_t { off, loose, strict };
 enum class EchoReplies : std::uint8_t { always, never, while_serving };
 
 struct RouteConfig {
@@ -42,6 +43,7 @@ struct PortConfig {
     std::vector<IpPrefix> addresses;                      ///< of the TAP twin
     std::vector<RouteConfig> routes;                      ///< through the TAP twin
     std::uint16_t mtu = 1500;                             ///< 1280..9000: largest IP packet
+    SourceCheck source_check = SourceCheck::off;          ///< of who opens connections (RFC 3704)
 
     std::string twin_name() const { return "gw-" + name; }
 };
@@ -98,7 +100,12 @@ struct DataplaneConfig {
     std::uint32_t limit_services = 4096;  ///< (VIP, protocol, port) triples
     std::uint32_t limit_backends = 4096;  ///< (address, port) of all backend sets together
     TimeoutsConfig timeouts;
-    std::uint32_t refusals_per_second = 1000;     ///< RST and port unreachable, a worker; 0 = silence
+    std::uint32_t refusals_per_second = 1000;  ///< RST and port unreachable, a worker; 0 = silence
+    std::uint32_t refusals_per_source = 100;   ///< the same, to each source prefix
+    std::uint8_t source_prefix_ipv4 = 24;      ///< 8..32: bits of a source address that count
+    std::uint8_t source_prefix_ipv6 = 56;      ///< 32..64
+    /// For the kernel, a worker, of what it needs least; 0: only routing protocols and TCP under way (kernel_budget.h).
+    std::uint32_t kernel_packets_per_second = 20'000;
     std::uint32_t icmp_errors_per_second = 1000;  ///< forwarded ones, and as many made here, a worker; 0 = none
     bool mss_clamp_auto = false;                  ///< tcp_mss_clamp = "auto": by the ports' MTU
     std::uint16_t mss_clamp = 0;                  ///< or no more than this, 88..8960; 0: any

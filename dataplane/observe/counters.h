@@ -71,6 +71,7 @@ struct alignas(64) SlotCounters {
     Count new_connections;
     Count refused_connections;  ///< services: for any reason; backends: no SNAT port was free towards it
     Count source_not_allowed;   ///< services: packets of clients outside its source ranges
+    Count limited;              ///< services: packets over one of its limits
 };
 static_assert(sizeof(SlotCounters) == 64);
 

@@ -62,6 +62,21 @@ void parse_icmpv6(const std::uint8_t* at, std::uint32_t length, ParsedPacket& pa
     }
 }
 
+/// Options behind the fixed header: lengths, and source routes. Others go on to the backend as they are.
+DropReason judge_options(const std::uint8_t* at, std::uint32_t length) noexcept {
+    constexpr std::uint8_t kEnd = 0, kNothing = 1, kLooseSourceRoute = 131, kStrictSourceRoute = 137;
+    for (std::uint32_t i = 0; i < length && at[i] != kEnd;) {
+        if (at[i] == kNothing) {
+            ++i;
+            continue;
+        }
+        if (at[i] == kLooseSourceRoute || at[i] == kStrictSourceRoute) return DropReason::ip_source_route;
+        if (i + 1 == length || at[i + 1] < 2 || at[i + 1] > length - i) return DropReason::ip_options_bad;
+        i += at[i + 1];
+    }
+    return DropReason::none;
+}
+
 void parse_ipv4(const std::uint8_t* frame, std::uint32_t length, ParsedPacket& packet, ParseOptions options) noexcept {
     const std::uint8_t* header = frame + packet.l2_length;
     const std::uint32_t available = length - packet.l2_length;
@@ -83,6 +98,10 @@ void parse_ipv4(const std::uint8_t* frame, std::uint32_t length, ParsedPacket& p
     packet.l4_offset = static_cast<std::uint16_t>(packet.l2_length + header_length);
     if (!options.ipv4_checksum_verified && !ipv4_header_checksum_ok(header, header_length)) {
         return fail(packet, DropReason::ipv4_checksum_bad);
+    }
+    if (header_length != ipv4::kHeaderSize) {
+        const DropReason fault = judge_options(header + ipv4::kHeaderSize, header_length - ipv4::kHeaderSize);
+        if (fault != DropReason::none) return fail(packet, fault);
     }
     const std::uint8_t* l4 = header + header_length;
     const std::uint32_t l4_length = total - header_length;
@@ -109,6 +128,22 @@ bool is_extension(std::uint8_t next) noexcept {
            next == ipv6::kDestinationOptions;
 }
 
+/// Hop-by-hop and destination options, `size` bytes from `extension` on: lengths within bounds. Hop-by-hop options that ask to be
+/// discarded by who does not know them (RFC 8200 4.2; jumbograms among them) are bad here, since none is known.
+bool options_good(const std::uint8_t* extension, std::uint32_t size, bool hop_by_hop) noexcept {
+    constexpr std::uint8_t kPadding1 = 0, kUnknownActions = 0xc0;
+    for (std::uint32_t i = 2; i < size;) {
+        if (extension[i] == kPadding1) {
+            ++i;
+            continue;
+        }
+        if (hop_by_hop && (extension[i] & kUnknownActions) != 0) return false;
+        if (i + 1 == size || extension[i + 1] + 2U > size - i) return false;
+        i += extension[i + 1] + 2U;
+    }
+    return true;
+}
+
 /// Walks the extension headers from the end of the fixed header on; false if the packet's kind is decided.
 bool walk_extensions(const std::uint8_t* header, std::uint32_t l3_length, std::uint8_t& next, std::uint32_t& offset,
                      ParsedPacket& packet) noexcept {
@@ -130,8 +165,13 @@ bool walk_extensions(const std::uint8_t* header, std::uint32_t l3_length, std::u
         if (is_fragment && packet.part == Part::first) return refuse();
         // RFC 8200 4.1: hop-by-hop options stand directly after the fixed header or nowhere.
         if (next == ipv6::kHopByHop && count != 0) return refuse();
-        // A route that is still to be followed would take the packet past the VIP.
-        if (next == ipv6::kRouting && extension[3] != 0) return refuse();
+        // A route that is still to be followed would take the packet past the VIP; type 0 is no more (RFC 5095).
+        if (next == ipv6::kRouting && (extension[2] == 0 || extension[3] != 0)) {
+            fail(packet, DropReason::ipv6_routing_header);
+            return false;
+        }
+        const bool options = next == ipv6::kHopByHop || next == ipv6::kDestinationOptions;
+        if (options && !options_good(extension, size, next == ipv6::kHopByHop)) return refuse();
         // Offset and M both zero: an atomic fragment, whole in itself (RFC 6946).
         if (is_fragment && (load_be16(extension + 2) & 0xfff9U) != 0) {
             packet.kind = PacketKind::fragment;

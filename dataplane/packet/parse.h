@@ -70,7 +70,7 @@ struct ParsedPacket {
     std::uint8_t ttl;            ///< or hop limit
     bool has_v4;                 ///< v4 holds addresses (ports and protocol only for flows and first fragments)
     bool has_v6;
-    bool martian;       ///< source unspecified, loopback, multicast, broadcast or equal to the destination
+    bool martian;       ///< is_martian(): a source that nobody has, or the destination's own
     bool l2_multicast;  ///< sent to a group or everybody on the link: never answered with RST or ICMP errors
     Part part;
     std::uint8_t fragment_header;  ///< IPv6 fragments: where it stands, from the IP header's start, in units of 8 bytes
@@ -93,11 +93,11 @@ struct ParsedPacket {
 };
 static_assert(sizeof(ParsedPacket) == 64 && std::is_trivially_copyable_v<ParsedPacket>);
 
-/// Source unspecified, loopback, multicast, broadcast, or the destination itself.
+/// Source of no host (RFC 1122 3.2.1.3, RFC 6890): 0.0.0.0/8, 127.0.0.0/8, multicast, 240.0.0.0/4 with the broadcast; or the
+/// destination itself.
 inline bool is_martian(const FiveTupleV4& tuple) noexcept {
     const std::uint32_t host = swap_if_little(tuple.source);
-    return host == 0 || host == 0xffffffffU || (host >> 24) == 127 || (host >> 28) == 0xe ||
-           tuple.source == tuple.destination;
+    return (host >> 24) == 0 || (host >> 24) == 127 || host >= 0xe0000000U || tuple.source == tuple.destination;
 }
 inline bool is_martian(const FiveTupleV6& tuple) noexcept {
     const std::uint8_t* source = tuple.source.data();

@@ -357,9 +357,18 @@ void Builder::State::build_services(const contract::ForwardingState& state, Forw
         const guard::SourceRanges* allowed =
             service.source_ranges.empty() ? nullptr : next_ranges.at(service.source_ranges).ranges.get();
         if (allowed != nullptr && service.ranges_end_established) ending.emplace_back(*slot, allowed);
-        entries.push_back({service.vip, static_cast<std::uint8_t>(service.protocol), services.incarnation()[*slot],
-                           to_be(service.port), to_be(service.backend_port), *slot, set_index.at(service.backend_set),
-                           service.idle_timeout_seconds, service.affinity_seconds, allowed});
+        entries.push_back({service.vip,
+                           static_cast<std::uint8_t>(service.protocol),
+                           services.incarnation()[*slot],
+                           to_be(service.port),
+                           to_be(service.backend_port),
+                           *slot,
+                           set_index.at(service.backend_set),
+                           service.idle_timeout_seconds,
+                           service.affinity_seconds,
+                           allowed,
+                           {service.new_connections_per_second, service.packets_per_second,
+                            service.new_connections_per_second_per_source}});
         if (service.affinity_seconds != 0) {
             balancing::BackendSet& set = snapshot.sets[entries.back().backend_set];
             if (set.by_identity.empty()) set.index_identities();
@@ -369,11 +378,19 @@ void Builder::State::build_services(const contract::ForwardingState& state, Forw
     }
     snapshot.services = balancing::ServiceTable(entries);
     snapshot.service_rules.resize(services.incarnation().size());
-    for (const balancing::ServiceEntry& entry : entries)
+    for (const balancing::ServiceEntry& entry : entries) {
         snapshot.service_rules[entry.slot].backend_set = entry.backend_set;
+        snapshot.service_rules[entry.slot].packets_per_second = entry.limits.packets;
+        snapshot.some_packet_limits |= entry.limits.packets != 0;
+    }
     for (const auto& [slot, allowed] : ending) snapshot.service_rules[slot].established = allowed;
     snapshot.some_end = snapshot.some_closed || !ending.empty();
     snapshot.vips = balancing::AddressSet(vips);
+    vips.clear();
+    for (const contract::Service& service : state.services) {
+        if (service.silent) vips.push_back(service.vip);
+    }
+    snapshot.vips_silent = balancing::AddressSet(vips);
     std::erase_if(
         entries, [&](const balancing::ServiceEntry& entry) { return snapshot.sets[entry.backend_set].table->empty(); });
     vips.clear();

@@ -46,10 +46,11 @@ struct BackendSetLabel {
     std::vector<std::string> backends;  ///< same index as BackendSet::backends
 };
 
-/// What a known connection asks of its service after a change.
+/// What a known connection asks of its service after a change, or with each packet.
 struct ServiceRules {
     const guard::SourceRanges* established = nullptr;  ///< whose connections may go on; null: everybody's
     std::uint16_t backend_set = 0;                     ///< index into the snapshot's sets
+    std::uint32_t packets_per_second = 0;              ///< 0: no limit; else no connection of it goes the plain way
 };
 
 struct ForwardingSnapshot {
@@ -57,6 +58,7 @@ struct ForwardingSnapshot {
     balancing::ServiceTable services;
     balancing::AddressSet vips;
     balancing::AddressSet vips_serving;  ///< of these the ones with a service that has a backend for new connections
+    balancing::AddressSet vips_silent;   ///< ... that refuse without a word
     balancing::AddressSet snat;
     std::vector<std::uint32_t> snat_v4;  ///< network order, in the configuration's order
     std::vector<std::array<std::uint8_t, 16>> snat_v6;
@@ -66,6 +68,7 @@ struct ForwardingSnapshot {
     std::vector<std::uint32_t> service_idle_seconds;  ///< by slot; 0: the time-outs of the states
     std::vector<ServiceRules> service_rules;          ///< by slot; of the state's services
     bool some_closed = false;                         ///< of any set's backends
+    bool some_packet_limits = false;                  ///< of any service
     bool some_end = false;  ///< known connections may have to end: closed backends, or ranges that are asked of them
     std::vector<std::shared_ptr<const guard::SourceRanges>> source_ranges;  ///< what entries point to
 

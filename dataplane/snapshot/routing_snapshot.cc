@@ -40,4 +40,19 @@ NextHopResult RoutingSnapshot::lookup(const IpAddress& destination) const {
     return result;
 }
 
+bool RoutingSnapshot::has_route(const IpAddress& destination) const {
+    return std::ranges::any_of(routes, [&](const Route& route) { return route.prefix.contains(destination); });
+}
+
+/// Whatever their metric: a second way of the same length is feasible (RFC 3704 2.3).
+bool RoutingSnapshot::has_route_through(const IpAddress& destination, std::uint16_t port) const {
+    const auto longest =
+        std::ranges::find_if(routes, [&](const Route& route) { return route.prefix.contains(destination); });
+    if (longest == routes.end()) return false;
+    return std::any_of(longest, routes.end(), [&](const Route& route) {
+        return route.port == port && route.prefix.length == longest->prefix.length &&
+               route.prefix.contains(destination);
+    });
+}
+
 }  // namespace guideway::snapshot

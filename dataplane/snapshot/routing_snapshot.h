@@ -80,6 +80,9 @@ class RoutingSnapshot {
     /// Longest-prefix match, then the neighbour. Cost grows with the number of distinct routes: called once a flow and
     /// epoch, not once a packet.
     NextHopResult lookup(const IpAddress& destination) const;
+    /// Has a route, of those of the longest matching prefix any. Costs as lookup() does.
+    bool has_route(const IpAddress& destination) const;
+    bool has_route_through(const IpAddress& destination, std::uint16_t port) const;
 };
 
 }  // namespace guideway::snapshot

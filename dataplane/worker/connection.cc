@@ -68,6 +68,11 @@ bool Worker::carry_on(unsigned i, flow::FlowRef ref) noexcept {
     auto& entry = table<Family>().entry(ref.index());
     const Course course = course_of<Family>(entry, ref.half(), parsed);
     if (course >= Course::over) return false;
+    if (forwarding_->some_packet_limits && ref.half() == flow::kClientHalf && over_packet_limit(entry.service_slot))
+        [[unlikely]] {
+        drop(burst_.mbuf[i], DropReason::service_packets_limited);
+        return true;
+    }
     if (parsed.ttl <= 1) [[unlikely]] {
         end_of_ttl(i);
         return true;
@@ -292,7 +297,8 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i, C
         if (hop.kind == NextHop::Kind::known) entry.next_hop[half] = hop.index;
     }
     if (same_backend && course == Course::on && flow::IdleLimits::is_steady(entry.state) &&
-        entry.looked_over != look_ && (entry.flags & flow::flow_flags::kAnyAhead) == 0) {
+        entry.looked_over != look_ && (entry.flags & flow::flow_flags::kAnyAhead) == 0 &&
+        forwarding_->service_rules[entry.service_slot].packets_per_second == 0) {
         entry.looked_over = look_;  // course_of() has seen to the service and the set; later packets go plain.cc's way
     }
 
@@ -327,22 +333,20 @@ void Worker::connect(unsigned i) noexcept {
     const typename Family::Tuple& tuple = Family::tuple(parsed);
 
     const Opening& opening = burst_.opening[i];
-    if (opening.service == nullptr) {
-        if (Family::contains(forwarding_->snat, tuple.destination)) {
-            if (!hand_over(ownership_.of_reply(tuple), mbuf)) drop(mbuf, DropReason::reply_unknown);
-            return;
-        }
-        if (!Family::contains(forwarding_->vips, tuple.destination)) {
-            // Of a VIP that is no more? Only the owner can tell, by a connection that it still knows.
-            const bool under_way = parsed.protocol == protocol::kTcp && !opens_connection(parsed);
-            if (under_way && hand_over(owner_of(tuple, flow::selection_hash(tuple)), mbuf)) return;
-            to_kernel(mbuf);
-            return;
-        }
+    const bool to_snat = opening.service == nullptr && Family::contains(forwarding_->snat, tuple.destination);
+    if (opening.service == nullptr && !to_snat && !Family::contains(forwarding_->vips, tuple.destination)) {
+        // Of a VIP that is no more? Only the owner can tell, by a connection that it still knows.
+        const bool under_way = parsed.protocol == protocol::kTcp && !opens_connection(parsed);
+        if (under_way && hand_over(owner_of(tuple, flow::selection_hash(tuple)), mbuf)) return;
+        to_kernel(i);
+        return;
     }
-    if (parsed.martian || Family::contains(forwarding_->vips, tuple.source) ||
-        Family::contains(forwarding_->snat, tuple.source)) {
-        drop(mbuf, DropReason::martian_source);
+    if (const DropReason impossible = impossible_source<Family>(parsed); impossible != DropReason::none) [[unlikely]] {
+        drop(mbuf, impossible);
+        return;
+    }
+    if (to_snat) {
+        if (!hand_over(ownership_.of_reply(tuple), mbuf)) drop(mbuf, DropReason::reply_unknown);
         return;
     }
     const balancing::ServiceEntry* service = opening.service;
@@ -350,6 +354,10 @@ void Worker::connect(unsigned i) noexcept {
     if (service == nullptr) {
         service = Family::find(forwarding_->services, tuple);
         selection = flow::selection_hash(tuple);
+    }
+    if (const DropReason unroutable = source_check(i); unroutable != DropReason::none) [[unlikely]] {
+        drop(mbuf, unroutable);
+        return;
     }
     if (service == nullptr) {
         refuse(i, DropReason::port_closed);
@@ -372,6 +380,11 @@ void Worker::connect(unsigned i) noexcept {
         // no checksum tells before all are there.
         drop(mbuf, DropReason::l4_checksum_bad);
     } else {
+        const DropReason over = service->limits.any() ? over_limits<Family>(*service, tuple) : DropReason::none;
+        if (over != DropReason::none) [[unlikely]] {
+            drop(mbuf, over);  // without a word: who floods is not told to go on
+            return;
+        }
         open<Family>(*service, selection, i);
     }
 }

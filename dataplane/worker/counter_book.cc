@@ -24,6 +24,7 @@ CounterBook::Sum& CounterBook::Sum::operator-=(const Sum& base) {
     new_connections -= base.new_connections;
     refused_connections -= base.refused_connections;
     source_not_allowed -= base.source_not_allowed;
+    limited -= base.limited;
     return *this;
 }
 
@@ -38,6 +39,7 @@ CounterBook::Sum CounterBook::sum(Lines lines, std::size_t slot) const {
         total.new_connections += line.new_connections.read();
         total.refused_connections += line.refused_connections.read();
         total.source_not_allowed += line.source_not_allowed.read();
+        total.limited += line.limited.read();
     }
     return total;
 }
@@ -68,7 +70,7 @@ contract::Counters CounterBook::collect(const snapshot::ForwardingSnapshot& in_f
         counters.services.push_back({in_force.service_labels[i].name, entries[i].vip,
                                      static_cast<contract::Protocol>(entries[i].protocol),
                                      __builtin_bswap16(entries[i].port_be), total.traffic, total.new_connections,
-                                     total.refused_connections, total.source_not_allowed});
+                                     total.refused_connections, total.source_not_allowed, total.limited});
     }
     for (const snapshot::BackendLabel& backend : in_force.backend_labels) {
         Sum total = sum(&CounterBlock::backends, backend.slot);

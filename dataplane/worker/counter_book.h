@@ -36,6 +36,7 @@ class CounterBook {
         std::uint64_t new_connections = 0;
         std::uint64_t refused_connections = 0;
         std::uint64_t source_not_allowed = 0;
+        std::uint64_t limited = 0;
         Sum& operator-=(const Sum& base);
     };
     using Lines = std::span<const observe::SlotCounters> (observe::CounterBlock::*)() const noexcept;

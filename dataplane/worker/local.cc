@@ -25,9 +25,17 @@ void Worker::drop(rte_mbuf* mbuf, DropReason reason) noexcept {
     rte_pktmbuf_free(mbuf);
 }
 
-void Worker::to_kernel(rte_mbuf* mbuf) noexcept {
-    if (plumbing_.to_kernel == nullptr || rte_ring_sp_enqueue(plumbing_.to_kernel, mbuf) != 0) {
+void Worker::to_kernel(unsigned i) noexcept {
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    rte_ring* ring = plumbing_.to_kernel;
+    if (ring == nullptr) {
         drop(mbuf, DropReason::kernel_path_full);
+        return;
+    }
+    const KernelClass kind = kernel_class_of(burst_.parsed[i], rte_pktmbuf_mtod(mbuf, const std::uint8_t*));
+    const bool admitted = kernel_budget_.admits(kind, rte_ring_count(ring), rte_ring_get_capacity(ring), now_ms_);
+    if (!admitted || rte_ring_sp_enqueue(ring, mbuf) != 0) {
+        drop(mbuf, KernelBudget::reason_of(kind));
         return;
     }
     counters_.totals().to_kernel.add(1);
@@ -52,9 +60,16 @@ void Worker::act_on_other(unsigned i) noexcept {
         if (parsed.kind == PacketKind::bad && !parsed.has_destination()) {
             drop(mbuf, parsed.reason);
         } else {
-            to_kernel(mbuf);
+            to_kernel(i);
         }
         return;
+    }
+    // ARP and neighbour discovery are judged by their builders: DAD asks from the unspecified address.
+    if (parsed.kind != PacketKind::arp && parsed.kind != PacketKind::neighbour_solicitation) {
+        if (const DropReason impossible = impossible_source_of_any(parsed); impossible != DropReason::none) {
+            drop(mbuf, impossible);
+            return;
+        }
     }
     switch (parsed.kind) {
         case PacketKind::arp:
@@ -124,7 +139,7 @@ void Worker::answer_in_place(unsigned i) noexcept {
         if (answer.reason != DropReason::none) {
             drop(mbuf, answer.reason);
         } else if (parsed.kind == PacketKind::arp || parsed.kind == PacketKind::neighbour_solicitation) {
-            to_kernel(mbuf);  // an announcement, not a question
+            to_kernel(i);  // an announcement, not a question
         } else {
             drop(mbuf, DropReason::icmp_unhandled);
         }
@@ -145,7 +160,7 @@ void Worker::refuse(unsigned i, DropReason reason) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
     // A RST is never answered: it must not use up the others' share.
     const bool is_reset = parsed.protocol == packet::protocol::kTcp && (parsed.tcp_flags & flow::tcp_flag::kRst) != 0;
-    if (is_reset || !refusals_.take(now_ms_)) {
+    if (is_reset || !refusal_allowed(parsed)) {
         drop(mbuf, reason);
         return;
     }

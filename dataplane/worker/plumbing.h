@@ -59,6 +59,13 @@ struct RxQueue {
     std::uint16_t queue = 0;
 };
 
+/// What a client's source address must have before a connection opens (RFC 3704).
+enum class SourceCheck : std::uint8_t {
+    off,
+    loose,   ///< a route
+    strict,  ///< a route through the port that the packet came by
+};
+
 /// One port as this worker uses it.
 struct WorkerPort {
     std::uint16_t ethdev = 0;                    ///< DPDK's port id
@@ -66,6 +73,7 @@ struct WorkerPort {
     std::uint16_t tx_queue = kNoQueue;           ///< kNoQueue: packets for this port end as tx_full
     bool unfinished_checksums_possible = false;  ///< AF_PACKET / AF_XDP on veth: the peer may leave L4 checksums undone
     snapshot::MacAddress mac{};                  ///< of the port and its TAP twin
+    SourceCheck source_check = SourceCheck::off;
     std::vector<RxQueue> further_rx;  ///< polled as rx_queue is: a port may have more queues than there are workers
 };
 
@@ -154,6 +162,11 @@ struct WorkerSettings {
     CapacitySettings capacity;
     std::uint32_t refusals_per_second = 1000;  ///< RST, port unreachable and ABORT together, a worker; 0 = silence
     std::uint32_t refusal_burst = 200;
+    std::uint32_t refusals_per_source = 100;  ///< the same, to each source prefix; at most 100 at once; 0 = silence
+    std::uint8_t source_prefix_v4 = 24;       ///< bits of a source address that count, 8..32
+    std::uint8_t source_prefix_v6 = 56;       ///< 32..64
+    /// Packets of least priority for the kernel, a worker; others have their parts of it (kernel_class.h).
+    std::uint32_t kernel_packets_per_second = 20'000;
     std::uint32_t icmp_errors_per_second = 1000;  ///< a worker: forwarded ones, and as many made here; 0: none
     std::uint32_t icmp_error_burst = 200;
     MssClamp mss_clamp;

@@ -40,6 +40,8 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
       ownership_(plumbing_.ownership.value_or(flow::Ownership(plumbing_.worker_count))),
       snat_ports_(plumbing_.settings.snat_port_first, plumbing_.settings.snat_port_last, plumbing_.worker, ownership_),
       refusals_(plumbing_.settings.refusals_per_second, plumbing_.settings.refusal_burst),
+      service_meters_(counters.services().size()),
+      kernel_budget_(plumbing_.settings.kernel_packets_per_second),
       icmp_forwarded_(plumbing_.settings.icmp_errors_per_second, plumbing_.settings.icmp_error_burst),
       icmp_made_(plumbing_.settings.icmp_errors_per_second, plumbing_.settings.icmp_error_burst),
       transmitter_(plumbing_.ports, counters),

@@ -30,6 +30,7 @@
 #include "dataplane/flow/fragment_ids.h"
 #include "dataplane/flow/fragment_table.h"
 #include "dataplane/flow/snat_ports.h"
+#include "dataplane/guard/meter.h"
 #include "dataplane/guard/token_bucket.h"
 #include "dataplane/observe/counters.h"
 #include "dataplane/packet/fragment.h"
@@ -38,6 +39,7 @@
 #include "dataplane/worker/affinity.h"
 #include "dataplane/worker/burst.h"
 #include "dataplane/worker/family.h"
+#include "dataplane/worker/kernel_budget.h"
 #include "dataplane/worker/pending_queue.h"
 #include "dataplane/worker/plumbing.h"
 #include "dataplane/worker/transmitter.h"
@@ -164,7 +166,7 @@ class Worker {
     bool is_ours(const packet::ParsedPacket& parsed) const noexcept;
     void hear_claim(unsigned i) noexcept;
     void answer_in_place(unsigned i) noexcept;
-    void to_kernel(rte_mbuf* mbuf) noexcept;
+    void to_kernel(unsigned i) noexcept;
     void refuse(unsigned i, observe::DropReason reason) noexcept;
     void drop(rte_mbuf* mbuf, observe::DropReason reason) noexcept;
 
@@ -191,6 +193,17 @@ class Worker {
     void review_fragments() noexcept;
     void send_in_parts(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t l3_length,
                        std::uint32_t mtu) noexcept;
+
+    // guards.cc: what is asked before anything else is decided
+    template <typename Family>
+    observe::DropReason impossible_source(const packet::ParsedPacket& parsed) const noexcept;
+    observe::DropReason impossible_source_of_any(const packet::ParsedPacket& parsed) const noexcept;
+    observe::DropReason source_check(unsigned i) const noexcept;
+    template <typename Family>
+    observe::DropReason over_limits(const balancing::ServiceEntry& service,
+                                    const typename Family::Tuple& client) noexcept;
+    bool over_packet_limit(std::uint16_t service_slot) noexcept;
+    bool refusal_allowed(const packet::ParsedPacket& parsed) noexcept;
 
     // icmp_error.cc: what others tell of packets that went out from here
     void act_on_icmp(unsigned i) noexcept;
@@ -252,6 +265,10 @@ class Worker {
     flow::Ownership ownership_;
     flow::SnatPorts snat_ports_;
     guard::TokenBucket refusals_;
+    guard::SourceMeters refusal_sources_;
+    guard::SourceMeters opening_sources_;               ///< of connections, by source prefix and service
+    std::vector<guard::ServiceMeters> service_meters_;  ///< by slot
+    KernelBudget kernel_budget_;
     guard::TokenBucket icmp_forwarded_;
     guard::TokenBucket icmp_made_;  ///< apart: forged errors of others must not silence ours
     Transmitter transmitter_;

@@ -6,11 +6,13 @@
 //
 // Input: frames one after another, each with a byte of instructions and a length in two bytes, then so many bytes.
 //   bit 0    the port: 0 clients, 1 nodes         bit 1    poll after it
-//   bit 2    700 ms go by, with bit 5 an hour     bit 3    the state becomes empty, bit 4 whole again
+//   bit 2    700 ms go by, with bit 5 an hour     bit 3    the state becomes empty, bit 4 whole again;
+//   both: whole, with limits, and the IPv4 VIP refuses in silence
 //   bit 6    the bytes are not a frame but changes of one of a connection's: which, then (offset, value) pairs
 //   bit 7    the checksums of the IPv4 header and of ICMP are put right
 // ICMP errors about these connections, from either side, and fragments of a datagram of each are among what bit 6 changes. MSS clamping is on. The table of
 // fragments is small and the MTU towards nodes 600, so that what may be is cut.
+// Sources are checked strictly, and the budgets for the kernel and for refusals are small.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -148,6 +150,17 @@ Frame changed(const std::vector<Frame>& templates, const std::uint8_t* bytes, st
     return frame;
 }
 
+contract::ForwardingState guarded(const Lab& lab) {
+    contract::ForwardingState state = lab.web();
+    for (contract::Service& service : state.services) {
+        service.silent = service.vip.is_v4();
+        service.new_connections_per_second = 4;
+        service.new_connections_per_second_per_source = 2;
+        service.packets_per_second = 8;
+    }
+    return state;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -157,6 +170,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     settings.worker.capacity = {32, 32, 8, 16, 16};
     settings.worker.mss_clamp.by_mtu = true;
     settings.worker.fragments = {4, 8, 500, 5000};
+    settings.source_check = worker::SourceCheck::strict;
+    settings.worker.refusals_per_source = 4;
+    settings.worker.kernel_packets_per_second = 16;
     Lab lab(settings);
     lab.apply(lab.web());
     lab.routing().ports[kNodePort].mtu = 600;
@@ -178,8 +194,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
         if ((instructions & 2U) != 0) lab.poll();
         if ((instructions & 4U) != 0) lab.now_ms += (instructions & 32U) != 0 ? 3'600'000 : 700;
-        if ((instructions & 8U) != 0) lab.apply({});
-        if ((instructions & 16U) != 0) lab.apply(lab.web());
+        if ((instructions & 24U) == 24U) {
+            lab.apply(guarded(lab));
+        } else if ((instructions & 8U) != 0) {
+            lab.apply({});
+        } else if ((instructions & 16U) != 0) {
+            lab.apply(lab.web());
+        }
         data += 3 + length;
         size -= 3 + length;
     }

@@ -241,8 +241,8 @@ TEST(PacketParse, WhatIsNeitherIpNorArpIsTheKernels) {
 }
 
 TEST(PacketParse, MartianSourcesAreFlaggedNotRefused) {
-    for (const char* source :
-         {"0.0.0.0", "127.0.0.1", "127.255.255.254", "224.0.0.1", "239.1.2.3", "255.255.255.255", kVip}) {
+    for (const char* source : {"0.0.0.0", "127.0.0.1", "127.255.255.254", "224.0.0.1", "239.1.2.3", "255.255.255.255",
+                               "0.255.255.255", "240.0.0.1", kVip}) {
         const ParsedPacket parsed = parse(PacketBuilder().ipv4(source, kVip).udp(1, 2).build());
         EXPECT_TRUE(parsed.martian) << source;
         EXPECT_EQ(parsed.kind, PacketKind::ipv4_flow) << source;
@@ -250,12 +250,56 @@ TEST(PacketParse, MartianSourcesAreFlaggedNotRefused) {
     for (const char* source : {"::", "::1", "ff02::1", "::ffff:198.51.100.7", kVip6}) {
         EXPECT_TRUE(parse(PacketBuilder().ipv6(source, kVip6).udp(1, 2).build()).martian) << source;
     }
-    for (const char* source : {"1.0.0.0", "126.255.255.255", "128.0.0.1", "223.255.255.255", "240.0.0.1"}) {
+    for (const char* source : {"1.0.0.0", "126.255.255.255", "128.0.0.1", "223.255.255.255"}) {
         EXPECT_FALSE(parse(PacketBuilder().ipv4(source, kVip).udp(1, 2).build()).martian) << source;
     }
     for (const char* source : {"64:ff9b::1", "fe80::1", "::2", "fd00::1"}) {
         EXPECT_FALSE(parse(PacketBuilder().ipv6(source, kVip6).udp(1, 2).build()).martian) << source;
     }
+}
+
+TEST(PacketParse, SourceRoutesAndImpossibleOptionsAreRefusedByName) {
+    // Why: a source route lets the sender choose the way back, too (RFC 7126 4.3); a length that lies hides what follows.
+    using Options = std::vector<std::uint8_t>;
+    const auto reason = [](const Options& options) {
+        return parse(PacketBuilder().ipv4(kClient, kVip).ipv4_options(options).udp(1, 2).build()).reason;
+    };
+    EXPECT_EQ(reason({131, 7, 4, 10, 0, 0, 1}), DropReason::ip_source_route);
+    EXPECT_EQ(reason({1, 137, 7, 4, 10, 0, 0, 1}), DropReason::ip_source_route);
+    for (const Options& bad : {Options{7, 1, 0, 0}, Options{7, 0, 0, 0}, Options{7, 5, 0, 0}, Options{1, 1, 1, 7}}) {
+        EXPECT_EQ(reason(bad), DropReason::ip_options_bad) << unsigned{bad[0]} << ' ' << unsigned{bad[1]};
+    }
+    // Router alert, record route, padding, and whatever stands behind the end.
+    for (const Options& good :
+         {Options{148, 4, 0, 0}, Options{7, 7, 4, 0, 0, 0, 0}, Options{1, 1, 1, 1}, Options{0, 131, 7, 7}}) {
+        EXPECT_EQ(reason(good), DropReason::none) << unsigned{good[0]};
+    }
+}
+
+TEST(PacketParse, RoutingHeadersThatStillLeadSomewhereAndTypeZeroAreRefusedByName) {
+    const auto reason = [](std::uint8_t type, std::uint8_t segments_left) {
+        const std::array<std::uint8_t, 7> body{0, type, segments_left};
+        return parse(PacketBuilder().ipv6(kClient6, kVip6).extension(ipv6::kRouting, body).udp(1, 2).build()).reason;
+    };
+    EXPECT_EQ(reason(0, 0), DropReason::ipv6_routing_header);
+    EXPECT_EQ(reason(0, 1), DropReason::ipv6_routing_header);
+    EXPECT_EQ(reason(2, 1), DropReason::ipv6_routing_header);
+    EXPECT_EQ(reason(4, 0), DropReason::none);
+}
+
+TEST(PacketParse, OptionsOfIpv6ThatLieOrAskToBeDiscardedAreRefused) {
+    const auto reason = [](std::uint8_t header, std::array<std::uint8_t, 7> body) {
+        return parse(PacketBuilder().ipv6(kClient6, kVip6).extension(header, body).udp(1, 2).build()).reason;
+    };
+    for (const std::uint8_t header : {ipv6::kHopByHop, ipv6::kDestinationOptions}) {
+        EXPECT_EQ(reason(header, {0, 1, 5, 0, 0, 0, 0}), DropReason::ipv6_extension_bad) << "PadN beyond the header";
+        EXPECT_EQ(reason(header, {0, 1, 3, 0, 0, 0, 1}), DropReason::ipv6_extension_bad)
+            << "an option without a length";
+        EXPECT_EQ(reason(header, {0, 5, 2, 0, 0, 1, 0}), DropReason::none) << "router alert";
+    }
+    EXPECT_EQ(reason(ipv6::kHopByHop, {0, 0xc2, 4, 0, 1, 0, 0}), DropReason::ipv6_extension_bad) << "a jumbogram";
+    EXPECT_EQ(reason(ipv6::kDestinationOptions, {0, 0xc9, 4, 1, 2, 3, 4}), DropReason::none)
+        << "a home address is for the backend to judge";
 }
 
 TEST(PacketParse, EthernetTruncated) {
@@ -324,7 +368,7 @@ TEST(PacketParse, Ipv6ExtensionBad) {
         if (units == 32) expect_bad(frame, DropReason::ipv6_extension_bad);
     }
     // A source route that goes on.
-    expect_bad(PacketBuilder().ipv6(kClient6, kVip6).routing(1).udp(1, 2).build(), DropReason::ipv6_extension_bad);
+    expect_bad(PacketBuilder().ipv6(kClient6, kVip6).routing(1).udp(1, 2).build(), DropReason::ipv6_routing_header);
     // Hop-by-hop options anywhere but first.
     expect_bad(PacketBuilder()
                    .ipv6(kClient6, kVip6)

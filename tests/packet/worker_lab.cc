@@ -241,6 +241,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
             entry.ethdev = f.ethdev[port];
             entry.rx_queue = entry.tx_queue = static_cast<std::uint16_t>(i);
             entry.unfinished_checksums_possible = settings_.unfinished_checksums;
+            entry.source_check = settings_.source_check;
             entry.mac = port == kClientPort ? kPortMac0 : kPortMac1;
             plumbing.ports.push_back(entry);
         }

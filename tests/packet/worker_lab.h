@@ -67,6 +67,7 @@ struct LabSettings {
     WorkerSettings worker;
     bool unfinished_checksums = false;
     bool snat_v6 = true;
+    SourceCheck source_check = SourceCheck::off;  ///< of all ports
     std::uint32_t handover_ring = 64;
     std::uint32_t kernel_ring = 64;
     std::vector<EntryMemory> entries;  ///< by worker; none: the lab's own

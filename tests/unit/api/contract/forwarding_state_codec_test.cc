@@ -35,6 +35,10 @@ ForwardingState kubernetes_state() {
     state.services[0].source_ranges = "office";
     state.services[0].ranges_end_established = true;
     state.services[2].source_ranges = "nobody";
+    state.services[1].silent = true;
+    state.services[1].new_connections_per_second = 1;
+    state.services[1].packets_per_second = 100'000'000;
+    state.services[1].new_connections_per_second_per_source = 3;
     return state;
 }
 
@@ -49,7 +53,7 @@ TEST(ForwardingStateCodec, WhatKubernetesAsksForSurvivesARoundTrip) {
 
 TEST(ForwardingStateCodec, AStateWithoutTheNewFieldsIsWrittenAsBefore) {
     const std::string text = encode(good_state());
-    for (const char* field : {"closed", "source_range", "routes", "affinity", "ranges_end"}) {
+    for (const char* field : {"closed", "source_range", "routes", "affinity", "ranges_end", "silent", "per_second"}) {
         EXPECT_EQ(text.find(field), std::string::npos) << field;
     }
 }
@@ -60,14 +64,19 @@ TEST(ForwardingStateCodec, FaultsOfShapeInTheNewFieldsAreNamed) {
         "source_range_sets": [{"name": "r", "prefixes": ["10.0.0.0/33", "10.0.0.0", 7]}, {"prefixes": []}],
         "routes": [{"destination": "10.244.0.0", "via": "10.0.2.1/24"}],
         "services": [{"name": "x", "vip": "203.0.113.10", "protocol": "TCP", "port": 1, "backend_set": "s",
-                      "affinity_seconds": 86401, "source_ranges": 5, "ranges_end_established": "yes"}]})");
+                      "affinity_seconds": 86401, "source_ranges": 5, "ranges_end_established": "yes",
+                      "silent": 1, "new_connections_per_second": -1, "packets_per_second": 100000001,
+                      "new_connections_per_second_per_source": "5"}]})");
     std::vector<std::string> fields;
     for (const Fault& fault : decoded.faults) fields.push_back(fault.field);
     EXPECT_EQ(fields, (std::vector<std::string>{"/backend_sets/0/backends/0/closed", "/source_range_sets/0/prefixes/0",
                                                 "/source_range_sets/0/prefixes/1", "/source_range_sets/0/prefixes/2",
                                                 "/source_range_sets/1/name", "/routes/0/destination", "/routes/0/via",
                                                 "/services/0/affinity_seconds", "/services/0/source_ranges",
-                                                "/services/0/ranges_end_established"}));
+                                                "/services/0/ranges_end_established", "/services/0/silent",
+                                                "/services/0/new_connections_per_second",
+                                                "/services/0/packets_per_second",
+                                                "/services/0/new_connections_per_second_per_source"}));
 }
 
 TEST(ForwardingStateCodec, RoundTripKeepsEverything) {
@@ -134,6 +143,8 @@ TEST(ForwardingStateValidate, NamesEachFaultByPointer) {
          "/services/0/name"},
         {"names are printable", [](auto& s) { s.backend_sets[0].backends[0].name = "a\nb"; },
          "/backend_sets/0/backends/0/name"},
+        {"limits are bounded", [](auto& s) { s.services[0].packets_per_second = 100'000'001; },
+         "/services/0/packets_per_second"},
         {"timeouts end at a week", [](auto& s) { s.services[0].idle_timeout_seconds = 604801; },
          "/services/0/idle_timeout_seconds"},
     };

@@ -32,6 +32,10 @@ ForwardingState some_state() {
     state.services[0].affinity_seconds = 10800;
     state.services[0].source_ranges = "office";
     state.services[0].ranges_end_established = true;
+    state.services[0].silent = true;
+    state.services[0].new_connections_per_second = 7;
+    state.services[0].packets_per_second = 100'000'000;
+    state.services[0].new_connections_per_second_per_source = 1;
     return state;
 }
 

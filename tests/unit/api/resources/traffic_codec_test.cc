@@ -29,6 +29,8 @@ LoadBalancer full() {
     object.spec.affinity_seconds = 10800;
     object.spec.source_ranges = {prefix("10.0.0.0/8"), prefix("2001:db8::/32")};
     object.spec.ranges_end_established = true;
+    object.spec.silent = true;
+    object.spec.limits = {1000, 10, 100'000'000};
     object.spec.endpoint_slices = {
         {{{Protocol::tcp, 80, 8080}, {Protocol::udp, 53, 5353}},
          {{ip("10.244.1.7"), "node-1", false}, {ip("10.244.2.7"), "", true}}},
@@ -64,6 +66,9 @@ TEST(TrafficCodec, TheFieldsAreNamedAsTheDocumentationSays) {
     EXPECT_EQ(tree["spec"]["sessionAffinitySeconds"], 10800);
     EXPECT_EQ(tree["spec"]["sourceRanges"], (Tree{"10.0.0.0/8", "2001:db8::/32"}));
     EXPECT_EQ(tree["spec"]["sourceRangesEndEstablished"], true);
+    EXPECT_EQ(tree["spec"]["silent"], true);
+    EXPECT_EQ(tree["spec"]["limits"], Tree::parse(R"({"newConnectionsPerSecond": 1000, "packetsPerSecond": 100000000,
+                                                       "newConnectionsPerSecondPerSource": 10})"));
     EXPECT_EQ(tree["spec"]["healthCheckNodePort"], 31000);
     EXPECT_EQ(tree["spec"]["endpointSlices"][1],
               Tree::parse(R"({"ports": [{"protocol": "TCP", "port": 80, "targetPort": 8081}],
@@ -111,6 +116,13 @@ TEST(TrafficCodec, EveryFaultIsNamedByPointer) {
         {"a range of null", [](Tree& t) { t["sourceRanges"][0] = nullptr; }, "/spec/sourceRanges/0"},
         {"ranges are a list", [](Tree& t) { t["sourceRanges"] = "0.0.0.0/0"; }, "/spec/sourceRanges"},
         {"boolean", [](Tree& t) { t["sourceRangesEndEstablished"] = 1; }, "/spec/sourceRangesEndEstablished"},
+        {"silent", [](Tree& t) { t["silent"] = "yes"; }, "/spec/silent"},
+        {"limits are an object", [](Tree& t) { t["limits"] = 5; }, "/spec/limits"},
+        {"a limit's bound", [](Tree& t) { t["limits"]["packetsPerSecond"] = 100000001; },
+         "/spec/limits/packetsPerSecond"},
+        {"a limit of less than nothing", [](Tree& t) { t["limits"]["newConnectionsPerSecond"] = -1; },
+         "/spec/limits/newConnectionsPerSecond"},
+        {"an unknown limit", [](Tree& t) { t["limits"]["bytesPerSecond"] = 1; }, "/spec/limits/bytesPerSecond"},
         {"slices are a list", [](Tree& t) { t["endpointSlices"] = nullptr; }, "/spec/endpointSlices"},
         {"slices are objects", [](Tree& t) { t["endpointSlices"][2] = 1; }, "/spec/endpointSlices/2"},
         {"unknown fields of a slice", [](Tree& t) { t["endpointSlices"][0]["addressType"] = "IPv4"; },

@@ -66,6 +66,8 @@ TEST(FieldMask, KnowsEveryMemberThatTheCodecsWrite) {
     balancer.spec.affinity_seconds = 1;
     balancer.spec.source_ranges = {*IpPrefix::parse("10.0.0.0/8")};
     balancer.spec.ranges_end_established = true;
+    balancer.spec.silent = true;
+    balancer.spec.limits = {1, 2, 3};
     balancer.spec.endpoint_slices = {{{{contract::Protocol::tcp, 80, 8080}}, {{ip("10.244.1.2"), "node-1", true}}}};
     balancer.status.ports = {{contract::Protocol::tcp, 80, "NoNodePort", "none"}};
     balancer.status.ingress = {{ip("203.0.113.1"), "p"}};

@@ -104,7 +104,7 @@ TEST_F(RoutesListsTest, FieldsLeaveOutWhatIsNotAskedFor) {
               "found \"spec.prots\", allowed spec.ipFamilyPolicy, spec.ipFamilies, spec.clusterIPs, spec.addressPool, "
               "spec.addresses, spec.loadBalancerIP, spec.sharingKey, spec.namespaceLabels, spec.idleTimeoutSeconds, "
               "spec.externalTrafficPolicy, spec.healthCheckNodePort, spec.mode, spec.sessionAffinitySeconds, "
-              "spec.sourceRanges, spec.sourceRangesEndEstablished, spec.endpointSlices, "
+              "spec.sourceRanges, spec.sourceRangesEndEstablished, spec.silent, spec.limits, spec.endpointSlices, "
               "spec.ports");
     EXPECT_EQ(refused.at("faults")[1].at("message"),
               "found \"status.ingress.ip.x\", allowed nothing below status.ingress.ip");

@@ -165,6 +165,28 @@ TEST(Annotations, DurationsAreOfHoursMinutesSecondsOrBareSeconds) {
     }
 }
 
+TEST(Annotations, SilenceAndLimitsAreThoseOfTheLoadBalancer) {
+    json object = service_json();
+    object["metadata"]["annotations"] = {{"guideway.io/silent", " true "},
+                                         {"guideway.io/limit-new-connections", "1000"},
+                                         {"guideway.io/limit-new-connections-per-source", "50"},
+                                         {"guideway.io/limit-packets", "100000000"}};
+    std::vector<contract::Fault> faults;
+    const Asked asked = read_annotations(service_of(object).meta.annotations, faults);
+    EXPECT_TRUE(faults.empty());
+    EXPECT_TRUE(asked.silent);
+    EXPECT_EQ(asked.limits, (resources::Limits{1000, 50, 100'000'000}));
+    for (const char* bad : {"0", "-1", "1k", "", "100000001", "99999999999"}) {
+        faults.clear();
+        EXPECT_EQ(read_annotations({{"guideway.io/limit-packets", bad}}, faults).limits, resources::Limits{});
+        ASSERT_EQ(faults.size(), 1U) << bad;
+        EXPECT_EQ(faults[0].field, "guideway.io/limit-packets");
+    }
+    faults.clear();
+    EXPECT_FALSE(read_annotations({{"guideway.io/silent", "yes"}}, faults).silent);
+    EXPECT_EQ(faults.size(), 1U);
+}
+
 TEST(Nodes, ADrainOfTheClusterEndsWithItsTaintAndOneOfAnOperatorStays) {
     resources::Node wanted;
     wanted.metadata.name = "n1";

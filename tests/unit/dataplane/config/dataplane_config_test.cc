@@ -50,6 +50,11 @@ TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
     EXPECT_EQ(loaded.config->memory.huge_pages, HugePages::automatic);
     EXPECT_EQ(loaded.config->refusals_per_second, 1000U);
     EXPECT_EQ(loaded.config->icmp_errors_per_second, 1000U);
+    EXPECT_EQ(loaded.config->refusals_per_source, 100U);
+    EXPECT_EQ(loaded.config->source_prefix_ipv4, 24);
+    EXPECT_EQ(loaded.config->source_prefix_ipv6, 56);
+    EXPECT_EQ(loaded.config->kernel_packets_per_second, 20000U);
+    EXPECT_EQ(loaded.config->ports[0].source_check, SourceCheck::off);
     EXPECT_EQ(loaded.config->echo, EchoReplies::always);
     EXPECT_EQ(loaded.config->fragments.datagrams, 4096U);
     EXPECT_EQ(loaded.config->fragments.remember_seconds, 5U);
@@ -65,11 +70,13 @@ TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
 TEST(DataplaneConfig, ReadsEveryField) {
     const auto loaded = parse_dataplane_config(
         file_with(
-            "mtu = 9000; driver = \"af_packet\"; routes = ( { to = \"0.0.0.0/0\"; via = \"192.0.2.254\"; } );",
+            "source_check = \"strict\"; mtu = 9000; driver = \"af_packet\"; routes = ( { to = \"0.0.0.0/0\"; via = "
+            "\"192.0.2.254\"; } );",
             "snat_addresses = [ \"10.0.2.100\" ]; workers = 2; cores = [ 0, 1 ]; idle = \"busy\";"
             "memory: { huge_pages = \"never\"; megabytes = 512; }; flows: { ipv4 = 2048; ipv6 = 1024; half_open "
             "= 1000; affinity_clients = 500; file = \"/dev/shm/x\"; };"
             "limits: { services = 10; backends = 20; }; timeouts: { udp_one_way = 7; udp = 30; }; "
+            "refusals_per_source = 5; source_prefix_ipv4 = 32; source_prefix_ipv6 = 64; kernel_packets_per_second = 0; "
             "refusals_per_second = 0; icmp_errors_per_second = 7; echo = \"while_serving\"; tcp_mss_clamp = \"1360\";"
             "fragments: { datagrams = 64; held_kilobytes = 256; hold_milliseconds = 100; remember_seconds = 2; };"
             "control_socket = \"/tmp/s\"; state_file = \"/tmp/f\"; log: { level = \"debug\"; };"),
@@ -77,6 +84,11 @@ TEST(DataplaneConfig, ReadsEveryField) {
     ASSERT_TRUE(loaded.config) << loaded.report;
     const DataplaneConfig& config = *loaded.config;
     EXPECT_EQ(config.ports[0].mtu, 9000);
+    EXPECT_EQ(config.ports[0].source_check, SourceCheck::strict);
+    EXPECT_EQ(config.refusals_per_source, 5U);
+    EXPECT_EQ(config.source_prefix_ipv4, 32);
+    EXPECT_EQ(config.source_prefix_ipv6, 64);
+    EXPECT_EQ(config.kernel_packets_per_second, 0U);
     EXPECT_EQ(config.ports[0].driver, InterfaceDriver::af_packet);
     ASSERT_EQ(config.ports[0].routes.size(), 1U);
     EXPECT_EQ(config.ports[0].routes[0].to.length, 0);
@@ -171,6 +183,16 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"limits", "", "limits: { services = 70000; };", "x.cfg:8: dataplane.limits.services: ", "1..65535"},
         Wrong{"timeout", "", "timeouts: { udp = 0; };", "x.cfg:8: dataplane.timeouts.udp: ", "found 0"},
         Wrong{"socket", "", "control_socket = \"run/x\";", "x.cfg:8: dataplane.control_socket: ", "absolute path"},
+        Wrong{"source_check", "source_check = \"yes\";", "",
+              "x.cfg:6: dataplane.ports[0].source_check: ", "found \"yes\", allowed"},
+        Wrong{"prefix_v4", "", "source_prefix_ipv4 = 33;",
+              "x.cfg:8: dataplane.source_prefix_ipv4: ", "found 33, allowed 8..32"},
+        Wrong{"prefix_v6", "", "source_prefix_ipv6 = 128;",
+              "x.cfg:8: dataplane.source_prefix_ipv6: ", "found 128, allowed 32..64"},
+        Wrong{"refusals_per_source", "", "refusals_per_source = -1;",
+              "x.cfg:8: dataplane.refusals_per_source: ", "found -1, allowed 0..1000000"},
+        Wrong{"kernel_rate", "", "kernel_packets_per_second = -1;",
+              "x.cfg:8: dataplane.kernel_packets_per_second: ", "found -1, allowed 0..10000000"},
         Wrong{"icmp_rate", "", "icmp_errors_per_second = -1;",
               "x.cfg:8: dataplane.icmp_errors_per_second: ", "found -1, allowed 0..1000000"},
         Wrong{"fragments", "", "fragments: { datagrams = 4; };",
