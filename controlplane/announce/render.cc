@@ -63,6 +63,8 @@ void bird_peer(std::ostream& out, const BgpSettings& settings, const BgpPeer& pe
     if (peer.multihop != 0) out << "    multihop " << unsigned{peer.multihop} << ";\n";
     if (peer.bfd) out << "    bfd on;\n";
     if (peer.hold_seconds != 0) out << "    hold time " << peer.hold_seconds << ";\n";
+    // BIRD's own are 5, 120 and 60 to 300 seconds: long for an appliance that has nothing else to tell.
+    out << "    connect delay time 1;\n    connect retry time 10;\n    error wait time 1, 30;\n";
     out << "    graceful restart " << (settings.graceful_restart ? "on" : "off") << ";\n";
     if (settings.long_lived_seconds != 0) {
         out << "    long lived graceful restart on;\n    long lived stale time " << settings.long_lived_seconds

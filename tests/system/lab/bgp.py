@@ -1,4 +1,5 @@
 """Routing daemons in namespaces: BIRD and FRR, each with its files in a folder of its own; and a client that sends every millisecond."""
+import datetime
 import json
 import os
 import pathlib
@@ -89,25 +90,29 @@ class Frr:
                 break
             path.chmod(path.stat().st_mode | 0o055)
         for daemon in ("zebra", "bgpd", "bfdd"):
-            more = ["-P", "0"] if daemon != "bgpd" else ["-P", "0"]
             self.processes.append(Process(daemon, [FRR / daemon, "-N", self.path, "-f", "/dev/null", "-i", self.state / f"{daemon}.pid",
-                                                   "--log", "stdout", *more], self.folder, self.namespace))
+                                                   "--log", "stdout", "-P", "0"], self.folder, self.namespace))
             self.processes[-1].wait_until((self.state / f"{daemon}.vty").exists, 20, f"{daemon} listens")
         self.reload()
         return self
 
     def ask(self, *words):
-        return self._vtysh("-c", " ".join(words))
+        return self._vtysh("-c", " ".join(words)).stdout
+
+    def json(self, *words):
+        text = self.ask(*words, "json")
+        return json.loads(text[text.index("{"):] if "{" in text else "{}")
 
     def _vtysh(self, *arguments):
-        done = subprocess.run(["vtysh", "--vty_socket", str(self.state), *map(str, arguments)], capture_output=True, text=True, timeout=30)
-        return done.stdout + done.stderr
+        return subprocess.run(["vtysh", "--vty_socket", str(self.state), *map(str, arguments)], capture_output=True, text=True, timeout=30)
 
     def reload(self):
-        return self._vtysh("-f", self.config)
+        done = self._vtysh("-f", self.config)
+        assert "nknown command" not in done.stdout + done.stderr, done.stdout + done.stderr
+        return done.stdout
 
     def established(self, peer):
-        summary = json.loads(self.ask("show", "bgp", "summary", "json") or "{}")
+        summary = self.json("show bgp summary")
         return any(one["state"] == "Established" and peer in (one.get("desc"), address)
                    for family in summary.values() for address, one in family.get("peers", {}).items())
 
@@ -115,9 +120,8 @@ class Frr:
         """{prefix: the text of its paths}."""
         found = {}
         for family in ("ipv4", "ipv6"):
-            text = self.ask("show", "bgp", family, "unicast", "detail", "json")
-            for prefix, paths in json.loads(text or "{}").get("routes", {}).items():
-                found[prefix] = json.dumps(paths)
+            for prefix in self.json("show bgp", family, "unicast").get("routes", {}):
+                found[prefix] = json.dumps(self.json("show bgp", family, "unicast", prefix))
         return found
 
     def kill(self):
@@ -125,6 +129,8 @@ class Frr:
             if process.running:
                 process.kill()
         self.processes = []
+        for left in (*self.state.glob("*.vty"), *self.state.glob("*.api"), *self.state.glob("*.sock")):
+            left.unlink()  # by whose presence start() knows the new ones
 
     def stop(self):
         self.kill()
@@ -197,6 +203,37 @@ class EveryMillisecond:
     def report(self, what):
         longest = max(self.windows(), key=lambda run: run[1], default=(0, 0))
         print(f"{what}: {self.sent} sent, {len(self.back)} answered, longest gap {longest[1]} ms at {longest[0]:.1f} s")
+
+
+class RouteWatch:
+    """The moments at which a kernel's routes went, by `ip monitor`: no polling that would be measured too.
+
+        with RouteWatch(router) as watch: ...
+        watch.gone(vip)      # time.time() of the deletion, or None
+    """
+
+    def __init__(self, namespace, folder):
+        self.namespace, self.folder = namespace, pathlib.Path(folder)
+
+    def __enter__(self):
+        self.process = Process(f"routes-{time.monotonic_ns()}", ["ip", "-ts", "monitor", "route"], self.folder, self.namespace)
+        eventually(lambda: b"\n" in self._poke(), 10, "ip monitor listens")
+        return self
+
+    def _poke(self):
+        for what in ("add", "del"):
+            self.namespace.run("ip", "route", what, "blackhole", "192.0.2.199/32", "table", "99")
+        return self.process.output().encode()
+
+    def gone(self, address):
+        for line in self.process.output().splitlines():
+            if match := re.match(r"\[([0-9T:.-]+)\] Deleted (\S+)", line):
+                if match[2] == address:
+                    return datetime.datetime.fromisoformat(match[1]).timestamp()
+        return None
+
+    def __exit__(self, *_):
+        self.process.kill()
 
 
 def wait_for(condition, what, within=40):
