@@ -16,9 +16,12 @@
 
 #include "api/config/reader.h"
 #include "api/rest/server.h"
+#include "controlplane/announce/kernel_routes.h"
+#include "controlplane/announce/maintenance.h"
 #include "controlplane/audit.h"
 #include "controlplane/auth/doorkeeper.h"
 #include "controlplane/auth/token_book.h"
+#include "controlplane/bgp_commands.h"
 #include "controlplane/log_value.h"
 #include "controlplane/manager.h"
 #include "controlplane/metrics.h"
@@ -153,6 +156,15 @@ int serve(const Settings& settings, std::shared_ptr<rest::TlsContext> tls) {
     options.audit = &audit;
     options.probing = settings.probing;
     options.all_failing = settings.all_failing;
+    if (settings.bgp) {
+        options.announcer = [tables = settings.bgp->tables(),
+                             file = announce::MaintenanceFile::beside(settings.store)] {
+            return std::make_unique<announce::Held>(std::make_unique<announce::KernelRoutes>(tables), file);
+        };
+        options.announcing.look_again = std::chrono::seconds(1);  // maintenance may have ended
+        options.announcing.advertisements = settings.bgp->advertisements;
+        options.announcing.without_backends = settings.bgp->without_backends;
+    }
     auto managed = Manager::open(std::move(store), options, metrics);
     if (const auto* error = std::get_if<std::string>(&managed)) return cannot_start(*error);
     Manager& manager = *std::get<std::unique_ptr<Manager>>(managed);
@@ -239,6 +251,29 @@ int run(int argc, char** argv) {
                "is kept as NAME.before-restore")
             ->type_name("FILE")
             ->excludes(back_up_to);
+    bool rendering = false;
+    app.add_flag("--render-bgp", rendering,
+                 "Print what BIRD or FRR needs to announce the addresses (docs/bgp.md), and exit; it has the peers' "
+                 "passwords");
+    bool telling = false;
+    app.add_flag(
+        "--bgp-status", telling,
+        "Print what is announced, and how the sessions with the peers are, and exit; status 1 where one is down");
+    std::string maintaining;
+    auto* maintained =
+        app.add_option("--maintenance", maintaining,
+                       "\"on\": withdraw everything that is announced by BGP, and keep it so over restarts; \"off\": "
+                       "announce again; \"status\". And exit")
+            ->type_name("on|off|status")
+            ->check(CLI::IsMember({"on", "off", "status"}));
+    unsigned patience = 0;
+    auto* waiting =
+        app.add_option("--wait", patience,
+                       "With --maintenance on: wait until all connections are done, at most SECONDS; status "
+                       "1 where some are not")
+            ->type_name("SECONDS")
+            ->check(CLI::Range(1U, 604800U))
+            ->needs(maintained);
     bool renew = false;
     app.add_flag("--new-admin-token", renew,
                  "Make a new token \"admin\" in place of a lost one, and exit; only while no control plane runs on the "
@@ -260,6 +295,12 @@ int run(int argc, char** argv) {
     if (check) {
         std::cout << path << ": the controlplane section is good\n";
         return 0;
+    }
+    if (rendering) return render_bgp(settings);
+    if (telling) return bgp_status(settings);
+    if (maintained->count() > 0) {
+        const auto wait = waiting->count() > 0 ? std::optional(std::chrono::seconds(patience)) : std::nullopt;
+        return maintenance(settings, maintaining, wait);
     }
     if (back_up_to->count() > 0) return back_up(settings.store, backup);
     if (restore_from->count() > 0) return restore(settings.store, restoring);

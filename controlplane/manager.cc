@@ -26,9 +26,14 @@ Manager::Manager(std::unique_ptr<store::Store> store, ManagerOptions options, Me
       board_(options_.all_failing),
       changes_(options_.watch),
       queue_({[this] { begin(); }, [this](std::size_t works) { return commit(works); }, [this] { abandon(); }}),
+      announce_(options_.announcer ? options_.announcer() : nullptr, options_.announcing),
       link_(options_.link),
-      loop_([this](reconcile::StateLoop::State state) { link_.set_desired(std::move(state)); },
-            [this](double seconds, const std::string& error) { metrics_.reconciled(seconds, error.empty()); }),
+      loop_(
+          [this](reconcile::StateLoop::State state) {
+              announce_.wanted(*state);
+              link_.set_desired(std::move(state));
+          },
+          [this](double seconds, const std::string& error) { metrics_.reconciled(seconds, error.empty()); }),
       prober_(
           options_.probing, [this](const std::vector<health::Changed>& results) { probe_results(results); },
           [this](std::string_view result, double seconds) { metrics_.probed(result, seconds); }) {}
@@ -36,6 +41,7 @@ Manager::Manager(std::unique_ptr<store::Store> store, ManagerOptions options, Me
 Manager::~Manager() { stop(); }
 
 void Manager::stop() {
+    announce_.stop();  // first: that the link ends is no reason to withdraw
     changes_.stop();
     prober_.stop();
     stop_house();
@@ -48,6 +54,7 @@ std::variant<std::unique_ptr<Manager>, std::string> Manager::open(std::unique_pt
     std::unique_ptr<Manager> manager(new Manager(std::move(store), std::move(options), metrics));
     if (std::string error = manager->open_store(); !error.empty()) return error;
     if (std::string error = manager->prober_.start(); !error.empty()) return "health checks: " + error;
+    manager->announce_.start();
     manager->start_house();  // which starts the state loop
     manager->link_.start([raw = manager.get()](std::uint64_t generation) { raw->renumber_beyond(generation); },
                          [raw = manager.get()] { raw->link_changed(); });
@@ -199,6 +206,7 @@ void Manager::install(Loaded loaded, std::uint64_t revision, std::uint64_t gener
         delta.nodes.emplace_back(key.to_string(), entry.object);
     }
     for (auto& [name, pool] : objects_.pools) count_pool_use(pool);
+    announce_pools();
     changes_.restart(revision);
     std::vector<Change> told;
     for (const ipam::Event& event : loaded.events) publish_event(event, told);

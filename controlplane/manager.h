@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "api/rest/appliance.h"
+#include "controlplane/announce/announce_loop.h"
 #include "controlplane/audit.h"
 #include "controlplane/auth/token_book.h"
 #include "controlplane/commit/commit_queue.h"
@@ -64,6 +65,9 @@ struct ManagerOptions {
     ChangeLog::Bounds watch;
     health::ProberOptions probing;
     reconcile::AllFailing all_failing = reconcile::AllFailing::all;
+    /// What tells the network of our addresses; null: nobody does.
+    std::function<std::unique_ptr<announce::Announcer>()> announcer = {};
+    announce::LoopOptions announcing = {};
     /// Null: no audit log.
     AuditLog* audit = nullptr;
     std::function<std::chrono::system_clock::time_point()> now = std::chrono::system_clock::now;
@@ -261,6 +265,8 @@ class Manager final : public rest::Appliance {
     resources::Condition ready_condition(const NodeEntry& entry, bool programmed) const;
     resources::SystemStatus status_locked(const reconcile::LinkStatus& link) const;
     void count_pool_use(resources::AddressPool& pool);
+    /// Tells the announcements which pool has which addresses.
+    void announce_pools();
     /// Tells watchers of conditions that are others now.
     void link_changed();
     /// Notes the conditions of now as told. True: they are others than those told last.
@@ -316,6 +322,7 @@ class Manager final : public rest::Appliance {
     std::chrono::steady_clock::time_point counters_at_{};  ///< when the dataplane was last asked, to the end
 
     CommitQueue queue_;
+    announce::AnnounceLoop announce_;
     reconcile::DataplaneLink link_;
     reconcile::StateLoop loop_;
     health::Prober prober_;

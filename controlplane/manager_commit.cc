@@ -339,6 +339,7 @@ void Manager::publish_pools(Staged& staged, std::vector<Change>& changes) {
                                     std::move(labels_before)));
     }
     for (auto& [name, pool] : objects_.pools) count_pool_use(pool);
+    if (!staged.pools.empty()) announce_pools();
 }
 
 void Manager::publish_event(const ipam::Event& event, std::vector<Change>& changes) {

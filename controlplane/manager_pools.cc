@@ -275,4 +275,16 @@ Result<bool> Manager::delete_node(const std::string& cluster, const std::string&
     return *std::move(answer);
 }
 
+void Manager::announce_pools() {
+    std::vector<announce::Pool> pools;
+    for (const auto& [name, pool] : objects_.pools) {
+        announce::Pool& one = pools.emplace_back(announce::Pool{name, {}});
+        for (const std::string& text : pool.spec.addresses) {
+            auto parsed = ipam::parse_range(text);
+            if (auto* range = std::get_if<ipam::AddressRange>(&parsed)) one.ranges.push_back(*range);
+        }
+    }
+    announce_.pools(std::move(pools));
+}
+
 }  // namespace guideway::controlplane

@@ -315,6 +315,7 @@ void Manager::tell_all(const reconcile::LinkStatus& link, bool nodes_changed, st
 }
 
 void Manager::link_changed() {
+    announce_.link(link_.status());  // first: a withdrawal waits for nobody
     const std::lock_guard lock(mutex_);
     const reconcile::LinkStatus link = link_.status();
     while (!not_in_force_.empty() && link.confirmed >= not_in_force_.front().first) not_in_force_.pop_front();

@@ -242,6 +242,7 @@ Settings read_settings(config::Document& document) {
     settings.audit.keep = static_cast<unsigned>(section.integer_or("audit_keep", 8, 0, 1000));
     read_limits(section, settings);
     read_health(section, settings);
+    settings.bgp = announce::read_bgp(section);
     config::Section log = section.optional_group("log");
     settings.log_level = log.string_or("level", "info", config::one_of({"debug", "info", "warning", "error"}));
     return settings;

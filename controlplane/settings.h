@@ -14,6 +14,7 @@
 
 #include "api/config/reader.h"
 #include "api/rest/server.h"
+#include "controlplane/announce/bgp_settings.h"
 #include "controlplane/audit.h"
 #include "controlplane/auth/doorkeeper.h"
 #include "controlplane/health/prober.h"
@@ -45,6 +46,7 @@ struct Settings {
     rest::ServerOptions server;
     health::ProberOptions probing;
     reconcile::AllFailing all_failing = reconcile::AllFailing::all;
+    std::optional<announce::BgpSettings> bgp;  ///< none: nothing is announced by BGP
     std::string log_level = "info";
 };
 

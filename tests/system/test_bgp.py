@@ -1,0 +1,357 @@
+"""Announcing by BGP, with real BIRD and real FRR beside the appliance and as its router.
+
+    far client           router (the lab's client)            appliance                nodes
+    198.51.100.10 ====== 198.51.100.1    192.0.2.10 ========= 192.0.2.1  [dataplane]  ====== 10.0.2.11 .. 13
+    2001:db8:5::10       2001:db8:5::1   2001:db8:1::10       2001:db8:1::1
+                                         172.31.0.2 --------- 172.31.0.1   (the appliance's own network for management)
+
+The router knows the VIPs by BGP alone. The session runs over the management network, so that a withdrawal gets out when the dataplane is
+dead; "inside" tests run it through the dataplane, where BFD has to notice. Times are reported, not asserted.
+"""
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from conftest import STEM
+from lab import Lab, fetch
+from lab.appliance import ROOT
+from lab.bgp import Bird, EveryMillisecond, Frr, RouteWatch, wait_for
+from lab.lab import unique_name
+from lab.namespace import Namespace, run_ip
+from lab.wait import eventually
+
+FAR = ("198.51.100.10", "2001:db8:5::10")
+GATEWAY = ("198.51.100.1", "2001:db8:5::1")
+OURS, ROUTER = "172.31.0.1", "172.31.0.2"
+
+missing = [name for name in ("bird", "birdc", "vtysh") if not shutil.which(name)]
+pytestmark = pytest.mark.skipif(bool(missing), reason=f"not there: {missing}; tests/install-packages check")
+
+
+def bird_router(peer_address, asn_there=64512, password="", bfd=True):
+    return f"""
+router id 192.0.2.10;
+protocol device {{}}
+protocol kernel {{ ipv4 {{ export all; }}; }}
+protocol kernel {{ ipv6 {{ export all; }}; }}
+protocol bfd {{ interface "*" {{ interval 50 ms; multiplier 3; }}; }}
+protocol bgp appliance {{
+    local as 64513;
+    neighbor {peer_address} as {asn_there};
+    {f'password "{password}";' if password else ""}
+    {"bfd on;" if bfd else ""}
+    connect retry time 1; connect delay time 1; error wait time 1, 2;
+    graceful restart on;
+    ipv4 {{ import all; export none; }};
+    ipv6 {{ import all; export none; }};
+}}
+"""
+
+
+def frr_router(peer_address, asn_there=64512, password="", bfd=True):
+    return f"""
+router bgp 64513
+ bgp router-id 192.0.2.10
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ bgp graceful-restart
+ neighbor {peer_address} remote-as {asn_there}
+ neighbor {peer_address} description appliance
+ neighbor {peer_address} timers connect 1
+ {f"neighbor {peer_address} password {password}" if password else ""}
+ {f"neighbor {peer_address} bfd 3 50 50" if bfd else ""}
+ address-family ipv6 unicast
+  neighbor {peer_address} activate
+ exit-address-family
+exit
+"""
+
+
+DAEMONS = {"bird": (Bird, bird_router), "frr": (Frr, frr_router)}
+
+
+class Network:
+    """`ours`, `theirs`: "bird" or "frr". `inside`: the session runs through the dataplane."""
+
+    def __init__(self, ours, theirs, inside=False):
+        self.ours, self.theirs, self.inside = ours, theirs, inside
+        self.lab = Lab(unique_name(f"{STEM}b"), os.environ.get("GUIDEWAY_BUILD", "build"), "af_packet", 1, huge_pages=0)
+        self.far = Namespace(f"{self.lab.name}-far")
+        self.daemon = self.router = None
+        self.peer = {"peer": ""}
+
+    def __enter__(self):
+        try:
+            self._create()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _create(self):
+        lab = self.lab
+        lab.create()
+        router, appliance = lab.client, lab.topology.appliance
+        self.far.create()
+        run_ip(f"link add below netns {router.name} type veth peer name eth0 netns {self.far.name}",
+               f"link add manage netns {router.name} type veth peer name manage netns {appliance.name}")
+        for namespace, name, own in ((router, "below", GATEWAY), (self.far, "eth0", FAR)):
+            namespace.ip(f"addr add {own[0]}/24 dev {name}", f"addr add {own[1]}/64 dev {name} nodad", f"link set {name} up")
+            namespace.run("ethtool", "-K", name, *"tx off sg off tso off gso off gro off".split())
+        for namespace, own in ((router, ROUTER), (appliance, OURS)):
+            namespace.ip(f"addr add {own}/24 dev manage", "link set manage up")
+        self.far.ip(f"route add default via {GATEWAY[0]}", f"route add default via {GATEWAY[1]}")
+        # The VIPs are known by BGP alone.
+        router.ip(*(f"route del {vips}" for vips in lab.site.vip_ranges))
+        router.sysctl("net.ipv4.ip_forward", 1)
+        router.sysctl("net.ipv6.conf.all.forwarding", 1)
+
+        self.daemon = DAEMONS[self.ours][0]("ours", appliance, lab.folder)
+        self.router = DAEMONS[self.theirs][0]("router", router, lab.folder)
+        self.write_config()
+        lab.appliance.start()
+        self.add_routes()
+        self.render()
+        self.daemon.start()
+        self.start_router()
+        for name in ("pool", "nodes"):
+            lab.appliance.cli("apply", "-f", ROOT / f"configs/demo/{name}.yaml")
+
+    def start_router(self, **options):
+        """Anew, with these options of its configuration; the session is up on return."""
+        self.router.kill()
+        site = self.lab.site
+        self.router.config.write_text(DAEMONS[self.theirs][1](site.client_side[0] if self.inside else OURS, **options))
+        self.router.start()
+        wait_for(lambda: self.router.established("appliance"), "the session is up", 90)
+
+    def add_routes(self):
+        """The dataplane's way to the far client."""
+        client = self.lab.site.client
+        self.lab.topology.appliance.ip(f"route replace 198.51.100.0/24 via {client[0]} dev gw-client0",
+                                       f"route replace 2001:db8:5::/64 via {client[1]} dev gw-client0")
+
+    def write_config(self, more="", peer=""):
+        """The lab's configuration with a group `bgp`."""
+        appliance = self.lab.appliance
+        appliance.write_config(huge_pages='"never"')
+        site = self.lab.site
+        address = site.client[0] if self.inside else ROUTER
+        group = f"""
+    bgp: {{
+        daemon = "{self.ours}"; asn = 64512; router_id = "192.0.2.1"; socket = "{self.daemon.socket}";
+        bfd_interval_ms = 50; bfd_multiplier = 3;
+        {more}
+        peers = ( {{ name = "tor1"; address = "{address}"; asn = 64513; bfd = true; families = [ "IPv4", "IPv6" ];
+                     next_hop_ipv4 = "{site.client_side[0]}"; next_hop_ipv6 = "{site.client_side[1]}"; {peer} }} );
+        advertisements = ( {{ name = "hosts"; communities = [ "64512:7", "64512:1:2" ]; med = 50; }} );
+    }};
+"""
+        text = appliance.config.read_text()
+        appliance.config.write_text(text.replace("controlplane:\n{\n", "controlplane:\n{\n" + group, 1))
+
+    def command(self, *arguments):
+        """(exit status, output) of guideway-controlplane beside the one that runs."""
+        appliance = self.lab.appliance
+        done = subprocess.run(appliance.namespace.command(appliance.program("guideway-controlplane"), "--config", appliance.config, *arguments),
+                              capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout + done.stderr
+
+    def render(self):
+        code, text = self.command("--render-bgp")
+        assert code == 0, text
+        head = "router id 192.0.2.1;\nprotocol device {}\n" if self.ours == "bird" else ""
+        self.daemon.config.write_text(head + text)
+        return text
+
+    def announce_web(self):
+        appliance = self.lab.appliance
+        appliance.cli("apply", "-f", ROOT / "configs/demo/web.yaml")
+        self.vips = appliance.addresses("web")
+        wait_for(lambda: self.hosts() <= set(self.router.routes()), f"the router knows {self.hosts()}; it has {self.router.routes()}")
+        wait_for(lambda: all(fetch(self.far, vip, 80).status == 200 for vip in self.vips.values()), "the far client is served")
+
+    def hosts(self):
+        return {f"{vip}/{32 if family == 4 else 128}" for family, vip in self.vips.items()}
+
+    def known(self):
+        """VIPs that the router's kernel has a route to: what counts."""
+        router = self.lab.client
+        text = router.run("ip", "route").stdout + router.run("ip", "-6", "route").stdout
+        return {vip for vip in self.vips.values() if any(line.split()[0] == vip for line in text.splitlines() if line)}
+
+    def is_known(self):
+        return self.known() == set(self.vips.values())
+
+    def withdrawn(self):
+        return not self.known()
+
+    def __exit__(self, *_):
+        for daemon in (self.daemon, self.router):
+            if daemon:
+                daemon.stop()
+        self.far.delete()
+        self.lab.remove()
+
+
+PAIRS = [("bird", "bird"), ("bird", "frr"), ("frr", "bird"), ("frr", "frr")]
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids=[f"{ours}-to-{theirs}" for ours, theirs in PAIRS])
+def network(request):
+    with Network(*request.param) as made:
+        try:
+            made.announce_web()
+            yield made
+        finally:
+            print(made.lab.logs())
+
+
+def test_attributes_arrive_as_configured(network):
+    for prefix, text in network.router.routes().items():
+        if prefix not in network.hosts():
+            continue
+        squeezed = text.replace(" ", "").replace("(", "").replace(")", "").replace(":", ",")
+        assert "64512,7" in squeezed and "64512,1,2" in squeezed, text
+        assert "50" in text, text
+
+
+def test_an_address_is_known_exactly_while_it_is_forwarded(network):
+    """Withdrawn with the last backend, told again with the first; gone with the load balancer."""
+    appliance = network.lab.appliance
+    drained = [{"metadata": {"name": f"node{n}"}, "spec": {"addresses": list(network.lab.site.node(n)), "drain": True}} for n in (1, 2, 3)]
+    for node in drained:
+        appliance.put(f"/v1/nodes/{node['metadata']['name']}", node)
+    wait_for(network.withdrawn, "no backend takes connections: withdrawn")
+    appliance.cli("apply", "-f", ROOT / "configs/demo/nodes.yaml")
+    wait_for(network.is_known, "told again")
+    appliance.cli("delete", "lb", "default/web")
+    wait_for(network.withdrawn, "withdrawn with the load balancer")
+    network.announce_web()
+
+
+def test_dataplane_killed(network):
+    appliance = network.lab.appliance
+    with EveryMillisecond(network.far, network.vips[4], 53) as client, RouteWatch(network.lab.client, network.lab.folder) as watch:
+        wait_for(client.answered_lately, "the client is answered")
+        begun = time.time()
+        appliance.dataplane.kill()
+        dead = time.time()
+        wait_for(network.withdrawn, "withdrawn")
+        gone = wait_for(lambda: watch.gone(network.vips[4]), "the router's kernel has told")
+        print(f"withdrawn in the router's kernel {1000 * (gone - begun):.0f} ms after the dataplane was killed, "
+              f"{1000 * (gone - dead):.0f} ms after the process was gone")
+        appliance.start_dataplane()
+        network.lab.appliance.wait_in_force()
+        network.add_routes()
+        wait_for(network.is_known, "told again")
+        wait_for(client.answered_lately, "the client is answered again")
+    client.report("dataplane killed and started again")
+
+
+def test_control_plane_killed_routes_stay_and_traffic_goes_on(network):
+    appliance = network.lab.appliance
+    with EveryMillisecond(network.far, network.vips[4], 53) as client:
+        wait_for(client.answered_lately, "the client is answered")
+        appliance.controlplane.kill()
+        sent = client.sent
+        wait_for(lambda: client.sent > sent + 1000, "a second goes by")
+        assert network.is_known()
+        appliance.start_controlplane()
+        appliance.wait_ready()
+        sent = client.sent
+        wait_for(lambda: client.sent > sent + 1000, "a second goes by")
+        assert network.is_known()
+        assert client.answered_lately()
+    client.report("control plane killed and started again")
+    # No run without answers begins with its end: at most what a busy machine loses.
+    assert len(client.back) > client.sent * 0.8
+
+
+def test_daemon_killed_and_started_again_tells_everything_without_our_doing(network):
+    """The control plane is dead meanwhile: the routes are in the kernel. The router does not run BFD here, so that the daemon's death is a
+    graceful restart: the routes stay, and traffic goes on."""
+    appliance = network.lab.appliance
+    network.start_router(bfd=False)
+    appliance.controlplane.kill()
+    with EveryMillisecond(network.far, network.vips[4], 53) as client:
+        wait_for(client.answered_lately, "the client is answered")
+        network.daemon.kill()
+        network.daemon.start()
+        wait_for(lambda: network.daemon.established("tor1"), "the session is there again", 90)
+        wait_for(network.is_known, "told again", 90)
+        wait_for(client.answered_lately, "the client is answered")
+    client.report("routing daemon killed and started again")
+    network.start_router()
+    appliance.start_controlplane()
+    appliance.wait_ready()
+
+
+def test_status_tells_peers_and_routes(network):
+    code, told = network.command("--bgp-status")
+    assert code == 0 and re.search(r"^tor1 .*64513 +Established", told, re.M), told
+    assert all(f"  {prefix}  hosts\n" in told for prefix in network.hosts()), told
+
+
+def test_maintenance_withdraws_outlives_a_restart_and_waits_for_connections(network):
+    appliance = network.lab.appliance
+    with EveryMillisecond(network.far, network.vips[4], 53) as client:
+        wait_for(client.answered_lately, "the client is answered")
+        begun = time.monotonic()
+        code, told = network.command("--maintenance", "on")
+        assert code == 0 and "everything is withdrawn" in told, told
+        wait_for(network.withdrawn, "withdrawn")
+        print(f"withdrawn {1000 * (time.monotonic() - begun):.0f} ms after maintenance was asked for")
+        assert "maintenance is on" in network.command("--maintenance", "status")[1]
+        appliance.controlplane.kill()
+        appliance.start_controlplane()
+        appliance.wait_ready()
+        sent = client.sent
+        wait_for(lambda: client.sent > sent + 2500, "time for a mistake goes by")
+        assert network.withdrawn()
+    # The client's UDP connection is remembered for minutes: it is not done in a second, and that is told.
+    code, told = network.command("--maintenance", "on", "--wait", "1")
+    assert code == 1 and "not done after 1 s" in told, told
+    assert network.withdrawn()
+    assert network.command("--maintenance", "off")[0] == 0
+    wait_for(network.is_known, "told again")
+    client.report("maintenance")
+
+
+def test_a_wrong_password_keeps_the_session_down_and_is_never_shown(network, tmp_path):
+    secret = tmp_path / "password"
+    secret.write_text("not-the-right-one\n")
+    network.write_config(peer=f'password_file = "{secret}";')
+    assert "not-the-right-one" in network.render()
+    try:
+        # Not killed: that would be a graceful restart, and the router would keep the routes for a while.
+        network.daemon.reload()
+        wait_for(lambda: not network.router.established("appliance"), "the session ends", 90)
+        wait_for(network.withdrawn, "the router forgets the routes", 90)
+        code, told = network.command("--bgp-status")
+        assert code == 1 and re.search(r"^tor1 .*64513", told, re.M) and not re.search(r"^tor1 .*Established", told, re.M), told
+        assert "not-the-right-one" not in told
+        assert not network.daemon.established("tor1")
+        assert "not-the-right-one" not in network.lab.appliance.controlplane.output()
+    finally:
+        network.write_config()
+        network.render()
+        network.daemon.kill()
+        network.daemon.start()
+    wait_for(network.is_known, "told again with the right password (none)", 90)
+
+
+@pytest.mark.parametrize("pair", [("bird", "bird"), ("frr", "frr")], ids=["bird", "frr"])
+def test_session_through_the_dataplane_ends_with_it_by_bfd(pair):
+    with Network(*pair, inside=True) as network:
+        network.announce_web()
+        with RouteWatch(network.lab.client, network.lab.folder) as watch:
+            begun = time.time()
+            network.lab.appliance.dataplane.kill()
+            wait_for(network.withdrawn, "BFD notices")
+            gone = wait_for(lambda: watch.gone(network.vips[4]), "the router's kernel has told")
+        print(f"withdrawn {1000 * (gone - begun):.0f} ms after the dataplane was killed (BFD 3 x 50 ms)")

@@ -1,0 +1,57 @@
+#include "controlplane/announce/maintenance.h"
+
+#include <filesystem>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+namespace guideway::announce {
+namespace {
+
+struct Folder {
+    std::filesystem::path path =
+        std::filesystem::temp_directory_path() / ("guideway-maintenance-" + std::to_string(::getpid()));
+    Folder() { std::filesystem::create_directory(path); }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() { std::filesystem::remove_all(path); }
+};
+
+struct Recorder final : Announcer {
+    explicit Recorder(std::vector<Route>& told) : told_(told) {}
+    std::variant<std::vector<Route>, std::string> present() override { return told_; }
+    std::string apply(const std::vector<Route>& wanted) override {
+        told_ = wanted;
+        return {};
+    }
+    std::vector<Route>& told_;
+};
+
+TEST(Maintenance, WhileItLastsNothingIsToldAndAfterItEverythingAgain) {
+    const Folder folder;
+    const MaintenanceFile file = MaintenanceFile::beside(folder.path / "guideway.db");
+    EXPECT_EQ(file.path(), folder.path / "maintenance");
+    std::vector<Route> told;
+    Held held(std::make_unique<Recorder>(told), file);
+    const std::vector<Route> wanted{{*IpPrefix::parse("203.0.113.10/32"), 0}};
+    EXPECT_EQ(held.apply(wanted), "");
+    EXPECT_EQ(told, wanted);
+    EXPECT_EQ(file.begin(), "");
+    EXPECT_EQ(file.begin(), "") << "twice is once";
+    EXPECT_TRUE(MaintenanceFile::beside(folder.path / "guideway.db").on()) << "another process sees it";
+    EXPECT_EQ(held.apply(wanted), "");
+    EXPECT_TRUE(told.empty());
+    EXPECT_EQ(file.end(), "");
+    EXPECT_EQ(file.end(), "");
+    EXPECT_EQ(held.apply(wanted), "");
+    EXPECT_EQ(told, wanted);
+}
+
+TEST(Maintenance, AFolderThatIsNotThereIsToldByName) {
+    const MaintenanceFile file("/nowhere/at/all/maintenance");
+    EXPECT_NE(file.begin().find("/nowhere/at/all/maintenance cannot be made: No such file"), std::string::npos)
+        << file.begin();
+}
+
+}  // namespace
+}  // namespace guideway::announce
