@@ -24,6 +24,7 @@ using packet::Part;
 namespace {
 
 constexpr unsigned kMostForgottenAPoll = 32;
+static_assert(sizeof(flow::FragmentTable<rte_mbuf*>::Datagram) == 656);
 
 template <typename Address>
 std::array<std::uint8_t, 16> sixteen(const Address& address) noexcept {
