@@ -135,9 +135,12 @@ TEST_F(WorkerPath, ANodesTracerouteSeesTheSnatAddress) {
 TEST_F(WorkerPath, WhatMayNotBeAnsweredIsNot) {
     // Why: RFC 1122 3.2.2: an error to a group, or to whom nobody is, multiplies.
     const auto probe = [](PacketBuilder builder) { return builder.ttl(1).tcp(4000, 80, tcp::kSyn).build(); };
-    for (const char* source : {"127.0.0.1", "224.0.0.1", "0.0.0.0", kVip, kSnat}) {
+    for (const char* source : {"127.0.0.1", "224.0.0.1", "0.0.0.0"}) {
         expect_dropped(lab_, probe(PacketBuilder().ip(source, kVip)), DropReason::martian_source);
     }
+    // Our own addresses have names of their own (worker_guard_test.cc).
+    expect_dropped(lab_, probe(PacketBuilder().ip(kVip, kVip)), DropReason::land_attack);
+    expect_dropped(lab_, probe(PacketBuilder().ip(kSnat, kVip)), DropReason::own_source);
     // A ping at its destination is no packet to be forwarded.
     EXPECT_FALSE(lab_.pass(kClientPort, PacketBuilder().ip(kClient, kVip).ttl(1).echo_request(7, 1).build()).empty());
     EXPECT_EQ(lab_.dropped(DropReason::ttl_exceeded), 0U);
