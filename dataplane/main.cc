@@ -106,6 +106,7 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
                                                                                : worker::Echo::always;
     settings.snat_addresses = config.snat_addresses;
     settings.lcores = eal.lcores;
+    for (const auto& port : config.ports) settings.port_names.push_back(port.name);
     for (std::uint32_t worker = 0; worker < config.workers.count; ++worker)
         settings.ports.push_back(ports.for_worker(worker));
     for (auto& of_worker : settings.ports) {

@@ -25,6 +25,7 @@ Examples:
   guideway get lb -l team=shop -w          those of a team, and every change
   guideway describe lb default/web         one of them, with what stands in its way
   guideway explain --protocol tcp --source 192.0.2.10:40000 --destination 203.0.113.1:80
+  guideway drops --watch                   why packets are dropped, and what to do
   guideway import metallb metallb.yaml     MetalLB's address pools as ours
   guideway backup gw.backup                everything in one file
   source <(guideway completion bash)       completion for this shell
@@ -237,9 +238,10 @@ differences, nothing was written.)");
 
     void add_system() {
         CLI::App* explain = command(
-            app_, "explain", "where a new connection would go, or which address a load balancer would get, and why",
+            app_, "explain", "where a connection goes or would go, or which address a load balancer would get, and why",
             cli::explain,
             R"(  guideway explain --protocol tcp --source 192.0.2.10:40000 --destination 203.0.113.1:80
+  guideway explain --source 10.0.2.11:30080 --destination 10.0.2.1:5000    the same connection by its backend's side
   guideway explain allocation -f web.yaml  what would it get; which pools were passed over
   guideway explain allocation shop/web     the same of one that is there)");
         explain->add_option("what", options_.what, "connection or allocation")
@@ -251,12 +253,14 @@ differences, nothing was written.)");
         explain->add_option("--protocol", options_.protocol, "tcp, udp or sctp")->capture_default_str();
         explain->add_option("--source", options_.source, "the client's ADDRESS:PORT ([v6]:port)");
         explain->add_option("--destination", options_.destination, "the VIP's ADDRESS:PORT ([v6]:port)");
+        add_socket(explain);
         command(app_, "status", "the appliance on one screen", cli::status);
         CLI::App* top = command(app_, "top", "rates by service and backend", cli::top);
         top->add_option("--interval", options_.interval, "seconds between two readings")
             ->check(CLI::Range(0.05, 3600.0))
             ->capture_default_str();
         top->add_flag("--once", options_.once, "one table, then end");
+        add_drops();
         CLI::App* backup = command(app_, "backup", "everything the control plane keeps, in one file", cli::backup,
                                    "  guideway backup gw.backup\n"
                                    "  guideway backup - | gzip > gw.backup.gz");
@@ -272,6 +276,33 @@ differences, nothing was written.)");
         completion_->add_option("shell", options_.shell, "bash or zsh")
             ->check(CLI::IsMember({"bash", "zsh"}))
             ->required();
+    }
+
+    void add_socket(CLI::App* sub) {
+        sub->add_option(
+               "--socket", options_.socket,
+               "ask the dataplane itself, without the control plane: its Unix socket, on the appliance, as root "
+               "(/run/guideway/dataplane.sock)")
+            ->envname("GUIDEWAY_DATAPLANE_SOCKET");
+    }
+
+    void add_drops() {
+        CLI::App* drops = command(
+            app_, "drops", "why packets were dropped, what that means and what to do", cli::drops,
+            R"(  guideway drops                           every reason that was counted since the dataplane's start
+  guideway drops --watch                   what grows now, fastest first; Ctrl-C ends it
+  guideway drops reply_unknown --workers   one reason, by worker
+  guideway drops --all                     every reason there is, with its help
+  guideway drops --socket /run/guideway/dataplane.sock     while the control plane is down)");
+        drops->add_option("reason", options_.name, "only this one");
+        drops->add_flag("--all", options_.everywhere, "those that were never counted too");
+        drops->add_flag("--workers", options_.by_worker, "each worker's share");
+        drops->add_flag("-w,--watch", options_.watch, "again and again, with the rate");
+        drops->add_option("--interval", options_.interval, "--watch: seconds between two readings")
+            ->check(CLI::Range(0.05, 3600.0))
+            ->capture_default_str();
+        drops->add_flag("--once", options_.once, "--watch: one interval, then end");
+        add_socket(drops);
     }
 
     CliOptions& options_;

@@ -25,6 +25,9 @@ struct CliOptions {
     // top
     double interval = 2;
     bool once = false;
+    // drops
+    bool by_worker = false;
+    std::string socket;  ///< the dataplane's; empty: the control plane is asked
     // events
     std::string regarding;
     bool warnings = false;

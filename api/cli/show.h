@@ -53,6 +53,18 @@ void show_preview(std::ostream& out, const std::string& title, const resources::
 /// Rates between two readings, `seconds` (> 0) apart; of the busiest first. A dataplane that began anew counts from zero.
 void show_rates(std::ostream& out, const contract::Counters& before, const contract::Counters& after, double seconds);
 
+/// How often packets ended for a reason.
+struct DropRow {
+    std::string reason;
+    std::uint64_t packets = 0;
+    double per_second = 0;
+    std::vector<std::pair<std::uint32_t, std::uint64_t>> workers;  ///< (worker, packets)
+};
+/// Every reason, zeros too; what grows fastest first. `before`: a reading so many seconds earlier, or null.
+std::vector<DropRow> drop_rows(const contract::Counters& now, const contract::Counters* before, double seconds);
+/// With what each means and what to do.
+void show_drops(std::ostream& out, const std::vector<DropRow>& rows, bool rates, bool by_worker);
+
 /// The detail, and one line a fault.
 void show_problem(std::ostream& err, const resources::Problem& problem);
 

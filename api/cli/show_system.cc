@@ -35,12 +35,19 @@ void show_explain(std::ostream& out, const contract::ExplainRequest& request, co
     out << contract::to_string(request.protocol) << ' ' << endpoint(request.source, request.source_port) << " -> "
         << endpoint(request.destination, request.destination_port) << "   (generation " << answer.generation << ")\n";
     for (std::size_t i = 0; i < answer.steps.size(); ++i) out << "  " << i + 1 << ". " << answer.steps[i] << '\n';
-    out << "Verdict: " << answer.verdict;
+    out << (answer.flow ? "Verdict for a new connection: " : "Verdict: ") << answer.verdict;
     if (!answer.backend.empty()) {
         out << " to " << answer.backend << " (" << answer.backend_address << " port " << answer.backend_port << ")";
     }
     if (!answer.service.empty()) out << " for " << answer.service;
     out << '\n';
+    if (answer.flow) {
+        out << "Known connection: " << answer.flow->client << " -> " << answer.flow->vip << " at "
+            << printable(answer.flow->backend.empty()
+                             ? answer.flow->backend_address
+                             : answer.flow->backend + " (" + answer.flow->backend_address + ")")
+            << ", " << answer.flow->state << ", worker " << answer.flow->worker << '\n';
+    }
 }
 
 void show_preview(std::ostream& out, const std::string& title, const resources::AllocationPreview& preview) {

@@ -10,6 +10,7 @@
 #include "api/cli/commands.h"
 #include "api/cli/documents.h"
 #include "api/cli/show.h"
+#include "api/client/dataplane_socket.h"
 #include "api/contract/explain_codec.h"
 #include "api/resources/load_balancer_codec.h"
 #include "api/resources/status_codec.h"
@@ -43,6 +44,14 @@ std::optional<std::pair<IpAddress, std::uint16_t>> parse_endpoint(std::string_vi
     return std::pair(*address, static_cast<std::uint16_t>(port));
 }
 
+/// The control plane, or with --socket the dataplane itself.
+resources::Result<contract::ExplainAnswer> asked(Session& session, const contract::ExplainRequest& request) {
+    if (session.options.socket.empty()) return session.client.explain(request);
+    auto response = client::DataplaneSocket(session.options.socket).ask(request);
+    if (!response.ok()) return response.problem();
+    return response.value().answer.value_or(contract::ExplainAnswer{});
+}
+
 int explain_connection(Session& session) {
     const CliOptions& options = session.options;
     const auto protocol = contract::parse_protocol(upper(options.protocol));
@@ -57,7 +66,7 @@ int explain_connection(Session& session) {
     }
     const contract::ExplainRequest request{*protocol, source->first, source->second, destination->first,
                                            destination->second};
-    const auto answer = session.client.explain(request);
+    const auto answer = asked(session, request);
     if (!answer.ok()) return session.failed(answer.problem());
     if (session.print_data(contract::encode(answer.value()))) return kOk;
     show_explain(session.out(), request, answer.value());

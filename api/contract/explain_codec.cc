@@ -23,6 +23,21 @@ bool is_verdict(std::string_view text) {
     return text == "forward" || text == "refuse" || text == "kernel" || text == "reply";
 }
 
+/// One list for both directions.
+template <class Flow, class Visit>
+void each_text(Flow& flow, Visit visit) {
+    visit("half", flow.half);
+    visit("state", flow.state);
+    visit("client", flow.client);
+    visit("vip", flow.vip);
+    visit("backend_address", flow.backend_address);
+    visit("snat", flow.snat);
+    visit("service", flow.service);
+    visit("backend", flow.backend);
+    visit("to_backend", flow.to_backend);
+    visit("to_client", flow.to_client);
+}
+
 template <class T>
 Decoded<T> decode(std::string_view text, T (*read)(json::ObjectReader&)) {
     Decoded<T> result;
@@ -63,6 +78,13 @@ Tree tree_of(const ExplainAnswer& answer) {
     out["maglev_size"] = answer.maglev_size;
     out["worker"] = answer.worker;
     out["steps"] = answer.steps;
+    if (answer.flow) {
+        Tree& flow = out["flow"] = Tree::object();
+        flow["worker"] = answer.flow->worker;
+        each_text(*answer.flow, [&](const char* key, const std::string& text) { flow[key] = text; });
+        flow["idle_seconds"] = answer.flow->idle_seconds;
+        flow["idle_limit_seconds"] = answer.flow->idle_limit_seconds;
+    }
     return out;
 }
 
@@ -95,6 +117,15 @@ ExplainAnswer read_explain_answer(json::ObjectReader& reader) {
     answer.maglev_size = reader.integer_or<std::uint32_t>("maglev_size", 0, 0, kMax32);
     answer.worker = reader.integer_or<std::uint32_t>("worker", 0, 0, kMax32);
     answer.steps = reader.strings("steps", {0, 100}, json::length(0, 4096));
+    if (auto flow = reader.optional_object("flow"); flow.present()) {
+        FlowView& view = answer.flow.emplace();
+        view.worker = flow.required_integer<std::uint32_t>("worker", 0, kMax32);
+        each_text(view,
+                  [&](const char* key, std::string& text) { text = flow.required_string(key, json::length(0, 4096)); });
+        view.idle_seconds = flow.required_integer<std::uint32_t>("idle_seconds", 0, kMax32);
+        view.idle_limit_seconds = flow.required_integer<std::uint32_t>("idle_limit_seconds", 0, kMax32);
+        flow.finish();
+    }
     return answer;
 }
 

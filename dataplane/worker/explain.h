@@ -1,7 +1,7 @@
 // explain(): what the workers would do with the first packet of a connection, and why, in plain sentences.
 //
 // The same tables and hashes as the worker's, so the answer is the worker's (a test holds them together). Whether the
-// five-tuple is a known connection already is not looked at: that stays with its backend.
+// five-tuple is a known connection already is not looked at here: Runtime::explain() asks the workers for that (flow_question.h).
 // Thread contract: pure; any control thread, allocates.
 #pragma once
 

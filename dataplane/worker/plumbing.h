@@ -32,6 +32,7 @@
 #include "dataplane/flow/ownership.h"
 #include "dataplane/observe/stage_cycles.h"
 #include "dataplane/snapshot/routing_snapshot.h"
+#include "dataplane/worker/flow_question.h"
 #include "dataplane/worker/relocations.h"
 #include "dataplane/worker/spsc_ring.h"
 
@@ -191,6 +192,7 @@ struct Plumbing {
     const Relocations* relocations = nullptr;  ///< none: no connection is elsewhere than its tuple says
     /// What all workers remember of clients, by worker; this one writes its own. Empty: nobody does.
     std::span<flow::AffinityTable> affinity;
+    FlowQuestion* question = nullptr;        ///< none: nobody asks for its connections
     observe::StageCycles* stages = nullptr;  ///< none: not measured
     WorkerSettings settings;
     std::optional<flow::Ownership> ownership;  ///< none: by rings (flow/ownership.h)

@@ -23,6 +23,7 @@
 #include "dataplane/worker/coarse_clock.h"
 #include "dataplane/worker/counter_book.h"
 #include "dataplane/worker/explain.h"
+#include "dataplane/worker/flow_view.h"
 #include "dataplane/worker/idle_rest.h"
 #include "dataplane/worker/memory.h"
 #include "dataplane/worker/worker.h"
@@ -107,6 +108,7 @@ struct WorkerPlace {
     std::unique_ptr<flow::FlowTableV4> flows_v4;
     std::unique_ptr<flow::FlowTableV6> flows_v6;
     std::unique_ptr<observe::CounterBlock> counters;
+    FlowQuestion question;
     std::unique_ptr<ResolveQueue> resolve = std::make_unique<ResolveQueue>();
     std::unique_ptr<ClaimQueue> claims = std::make_unique<ClaimQueue>();
     std::unique_ptr<Worker> worker;
@@ -136,7 +138,8 @@ struct Runtime::Parts {
     std::vector<std::vector<Ring>> handover;  // [from][to], a ring to itself stays unused
     std::vector<std::unique_ptr<WorkerPlace>> places;
     std::atomic<bool> stop{false};
-    bool running = false;
+    std::atomic<bool> running{false};
+    std::mutex asking;  ///< one asks the workers at a time
 
     std::unique_ptr<persist::FlowFile> flow_file;
     persist::Origin origin = persist::Origin::memory;
@@ -159,6 +162,7 @@ struct Runtime::Parts {
     std::string launch(WorkerPlace& place, lcore_function_t* entry);
     void join(WorkerPlace& place);
     void attach_affinity(std::uint32_t index);
+    void find_connection(const contract::ExplainRequest& request, contract::ExplainAnswer& answer);
     void take_over();
     void say_what_was_kept(TakeoverResult& result);
     Plumbing plumbing(std::uint32_t index);
@@ -198,6 +202,7 @@ Plumbing Runtime::Parts::plumbing(std::uint32_t index) {
     }
     result.resolve = places[index]->resolve.get();
     result.claims = places[index]->claims.get();
+    result.question = &places[index]->question;
     result.pool = settings.pool;
     result.settings = settings.worker;
     result.relocations = &relocations;
@@ -507,9 +512,57 @@ std::optional<std::size_t> Runtime::rss_disagreeing_port() const {
     return std::nullopt;
 }
 
+/// All are asked: where the NIC or a restart put a connection is just what is wanted to be known.
+void Runtime::Parts::find_connection(const contract::ExplainRequest& request, contract::ExplainAnswer& answer) {
+    const std::lock_guard lock(asking);
+    if (!running) return;
+    constexpr std::uint64_t kPatienceMs = 500;
+    const std::uint64_t deadline_ms = boot_time_ms() + kPatienceMs;
+    const auto wait_for = [&](const WorkerPlace& place) {
+        while (!place.question.answered() && boot_time_ms() < deadline_ms) sleep_for(50);
+        return place.question.answered();
+    };
+    const FlowTuple tuple = tuple_of(request);
+    std::vector<const WorkerPlace*> asked;
+    std::vector<std::uint32_t> silent;
+    for (const auto& place : places) {
+        if (wait_for(*place)) {  // an earlier one that came too late
+            place->question.ask(tuple);
+            asked.push_back(place.get());
+        } else {
+            silent.push_back(place->index);
+        }
+    }
+    for (const WorkerPlace* place : asked) {
+        if (!wait_for(*place)) {
+            silent.push_back(place->index);
+        } else if (const auto& finding = place->question.finding()) {
+            const auto state = publisher.current_forwarding();
+            const auto routing = publisher.current_routing();
+            const flow::IdleLimits limits(table_timeouts(settings.worker.timeouts));
+            answer.flow = view_of(
+                *finding, place->index,
+                {*state, *routing, limits, static_cast<std::uint32_t>(boot_time_ms() / 1000), settings.port_names});
+        }
+    }
+    if (answer.flow) {
+        const auto steps = steps_of(*answer.flow);
+        answer.steps.insert(answer.steps.begin(), steps.begin(), steps.end());
+        const auto after = answer.steps.begin() + static_cast<std::ptrdiff_t>(steps.size());
+        answer.steps.insert(after, "What follows is of a new connection of this five-tuple:");
+    }
+    for (const std::uint32_t worker : silent) {
+        answer.steps.push_back("Worker " + std::to_string(worker) +
+                               " did not answer in time: whether it knows the connection cannot be said.");
+    }
+}
+
 contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request) const {
-    return worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations,
-                           {parts_->affinity, static_cast<std::uint32_t>(boot_time_ms() / 1000)});
+    contract::ExplainAnswer answer =
+        worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations,
+                        {parts_->affinity, static_cast<std::uint32_t>(boot_time_ms() / 1000)});
+    if (request.source.family == request.destination.family) parts_->find_connection(request, answer);
+    return answer;
 }
 
 snapshot::Publisher& Runtime::publisher() { return parts_->publisher; }

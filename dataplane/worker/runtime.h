@@ -51,6 +51,7 @@ struct RuntimeSettings {
     std::vector<IpAddress> snat_addresses;
     std::vector<unsigned> lcores;                ///< EAL lcore ids, one a worker; not the main lcore
     std::vector<std::vector<WorkerPort>> ports;  ///< [worker][port index]
+    std::vector<std::string> port_names;         ///< by port index; for people. Empty: the index
     rte_mempool* pool = nullptr;
     std::optional<flow::Ownership> ownership;  ///< of as many workers; none: by rings
     FlowFileSettings flow_file;
@@ -83,6 +84,7 @@ class Runtime {
     contract::Counters counters() const;
     /// Index of a port whose RSS hash was not the one computed here; nothing while all were.
     std::optional<std::size_t> rss_disagreeing_port() const;
+    /// Of a connection that a worker knows, that too. Waits for the workers, half a second at the most.
     contract::ExplainAnswer explain(const contract::ExplainRequest& request) const;
     snapshot::Publisher& publisher();
 

@@ -90,6 +90,7 @@ std::uint32_t Worker::poll_once(std::uint64_t now_ms) noexcept {
 
     age_flows();
     show_gauges();
+    answer_question();
     counters_.totals().polls.add(1);
     if (packets == 0) counters_.totals().empty_polls.add(1);
     publisher_.quiescent(plumbing_.worker);
@@ -393,6 +394,11 @@ void Worker::forget_clients(std::uint64_t elapsed_ms) noexcept {
     const std::uint64_t share = elapsed_ms * affinity_->capacity() / kForgetMs + 1;
     counters_.totals().affinity_timed_out.add(
         affinity_->forget_over(now_s_, static_cast<std::uint32_t>(std::min(share, kMostAgedAPoll))));
+}
+
+void Worker::answer_question() noexcept {
+    if (plumbing_.question != nullptr && plumbing_.question->pending()) [[unlikely]]
+        plumbing_.question->answer_with(flows_v4_, flows_v6_);
 }
 
 void Worker::show_gauges() noexcept {

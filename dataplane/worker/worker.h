@@ -98,6 +98,7 @@ class Worker {
     void age_flows() noexcept;
     void forget_clients(std::uint64_t elapsed_ms) noexcept;
     void show_gauges() noexcept;
+    void answer_question() noexcept;
 
     // plain.cc: plain packets of established connections
     template <typename Family>

@@ -157,6 +157,7 @@ std::string summary(const Frame& frame) {
 }
 
 struct Lab::Place {
+    FlowQuestion question;
     std::vector<std::byte> index_v4, index_v6, entries_v4, entries_v6;
     std::unique_ptr<flow::FlowTableV4> flows_v4;
     std::unique_ptr<flow::FlowTableV6> flows_v6;
@@ -252,6 +253,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
         for (std::uint32_t peer = 0; peer < settings_.workers; ++peer) {
             plumbing.handover_in.push_back(peer == i ? nullptr : places_[peer]->handover_out[i]);
         }
+        plumbing.question = &place.question;
         plumbing.resolve = place.resolve.get();
         plumbing.claims = place.claims.get();
         plumbing.pool = f.pool;
@@ -514,6 +516,19 @@ std::size_t Lab::connections() const {
     std::size_t sum = 0;
     for (const auto& place : places_) sum += place->flows_v4->size() + place->flows_v6->size();
     return sum;
+}
+
+std::optional<contract::FlowView> Lab::look_up(const contract::ExplainRequest& request, std::uint32_t worker) {
+    static const std::array<std::string, 2> kPortNames{"client-side", "node-side"};
+    FlowQuestion& question = places_[worker]->question;
+    question.ask(tuple_of(request));
+    EXPECT_FALSE(question.answered());
+    poll(worker);
+    EXPECT_TRUE(question.answered());
+    if (!question.finding()) return std::nullopt;
+    const flow::IdleLimits limits(table_timeouts(settings_.worker.timeouts));
+    return view_of(*question.finding(), worker,
+                   {state(), routing_, limits, static_cast<std::uint32_t>(now_ms / 1000), kPortNames});
 }
 
 Frame Lab::reply_to(const Frame& request, std::uint8_t tcp_flags) const {

@@ -27,6 +27,7 @@
 #include "dataplane/flow/ownership.h"
 #include "dataplane/snapshot/builder.h"
 #include "dataplane/worker/counter_book.h"
+#include "dataplane/worker/flow_view.h"
 #include "dataplane/worker/takeover.h"
 #include "dataplane/worker/worker.h"
 #include "tests/packet/packet_builder.h"
@@ -140,6 +141,8 @@ class Lab {
     ResolveQueue& resolve(std::uint32_t worker = 0);
     ClaimQueue& claims(std::uint32_t worker = 0);
     const snapshot::ForwardingSnapshot& state() const;
+    /// What the worker's flow table holds of a packet's five-tuple; polls it once.
+    std::optional<contract::FlowView> look_up(const contract::ExplainRequest& request, std::uint32_t worker = 0);
     /// Where a TCP connection of the client's port stands: the request as it left, the reply's frame ready to inject.
     Frame reply_to(const Frame& request, std::uint8_t tcp_flags = packet::tcp::kSyn | packet::tcp::kAck) const;
     /// Opens and establishes a TCP connection from `source_port`; returns the SYN as it left to the node.

@@ -59,6 +59,12 @@ TEST(ExplainCodec, RefusesFamiliesThatDiffer) {
     EXPECT_EQ(decoded.faults[0].field, "/destination");
 }
 
+TEST(ExplainCodec, AConnectionThatIsToldInPartIsRefusedByField) {
+    const auto decoded = decode_explain_answer(R"({"generation": 1, "verdict": "forward", "flow": {"worker": -1}})");
+    ASSERT_FALSE(decoded.ok());
+    EXPECT_EQ(decoded.faults.at(0).field, "/flow/worker");
+}
+
 TEST(ExplainCodec, RefusesAnUnknownVerdict) {
     EXPECT_EQ(decode_explain_answer(R"({"generation": 1, "verdict": "maybe"})").faults.at(0).field, "/verdict");
 }
@@ -101,6 +107,19 @@ TEST(Messages, ResponsesRoundTripOnOneLine) {
     response.counters = some_counters();
     response.answer =
         ExplainAnswer{9, "forward", "default/web", "nodes", "node-1", "10.0.0.1", 30080, 5, 65537, 1, {"a", "b"}};
+    response.answer->flow = FlowView{.worker = 1,
+                                     .half = "backend",
+                                     .state = "tcp_established",
+                                     .client = "192.0.2.1:40000",
+                                     .vip = "203.0.113.1:80",
+                                     .backend_address = "10.0.0.1:30080",
+                                     .snat = "10.0.2.1:5000",
+                                     .service = "default/web",
+                                     .backend = "node-1",
+                                     .idle_seconds = 3,
+                                     .idle_limit_seconds = 7440,
+                                     .to_backend = "port b to 02:00:00:00:00:0b",
+                                     .to_client = "no route"};
     response.status = DataplaneStatus{"0.1.0",
                                       12,
                                       2,

@@ -1,0 +1,32 @@
+// view_of(): a connection of the flow table in words for people (contract::FlowView).
+// Thread contract: pure; any control thread, allocates.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "api/contract/explain.h"
+#include "dataplane/flow/connection_state.h"
+#include "dataplane/snapshot/forwarding_snapshot.h"
+#include "dataplane/snapshot/routing_snapshot.h"
+#include "dataplane/worker/flow_question.h"
+
+namespace guideway::worker {
+
+struct FlowSurroundings {
+    const snapshot::ForwardingSnapshot& state;
+    const snapshot::RoutingSnapshot& routing;
+    const flow::IdleLimits& limits;
+    std::uint32_t now_s;                      ///< of the workers' clock
+    std::span<const std::string> port_names;  ///< by port index; empty: the index is shown
+};
+
+contract::FlowView view_of(const AnyFlowFinding& finding, std::uint32_t worker, const FlowSurroundings& around);
+/// The same as plain sentences.
+std::vector<std::string> steps_of(const contract::FlowView& view);
+/// The packet's tuple as the tables have it.
+FlowTuple tuple_of(const contract::ExplainRequest& request);
+
+}  // namespace guideway::worker
