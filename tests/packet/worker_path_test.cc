@@ -83,8 +83,8 @@ TEST_F(WorkerPath, ANodeIsToldByTheSnatAddressWithItsOwnPacketQuoted) {
 }
 
 TEST_F(WorkerPath, WhatWouldBeTooManyPartsIsNamedAndNotAnswered) {
-    // Why: without DF fragmentation needed would be a lie; it is up to the router to fragment (RFC 791), which worker_fragment_test.cc
-    // shows. A link of 68 bytes would get 30 parts for one packet of 1500, of 60 even more: 64 are the most.
+    // Why: without DF fragmentation needed would be a lie; it is up to the router to fragment (RFC 791), as worker_fragment_test.cc
+    // shows. But one packet must not become any number of them.
     mtu(lab_, kNodePort, 40);
     expect_dropped(lab_, PacketBuilder().ip(kClient, kVip).ipv4_fragment(0).udp(4000, 53).payload(1300).build(),
                    DropReason::fragmentation_wanted);
