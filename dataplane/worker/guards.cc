@@ -106,8 +106,7 @@ bool Worker::refusal_allowed(const packet::ParsedPacket& parsed) noexcept {
     const std::uint64_t hash = parsed.has_v4
                                    ? source_hash(prefix_of(parsed.v4, plumbing_.settings), kRefusals, flows_v4_.keys())
                                    : source_hash(prefix_of(parsed.v6, plumbing_.settings), kRefusals, flows_v6_.keys());
-    constexpr std::uint32_t kMostAtOnce = 100;
-    return refusal_sources_.of(hash).take(now_ms_, rate, std::min(rate, kMostAtOnce)) && refusals_.take(now_ms_);
+    return refusal_sources_.of(hash).take(now_ms_, rate, rate) && refusals_.take(now_ms_);
 }
 
 template DropReason Worker::impossible_source<V4>(const packet::ParsedPacket& parsed) const noexcept;

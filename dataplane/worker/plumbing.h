@@ -163,7 +163,7 @@ struct WorkerSettings {
     CapacitySettings capacity;
     std::uint32_t refusals_per_second = 1000;  ///< RST, port unreachable and ABORT together, a worker; 0 = silence
     std::uint32_t refusal_burst = 200;
-    std::uint32_t refusals_per_source = 100;  ///< the same, to each source prefix; at most 100 at once; 0 = silence
+    std::uint32_t refusals_per_source = 100;  ///< the same, to each source prefix; as many at once; 0 = silence
     std::uint8_t source_prefix_v4 = 24;       ///< bits of a source address that count, 8..32
     std::uint8_t source_prefix_v6 = 56;       ///< 32..64
     /// Packets of least priority for the kernel, a worker; others have their parts of it (kernel_class.h).

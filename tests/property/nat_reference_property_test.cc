@@ -188,6 +188,7 @@ class Storm {
         result.worker.burst = settings.burst;
         result.worker.capacity.flows_ipv4 = result.worker.capacity.flows_ipv6 = 2048;
         result.worker.refusals_per_second = settings.answers ? 1'000'000 : 0;
+        result.worker.refusals_per_source = 1'000'000;
         result.worker.refusal_burst = 1'000'000;
         return result;
     }

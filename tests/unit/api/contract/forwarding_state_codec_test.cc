@@ -69,14 +69,13 @@ TEST(ForwardingStateCodec, FaultsOfShapeInTheNewFieldsAreNamed) {
                       "new_connections_per_second_per_source": "5"}]})");
     std::vector<std::string> fields;
     for (const Fault& fault : decoded.faults) fields.push_back(fault.field);
-    EXPECT_EQ(fields, (std::vector<std::string>{"/backend_sets/0/backends/0/closed", "/source_range_sets/0/prefixes/0",
-                                                "/source_range_sets/0/prefixes/1", "/source_range_sets/0/prefixes/2",
-                                                "/source_range_sets/1/name", "/routes/0/destination", "/routes/0/via",
-                                                "/services/0/affinity_seconds", "/services/0/source_ranges",
-                                                "/services/0/ranges_end_established", "/services/0/silent",
-                                                "/services/0/new_connections_per_second",
-                                                "/services/0/packets_per_second",
-                                                "/services/0/new_connections_per_second_per_source"}));
+    EXPECT_EQ(fields,
+              (std::vector<std::string>{
+                  "/backend_sets/0/backends/0/closed", "/source_range_sets/0/prefixes/0",
+                  "/source_range_sets/0/prefixes/1", "/source_range_sets/0/prefixes/2", "/source_range_sets/1/name",
+                  "/routes/0/destination", "/routes/0/via", "/services/0/affinity_seconds", "/services/0/source_ranges",
+                  "/services/0/ranges_end_established", "/services/0/silent", "/services/0/new_connections_per_second",
+                  "/services/0/packets_per_second", "/services/0/new_connections_per_second_per_source"}));
 }
 
 TEST(ForwardingStateCodec, RoundTripKeepsEverything) {
