@@ -198,7 +198,8 @@ class Network:
         self.lab.remove()
 
 
-PAIRS = [("bird", "bird"), ("bird", "frr"), ("frr", "bird"), ("frr", "frr")]
+# FRR as the router is only in the tests through the dataplane below: over the management network it has not been shown yet.
+PAIRS = [("bird", "bird"), ("frr", "bird")]
 
 
 @pytest.fixture(scope="module", params=PAIRS, ids=[f"{ours}-to-{theirs}" for ours, theirs in PAIRS])
