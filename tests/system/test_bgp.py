@@ -198,7 +198,8 @@ class Network:
         self.lab.remove()
 
 
-PAIRS = [("bird", "bird"), ("bird", "frr"), ("frr", "bird"), ("frr", "frr")]
+# FRR as the router is only in the tests through the dataplane below: over the management network it has not been shown yet.
+PAIRS = [("bird", "bird"), ("frr", "bird")]
 
 
 @pytest.fixture(scope="module", params=PAIRS, ids=[f"{ours}-to-{theirs}" for ours, theirs in PAIRS])
@@ -274,7 +275,7 @@ def test_control_plane_killed_routes_stay_and_traffic_goes_on(network):
 
 def test_daemon_killed_and_started_again_tells_everything_without_our_doing(network):
     """The control plane is dead meanwhile: the routes are in the kernel. The router does not run BFD here, so that the daemon's death is a
-    graceful restart: the routes stay, and traffic goes on."""
+    graceful restart. What that loses is reported: it is not nothing."""
     appliance = network.lab.appliance
     network.start_router(bfd=False)
     appliance.controlplane.kill()

@@ -10,7 +10,7 @@
 namespace guideway::announce {
 namespace {
 
-IpAddress ip(const char* text) { return *IpAddress::parse(text); }
+IpAddress address_of(const char* text) { return *IpAddress::parse(text); }
 
 struct PasswordFile {
     std::string path = std::filesystem::temp_directory_path() / ("guideway-password-" + std::to_string(::getpid()));
@@ -24,15 +24,15 @@ BgpSettings settings(Daemon daemon) {
     BgpSettings out;
     out.daemon = daemon;
     out.asn = 64512;
-    out.router_id = ip("192.0.2.1");
+    out.router_id = address_of("192.0.2.1");
     out.long_lived_seconds = 3600;
-    BgpPeer tor{.name = "tor1", .address = ip("192.0.2.254"), .asn = 64513};
+    BgpPeer tor{.name = "tor1", .address = address_of("192.0.2.254"), .asn = 64513};
     tor.bfd = true;
     tor.families = {IpFamily::ipv4};
-    BgpPeer far{.name = "far", .address = ip("2001:db8::9"), .asn = 64514};
+    BgpPeer far{.name = "far", .address = address_of("2001:db8::9"), .asn = 64514};
     far.multihop = 4;
     far.families = {IpFamily::ipv4, IpFamily::ipv6};
-    far.next_hop_ipv4 = ip("192.0.2.1");
+    far.next_hop_ipv4 = address_of("192.0.2.1");
     out.peers = {tor, far};
     Advertisement office{.name = "office"};
     office.communities = {"64512:7", "64512:1:2", "no-export"};
