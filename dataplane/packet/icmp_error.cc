@@ -49,7 +49,7 @@ bool checksum_right(const std::uint8_t* frame, const ParsedPacket& parsed) noexc
     return sum_of({frame + parsed.l4_offset, size}, pseudo) == 0xffff;
 }
 
-bool is_flow_protocol(std::uint8_t number) noexcept {
+bool is_quoted_protocol(std::uint8_t number) noexcept {
     return number == protocol::kTcp || number == protocol::kUdp || number == protocol::kSctp;
 }
 
@@ -97,7 +97,7 @@ bool read_quote(const std::uint8_t* frame, const ParsedPacket& parsed, IcmpError
     std::uint32_t whole = 0;
     const std::uint32_t l4 = parsed.has_v4 ? l4_of_quote_v4(at, available, error.protocol, whole)
                                            : l4_of_quote_v6(at, available, error.protocol, whole);
-    if (l4 == 0 || !is_flow_protocol(error.protocol)) return false;
+    if (l4 == 0 || !is_quoted_protocol(error.protocol)) return false;
     // Behind the end of a short packet in trouble there are zeros and extensions (RFC 4884), not its checksum.
     const std::uint32_t there = std::min(available, whole);
     if (there < l4 + kLeastL4) return false;
