@@ -11,7 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 using snapshot::MacAddress;
 
-IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
+IpAddress at(const std::string& text) { return *IpAddress::parse(text); }
 
 constexpr MacAddress kStranger{2, 0, 0, 0, 0, 0x66};
 
@@ -26,7 +26,7 @@ class Plan : public ::testing::Test {
         on_link("10.0.2.0/24", 1);
         snapshot::Route standard;
         standard.prefix = *IpPrefix::parse("0.0.0.0/0");
-        standard.gateway = ip("203.0.113.254");
+        standard.gateway = at("203.0.113.254");
         routing_.routes.push_back(standard);
         routing_.finish();
     }
@@ -39,7 +39,7 @@ class Plan : public ::testing::Test {
     }
     void use(const std::vector<std::string>& addresses) {
         std::vector<IpAddress> list;
-        for (const std::string& one : addresses) list.push_back(ip(one));
+        for (const std::string& one : addresses) list.push_back(at(one));
         plan_.update(list, routing_, now_);
     }
     /// "port address number" of all that is due now.
@@ -150,15 +150,15 @@ TEST_F(Plan, AClaimIsAConflictOnceAndTheAddressIsDefendedEachTenSecondsAtMost) {
     due();
     now_ += 1h;
     due();
-    EXPECT_EQ(plan_.claimed(ip("203.0.113.10"), kStranger, 0, now_), AnnouncePlan::Told::conflict);
+    EXPECT_EQ(plan_.claimed(at("203.0.113.10"), kStranger, 0, now_), AnnouncePlan::Told::conflict);
     EXPECT_EQ(due(), List{"0 203.0.113.10 3"});
     for (int i = 0; i < 5; ++i) {
-        EXPECT_EQ(plan_.claimed(ip("203.0.113.10"), kStranger, 0, now_), AnnouncePlan::Told::nothing_new);
+        EXPECT_EQ(plan_.claimed(at("203.0.113.10"), kStranger, 0, now_), AnnouncePlan::Told::nothing_new);
         EXPECT_EQ(due(), List{});
         now_ += 1s;
     }
     now_ += 5s;
-    plan_.claimed(ip("203.0.113.10"), kStranger, 0, now_);
+    plan_.claimed(at("203.0.113.10"), kStranger, 0, now_);
     EXPECT_EQ(due(), List{"0 203.0.113.10 3"});
     const auto conflicts = plan_.conflicts(now_);
     ASSERT_EQ(conflicts.size(), 1U);
@@ -168,13 +168,13 @@ TEST_F(Plan, AClaimIsAConflictOnceAndTheAddressIsDefendedEachTenSecondsAtMost) {
 }
 
 TEST_F(Plan, AnotherClaimantIsNewsAndSilenceEndsAConflict) {
-    plan_.claimed(ip("203.0.113.10"), kStranger, 0, now_);
-    EXPECT_EQ(plan_.claimed(ip("203.0.113.10"), {2, 0, 0, 0, 0, 0x67}, 0, now_), AnnouncePlan::Told::conflict);
+    plan_.claimed(at("203.0.113.10"), kStranger, 0, now_);
+    EXPECT_EQ(plan_.claimed(at("203.0.113.10"), {2, 0, 0, 0, 0, 0x67}, 0, now_), AnnouncePlan::Told::conflict);
     now_ += 119s;
     EXPECT_EQ(plan_.conflicts(now_).size(), 1U);
     now_ += 1s;
     EXPECT_EQ(plan_.conflicts(now_).size(), 0U);
-    EXPECT_EQ(plan_.claimed(ip("203.0.113.10"), {2, 0, 0, 0, 0, 0x67}, 0, now_), AnnouncePlan::Told::conflict);
+    EXPECT_EQ(plan_.claimed(at("203.0.113.10"), {2, 0, 0, 0, 0, 0x67}, 0, now_), AnnouncePlan::Told::conflict);
 }
 
 TEST_F(Plan, ConflictsAreRememberedUpToABound) {
@@ -186,7 +186,7 @@ TEST_F(Plan, ConflictsAreRememberedUpToABound) {
 TEST_F(Plan, NothingIsAnnouncedNorDefendedWhereThatIsWished) {
     plan_ = AnnouncePlan({0, 1000});
     use({"203.0.113.10"});
-    plan_.claimed(ip("203.0.113.10"), kStranger, 0, now_);
+    plan_.claimed(at("203.0.113.10"), kStranger, 0, now_);
     EXPECT_EQ(due(), List{});
     EXPECT_EQ(plan_.conflicts(now_).size(), 1U) << "but known";
 }
