@@ -53,6 +53,8 @@ TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
     EXPECT_EQ(loaded.config->echo, EchoReplies::always);
     EXPECT_FALSE(loaded.config->mss_clamp_auto);
     EXPECT_EQ(loaded.config->mss_clamp, 0U);
+    EXPECT_EQ(loaded.config->announce_repeats, 3U);
+    EXPECT_EQ(loaded.config->announce_per_second, 1000U);
     EXPECT_EQ(loaded.config->timeouts.udp_one_way, 30U);
     EXPECT_EQ(loaded.config->flows_file, "auto");
     EXPECT_EQ(loaded.config->affinity_clients, 65536U);
@@ -69,6 +71,7 @@ TEST(DataplaneConfig, ReadsEveryField) {
             "= 1000; affinity_clients = 500; file = \"/dev/shm/x\"; };"
             "limits: { services = 10; backends = 20; }; timeouts: { udp_one_way = 7; udp = 30; }; "
             "refusals_per_second = 0; icmp_errors_per_second = 7; echo = \"while_serving\"; tcp_mss_clamp = \"1360\";"
+            "announce: { repeats = 5; per_second = 50; };"
             "control_socket = \"/tmp/s\"; state_file = \"/tmp/f\"; log: { level = \"debug\"; };"),
         "x.cfg");
     ASSERT_TRUE(loaded.config) << loaded.report;
@@ -96,6 +99,8 @@ TEST(DataplaneConfig, ReadsEveryField) {
     EXPECT_EQ(config.icmp_errors_per_second, 7U);
     EXPECT_EQ(config.echo, EchoReplies::while_serving);
     EXPECT_EQ(config.mss_clamp, 1360U);
+    EXPECT_EQ(config.announce_repeats, 5U);
+    EXPECT_EQ(config.announce_per_second, 50U);
     EXPECT_EQ(config.control_socket, "/tmp/s");
     EXPECT_EQ(config.log_level, "debug");
 }
@@ -166,6 +171,10 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"socket", "", "control_socket = \"run/x\";", "x.cfg:8: dataplane.control_socket: ", "absolute path"},
         Wrong{"icmp_rate", "", "icmp_errors_per_second = -1;",
               "x.cfg:8: dataplane.icmp_errors_per_second: ", "found -1, allowed 0..1000000"},
+        Wrong{"announce_repeats", "", "announce: { repeats = 11; };",
+              "x.cfg:8: dataplane.announce.repeats: ", "found 11, allowed 0..10"},
+        Wrong{"announce_pace", "", "announce: { per_second = 0; };",
+              "x.cfg:8: dataplane.announce.per_second: ", "found 0, allowed 1..100000"},
         Wrong{"echo", "", "echo = \"sometimes\";", "x.cfg:8: dataplane.echo: ", "while_serving"},
         Wrong{"mss_small", "", "tcp_mss_clamp = \"87\";", "x.cfg:8: dataplane.tcp_mss_clamp: ", "88 to 8960"},
         Wrong{"mss_large", "", "tcp_mss_clamp = \"8961\";", "x.cfg:8: dataplane.tcp_mss_clamp: ", "88 to 8960"},
