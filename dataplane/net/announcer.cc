@@ -1,6 +1,8 @@
 #include "dataplane/net/announcer.h"
 
 #include <array>
+#include <chrono>
+#include <cstdio>
 #include <pthread.h>
 #include <utility>
 

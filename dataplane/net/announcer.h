@@ -7,11 +7,10 @@
 // Thread contract: start() and stop() from the main thread; status() from any. The claims' rings: this thread alone takes from them.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>

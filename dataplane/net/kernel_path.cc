@@ -180,17 +180,16 @@ bool KernelPath::drain_own() {
     return !frames.empty();
 }
 
-bool KernelPath::put_on_wire(std::size_t port, std::span<const std::uint8_t> bytes) {
+void KernelPath::put_on_wire(std::size_t port, std::span<const std::uint8_t> bytes) {
     rte_mbuf* frame = rte_pktmbuf_alloc(pool_);
     char* to = frame == nullptr ? nullptr : rte_pktmbuf_append(frame, static_cast<std::uint16_t>(bytes.size()));
     if (to != nullptr) {
         std::memcpy(to, bytes.data(), bytes.size());
         frame->port = static_cast<std::uint16_t>(port);
-        if (rte_ring_sp_enqueue(from_kernel_, frame) == 0) return true;
+        if (rte_ring_sp_enqueue(from_kernel_, frame) == 0) return;
     }
     rte_pktmbuf_free(frame);
-    counters_[port].full.fetch_add(1, std::memory_order_relaxed);
-    return false;
+    counters_[port].full.fetch_add(1, std::memory_order_relaxed);  // kernel_path_full
 }
 
 std::vector<KernelPathCounts> KernelPath::counts() const {

@@ -70,7 +70,7 @@ class KernelPath {
     bool drain_rings();
     bool drain_tap(std::size_t port);
     bool drain_own();
-    bool put_on_wire(std::size_t port, std::span<const std::uint8_t> frame);
+    void put_on_wire(std::size_t port, std::span<const std::uint8_t> frame);
     bool read(std::size_t port, void* data, std::size_t size, std::size_t& length);
     void write_frame(rte_mbuf* frame);
 

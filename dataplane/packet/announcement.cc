@@ -11,10 +11,7 @@ namespace guideway::packet {
 namespace {
 
 constexpr MacAddress kEverybodyMac{0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-constexpr MacAddress kEveryNodeMac{0x33, 0x33, 0, 0, 0, 1};
-constexpr std::array<std::uint8_t, 16> kEveryNode{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 constexpr std::uint32_t kLeastFrame = 60;  // without FCS
-constexpr std::uint32_t kLinkLayerOption = 8;
 
 std::uint32_t write_arp(std::uint8_t* out, std::uint32_t address, const MacAddress& mac, ArpForm form) noexcept {
     std::memset(out, 0, kLeastFrame);
@@ -34,28 +31,12 @@ std::uint32_t write_arp(std::uint8_t* out, std::uint32_t address, const MacAddre
     return kLeastFrame;
 }
 
-std::uint32_t write_advertisement(std::uint8_t* out, const std::array<std::uint8_t, 16>& address,
-                                  const MacAddress& mac) noexcept {
-    constexpr std::uint32_t kMessage = icmpv6::kNeighbourSize + kLinkLayerOption;
-    std::memset(out, 0, kAnnouncementCapacity);
-    set_ethernet(out, kEveryNodeMac, mac);
+std::uint32_t write_unsolicited(std::uint8_t* out, const std::array<std::uint8_t, 16>& address,
+                                const MacAddress& mac) noexcept {
+    static_assert(kAnnouncementCapacity == ethernet::kHeaderSize + kAdvertisementSize);
+    set_ethernet(out, kAllNodesMac, mac);
     store_be16(out + ethernet::kType, ethernet::kTypeIpv6);
-    std::uint8_t* header = out + ethernet::kHeaderSize;
-    header[0] = 0x60;
-    store_be16(header + ipv6::kPayloadLength, kMessage);
-    header[ipv6::kNextHeader] = protocol::kIcmpv6;
-    header[ipv6::kHopLimit] = 255;
-    std::memcpy(header + ipv6::kSource, address.data(), address.size());
-    std::memcpy(header + ipv6::kDestination, kEveryNode.data(), kEveryNode.size());
-    std::uint8_t* message = header + ipv6::kHeaderSize;
-    message[icmp::kType] = icmpv6::kNeighbourAdvertisement;
-    message[icmpv6::kNeighbourFlags] = icmpv6::kOverride;
-    std::memcpy(message + icmpv6::kNeighbourTarget, address.data(), address.size());
-    message[icmpv6::kNeighbourSize] = icmpv6::kTargetLinkLayerOption;
-    message[icmpv6::kNeighbourSize + 1] = 1;
-    std::memcpy(message + icmpv6::kNeighbourSize + 2, mac.data(), mac.size());
-    const std::uint16_t pseudo = pseudo_sum_v6(header + ipv6::kSource, protocol::kIcmpv6, kMessage);
-    store_raw16(message + icmp::kChecksum, static_cast<std::uint16_t>(~sum_of({message, kMessage}, pseudo)));
+    write_advertisement(out + ethernet::kHeaderSize, address, kAllNodes, icmpv6::kOverride, mac);
     return kAnnouncementCapacity;
 }
 
@@ -84,10 +65,10 @@ std::optional<Claim> claim_of_advertisement(const std::uint8_t* frame, std::uint
     claim.address = to_contract(target);
     std::memcpy(claim.mac.data(), frame + ethernet::kSource, claim.mac.size());
     for (std::uint32_t at = icmpv6::kNeighbourSize; at < size;) {
-        if (size - at < kLinkLayerOption) return {};
+        if (size - at < kLinkLayerOptionSize) return {};
         const std::uint32_t option = message[at + 1] * 8U;
         if (option == 0 || option > size - at) return {};
-        if (message[at] == icmpv6::kTargetLinkLayerOption && option == kLinkLayerOption)
+        if (message[at] == icmpv6::kTargetLinkLayerOption && option == kLinkLayerOptionSize)
             std::memcpy(claim.mac.data(), message + at + 2, claim.mac.size());
         at += option;
     }
@@ -98,7 +79,7 @@ std::optional<Claim> claim_of_advertisement(const std::uint8_t* frame, std::uint
 
 std::uint32_t build_announcement(std::span<std::uint8_t, kAnnouncementCapacity> out, const IpAddress& address,
                                  const MacAddress& mac, ArpForm form) noexcept {
-    if (!address.is_v4()) return write_advertisement(out.data(), address.bytes, mac);
+    if (!address.is_v4()) return write_unsolicited(out.data(), address.bytes, mac);
     return write_arp(out.data(), to_network(address), mac, form);
 }
 

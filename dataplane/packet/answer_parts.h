@@ -2,6 +2,7 @@
 // Thread contract: pure.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -66,6 +67,34 @@ inline std::uint16_t pseudo_sum_at(const std::uint8_t* header, bool is_v4, std::
                                    std::uint32_t length) noexcept {
     return is_v4 ? pseudo_sum_v4(header + ipv4::kSource, number, length)
                  : pseudo_sum_v6(header + ipv6::kSource, number, length);
+}
+
+inline constexpr std::array<std::uint8_t, 16> kAllNodes{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+inline constexpr MacAddress kAllNodesMac{0x33, 0x33, 0, 0, 0, 1};
+inline constexpr std::uint32_t kLinkLayerOptionSize = 8;
+inline constexpr std::uint32_t kAdvertisementSize = ipv6::kHeaderSize + icmpv6::kNeighbourSize + kLinkLayerOptionSize;
+
+/// IPv6 header and neighbour advertisement, kAdvertisementSize bytes: `target` is at `mac`, said to `to` (RFC 4861 4.4).
+inline void write_advertisement(std::uint8_t* header, const std::array<std::uint8_t, 16>& target,
+                                const std::array<std::uint8_t, 16>& to, std::uint8_t flags,
+                                const MacAddress& mac) noexcept {
+    constexpr std::uint32_t kMessage = kAdvertisementSize - ipv6::kHeaderSize;
+    std::memset(header, 0, kAdvertisementSize);
+    header[0] = 0x60;
+    store_be16(header + ipv6::kPayloadLength, kMessage);
+    header[ipv6::kNextHeader] = protocol::kIcmpv6;
+    header[ipv6::kHopLimit] = 255;
+    std::memcpy(header + ipv6::kSource, target.data(), target.size());
+    std::memcpy(header + ipv6::kDestination, to.data(), to.size());
+    std::uint8_t* message = header + ipv6::kHeaderSize;
+    message[icmp::kType] = icmpv6::kNeighbourAdvertisement;
+    message[icmpv6::kNeighbourFlags] = flags;
+    std::memcpy(message + icmpv6::kNeighbourTarget, target.data(), target.size());
+    message[icmpv6::kNeighbourSize] = icmpv6::kTargetLinkLayerOption;
+    message[icmpv6::kNeighbourSize + 1] = 1;
+    std::memcpy(message + icmpv6::kNeighbourSize + 2, mac.data(), mac.size());
+    const std::uint16_t pseudo = pseudo_sum_v6(header + ipv6::kSource, protocol::kIcmpv6, kMessage);
+    store_raw16(message + icmp::kChecksum, static_cast<std::uint16_t>(~sum_of({message, kMessage}, pseudo)));
 }
 
 }  // namespace guideway::packet

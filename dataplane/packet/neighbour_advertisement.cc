@@ -10,11 +10,6 @@
 namespace guideway::packet {
 namespace {
 
-constexpr std::uint32_t kOptionSize = 8;
-constexpr std::uint32_t kMessageSize = icmpv6::kNeighbourSize + kOptionSize;
-constexpr std::array<std::uint8_t, 16> kAllNodes{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-constexpr MacAddress kAllNodesMac{0x33, 0x33, 0, 0, 0, 1};
-
 bool is_solicited_node_of(const std::uint8_t* group, const std::uint8_t* target) noexcept {
     constexpr std::array<std::uint8_t, 13> kPrefix{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
     return std::memcmp(group, kPrefix.data(), kPrefix.size()) == 0 && std::memcmp(group + 13, target + 13, 3) == 0;
@@ -36,7 +31,7 @@ bool valid(const std::uint8_t* frame, const ParsedPacket& parsed, bool unspecifi
         const std::uint32_t option = message[at + 1] * 8U;
         if (option == 0 || option > size - at) return false;
         if (message[at] == icmpv6::kSourceLinkLayerOption) {
-            if (unspecified || option != kOptionSize) return false;
+            if (unspecified || option != kLinkLayerOptionSize) return false;
             std::memcpy(asker.data(), message + at + 2, asker.size());
         }
         at += option;
@@ -54,30 +49,15 @@ Answer build_neighbour_advertisement(std::uint8_t* frame, std::uint32_t length, 
     MacAddress asker;
     std::memcpy(asker.data(), frame + ethernet::kSource, asker.size());
     if (parsed.end() > length || !valid(frame, parsed, unspecified, asker)) return {0, observe::DropReason::ndp_bad};
-    const std::uint32_t answer_length = parsed.l2_length + ipv6::kHeaderSize + kMessageSize;
+    const std::uint32_t answer_length = parsed.l2_length + kAdvertisementSize;
     if (answer_length > capacity) return {0, observe::DropReason::mbuf_exhausted};
 
     const auto target = parsed.v6.destination;
     const auto to = unspecified ? kAllNodes : parsed.v6.source;
     set_ethernet(frame, unspecified ? kAllNodesMac : asker, mac);
-    std::uint8_t* header = frame + parsed.l2_length;
-    std::memset(header, 0, ipv6::kHeaderSize + kMessageSize);
-    header[0] = 0x60;
-    store_be16(header + ipv6::kPayloadLength, kMessageSize);
-    header[ipv6::kNextHeader] = protocol::kIcmpv6;
-    header[ipv6::kHopLimit] = 255;
-    std::memcpy(header + ipv6::kSource, target.data(), target.size());
-    std::memcpy(header + ipv6::kDestination, to.data(), to.size());
-    std::uint8_t* message = header + ipv6::kHeaderSize;
-    message[icmp::kType] = icmpv6::kNeighbourAdvertisement;
-    message[icmpv6::kNeighbourFlags] =
+    const auto flags =
         unspecified ? icmpv6::kOverride : static_cast<std::uint8_t>(icmpv6::kSolicited | icmpv6::kOverride);
-    std::memcpy(message + icmpv6::kNeighbourTarget, target.data(), target.size());
-    message[icmpv6::kNeighbourSize] = icmpv6::kTargetLinkLayerOption;
-    message[icmpv6::kNeighbourSize + 1] = 1;
-    std::memcpy(message + icmpv6::kNeighbourSize + 2, mac.data(), mac.size());
-    const std::uint16_t pseudo = pseudo_sum_v6(header + ipv6::kSource, protocol::kIcmpv6, kMessageSize);
-    store_raw16(message + icmp::kChecksum, static_cast<std::uint16_t>(~sum_of({message, kMessageSize}, pseudo)));
+    write_advertisement(frame + parsed.l2_length, target, to, flags, mac);
     return {answer_length};
 }
 

@@ -116,7 +116,7 @@ TEST_F(WorkerIcmp, EveryErrorThatMeansSomethingIsPassedOn) {
         }
         lab_.now_ms += 1000;  // the rate limit is another test's
     }
-    const auto& counts = lab_.counters().workers[0];
+    const contract::WorkerCounters counts = lab_.counters().workers[0];
     EXPECT_EQ(counts.icmp_forwarded_unreachable, 3U * (15 + 8));
     EXPECT_EQ(counts.icmp_forwarded_too_big, 3U * 2);
     EXPECT_EQ(counts.icmp_forwarded_time_exceeded, 3U * 4);

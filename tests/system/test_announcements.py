@@ -8,6 +8,7 @@ import struct
 
 import pytest
 
+from contract import hold
 from kinds import AF_PACKET_1
 from lab import fetch
 from lab.wait import eventually
@@ -131,6 +132,9 @@ def test_another_machine_that_claims_an_address_is_named_and_answered(lab, pool)
         return all(lab.appliance.metric("guideway_dataplane_address_conflict", address=vip, mac=WRONG_MAC, port="client0") == 1
                    for vip in VIPS.values())
     eventually(named, 15, "both conflicts are told, with whom and where")
+    counters = lab.appliance.rest("GET", "/v1/counters")[1]
+    assert {one["address"] for one in counters["announcements"]["conflicts"]} == set(VIPS.values())
+    hold("/v1/counters", counters)
     eventually(lambda: lab.appliance.metric("guideway_dataplane_announcements_total") >= sent + 2, 15, "both addresses are defended")
     assert "address conflict: 192.0.2.200 is in use here" in lab.appliance.dataplane.output()
     eventually(lambda: set(believed(lab).values()) <= {ours, None}, 15, "whoever believed the other machine is put right")

@@ -5,6 +5,7 @@ import urllib.parse
 
 import pytest
 
+from contract import hold
 from kinds import AF_PACKET_2
 from lab import ask_udp, eventually, fetch
 from lab.traffic import fetch as http
@@ -99,3 +100,12 @@ def test_scrape_is_quick(lab):
     began = time.monotonic()
     lab.appliance.metrics()
     assert time.monotonic() - began < 2
+
+
+def test_what_the_dataplane_tells_by_rest_is_as_the_contract_promises(lab):
+    explain = (f"/v1/explain?protocol=TCP&source={lab.site.client[0]}&source_port=40000"
+               f"&destination={lab.vips[4]}&destination_port=80")
+    for path in ("/v1/counters", "/v1/snat-addresses", explain):
+        status, answer = lab.appliance.rest("GET", path)
+        assert status == 200, answer
+        hold(path.split("?")[0], answer)

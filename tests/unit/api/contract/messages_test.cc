@@ -23,6 +23,8 @@ Counters some_counters() {
     counters.steering = {{IpFamily::ipv4, Protocol::tcp, "rss", ""},
                          {IpFamily::ipv6, Protocol::sctp, "rings", "port 'a' does not hash SCTP ports"}};
     counters.flow_file = {"/dev/shm/flows", 4096, 12, {{"idle", 3}, {"damaged", 0}}, {"another boot: of yesterday"}};
+    counters.routes = {2, 1, {{*IpPrefix::parse("10.244.1.0/24"), ip("10.0.2.11"), "the kernel refused it"}}};
+    counters.announcements = {3, 9, 2, {{ip("2001:db8::10"), "02:00:00:00:00:66", "client", 2, 1700000001}}};
     return counters;
 }
 
@@ -43,6 +45,8 @@ TEST(CountersCodec, RoundTripKeepsEveryCounter) {
 TEST(CountersCodec, ADataplaneThatDoesNotTellOfAFlowFileIsUnderstood) {
     Counters wanted = some_counters();
     wanted.flow_file = {};
+    wanted.routes = {};
+    wanted.announcements = {};
     std::string text = encode(wanted);
     const std::size_t at = text.find(",\"flow_file\"");
     ASSERT_NE(at, std::string::npos);

@@ -60,6 +60,8 @@ TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
     EXPECT_EQ(loaded.config->fragments.remember_seconds, 5U);
     EXPECT_FALSE(loaded.config->mss_clamp_auto);
     EXPECT_EQ(loaded.config->mss_clamp, 0U);
+    EXPECT_EQ(loaded.config->announce_repeats, 3U);
+    EXPECT_EQ(loaded.config->announce_per_second, 1000U);
     EXPECT_EQ(loaded.config->timeouts.udp_one_way, 30U);
     EXPECT_EQ(loaded.config->flows_file, "auto");
     EXPECT_EQ(loaded.config->affinity_clients, 65536U);
@@ -79,6 +81,7 @@ TEST(DataplaneConfig, ReadsEveryField) {
             "refusals_per_source = 5; source_prefix_ipv4 = 32; source_prefix_ipv6 = 64; kernel_packets_per_second = 0; "
             "refusals_per_second = 0; icmp_errors_per_second = 7; echo = \"while_serving\"; tcp_mss_clamp = \"1360\";"
             "fragments: { datagrams = 64; held_kilobytes = 256; hold_milliseconds = 100; remember_seconds = 2; };"
+            "announce: { repeats = 5; per_second = 50; };"
             "control_socket = \"/tmp/s\"; state_file = \"/tmp/f\"; log: { level = \"debug\"; };"),
         "x.cfg");
     ASSERT_TRUE(loaded.config) << loaded.report;
@@ -115,6 +118,8 @@ TEST(DataplaneConfig, ReadsEveryField) {
     EXPECT_EQ(config.fragments.held_kilobytes, 256U);
     EXPECT_EQ(config.fragments.hold_milliseconds, 100U);
     EXPECT_EQ(config.fragments.remember_seconds, 2U);
+    EXPECT_EQ(config.announce_repeats, 5U);
+    EXPECT_EQ(config.announce_per_second, 50U);
     EXPECT_EQ(config.control_socket, "/tmp/s");
     EXPECT_EQ(config.log_level, "debug");
 }
@@ -199,6 +204,10 @@ INSTANTIATE_TEST_SUITE_P(
               "x.cfg:8: dataplane.fragments.datagrams: ", "found 4, allowed 16..1048576"},
         Wrong{"held", "", "fragments: { held_kilobytes = 64; };",
               "x.cfg:8: dataplane.fragments.held_kilobytes: ", "found 64, allowed 128..262144"},
+        Wrong{"announce_repeats", "", "announce: { repeats = 11; };",
+              "x.cfg:8: dataplane.announce.repeats: ", "found 11, allowed 0..10"},
+        Wrong{"announce_pace", "", "announce: { per_second = 0; };",
+              "x.cfg:8: dataplane.announce.per_second: ", "found 0, allowed 1..100000"},
         Wrong{"echo", "", "echo = \"sometimes\";", "x.cfg:8: dataplane.echo: ", "while_serving"},
         Wrong{"mss_small", "", "tcp_mss_clamp = \"87\";", "x.cfg:8: dataplane.tcp_mss_clamp: ", "88 to 8960"},
         Wrong{"mss_large", "", "tcp_mss_clamp = \"8961\";", "x.cfg:8: dataplane.tcp_mss_clamp: ", "88 to 8960"},
