@@ -20,7 +20,9 @@ def test_rule_11_source_ranges_open_and_close_and_take_effect_at_once(world):
     world.silent(vips[6])  # ranges of one family alone close the other
     world.patch("web", {"loadBalancerSourceRanges": ["192.0.2.10/32", "2001:db8:1::10/128"]})
     world.served(vips[6])
-    with TcpStream(world.lab.client, world.expose("stream", app="web", ports=(STREAM,))[4], 7) as stream:
+    stream_vip = world.expose("stream", app="web", ports=(STREAM,))[4]
+    # The address is there before the proxies of the nodes have the new node port.
+    with eventually(lambda: TcpStream(world.lab.client, stream_vip, 7), 20, "the stream's port serves") as stream:
         world.patch("stream", {"loadBalancerSourceRanges": ["198.51.100.0/24"]})
         world.silent(world.addresses("stream")[4], 7)
     world.patch("web", {"loadBalancerSourceRanges": None})

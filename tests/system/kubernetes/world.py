@@ -120,10 +120,36 @@ class World:
         return fetch(source or self.lab.client, address, port, timeout=timeout).text.split()
 
     def served(self, address, port=80, within=30.0, source=None):
-        """Waits for the first good answer; seconds it took."""
+        """Waits for the first good answer, whose time in seconds is returned, and then until it would be so by way of each node: the
+        proxies of the nodes learn of a Service one after the other, and refuse until they have."""
         began = time.monotonic()
         eventually(lambda: self.request(address, port, 1.0, source), within, f"{address}:{port} answers", every=0.005)
-        return time.monotonic() - began
+        took = time.monotonic() - began
+        eventually(lambda: self.known_to_all_proxies(address, port), within, f"each node serves {address}:{port}")
+        return took
+
+    def known_to_all_proxies(self, address, port):
+        """Whether each node that may get connections for this address takes those to the Service's TCP node ports, in each family."""
+        for service in self.api.list(f"/api/v1/namespaces/{self.namespace}/services"):
+            spec = service["spec"]
+            given = service.get("status", {}).get("loadBalancer", {}).get("ingress", [])
+            if not any(one["ip"] == address for one in given) or not any(one["port"] == port for one in spec["ports"]):
+                continue
+            doors = [one["nodePort"] for one in spec["ports"] if one["protocol"] == "TCP" and one.get("nodePort")]
+            for node, family in self.entrances(service):
+                for door in doors:
+                    connect(self.lab.control_namespace, node[family == "IPv6"], door, timeout=1.0).close()
+        return True
+
+    def entrances(self, service):
+        """[((IPv4, IPv6) of a node, family)]: all nodes, or with policy Local those that have ready pods of this family."""
+        name, spec = service["metadata"]["name"], service["spec"]
+        nodes = {f"node{number}": self.lab.site.node(number) for number in range(1, 4)}
+        if spec.get("externalTrafficPolicy") != "Local":
+            return [(node, family) for node in nodes.values() for family in spec["ipFamilies"]]
+        slices = self.api.list(f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices?labelSelector="
+                               f"kubernetes.io%2Fservice-name%3D{name}")
+        return [(nodes[end["nodeName"]], one["addressType"]) for one in slices for end in one["endpoints"] or [] if end["conditions"].get("ready")]
 
     def answers(self, address, count, port=80, source=None):
         return [self.request(address, port, source=source) for _ in range(count)]

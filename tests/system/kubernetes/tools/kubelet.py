@@ -8,7 +8,8 @@ A pod is a network namespace PREFIX-pod<k> with a cable to its node's namespace 
 Ready when the server listens; deletion: lifecycle.preStop.sleep, SIGTERM, the grace period, SIGKILL, then the object goes. The annotation
 guideway.test/ready: "false" makes the readiness probe fail.
 
-The scheduler binds to the node with the fewest pods among those that are not cordoned, fit nodeSelector and have no NoSchedule taint.
+The scheduler binds to the node with the fewest pods of the same owner (as the real one spreads those of a Service), then with the fewest
+of all, among those that are not cordoned, fit nodeSelector and have no NoSchedule taint.
 """
 import concurrent.futures
 import ipaddress
@@ -30,6 +31,11 @@ SERVER = pathlib.Path(__file__).with_name("pod_server.py")
 
 def now():
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def owner(pod):
+    """uid of the pod's owner (its ReplicaSet), or its own."""
+    return next(iter(pod["metadata"].get("ownerReferences", [])), pod["metadata"])["uid"]
 
 
 class Node:
@@ -152,7 +158,7 @@ class Kubelet:
         self.api = Api(kubeconfig)
         self.pods = {}
         self.cluster_nodes = {}
-        self.assigned = {}     # uid -> node, of all pods there are
+        self.assigned = {}     # uid -> (node, uid of the owner), of all pods there are
         self.waiting = {}      # uid -> pod that has no node yet
         self.lock = threading.Lock()
         self.scheduling = threading.Lock()
@@ -241,7 +247,7 @@ class Kubelet:
                 self.waiting[uid] = one
                 self.schedule(one)
             return
-        self.assigned[uid] = node
+        self.assigned[uid] = (node, owner(one))
         if node not in self.nodes:
             return
         if pod is None:
@@ -275,15 +281,16 @@ class Kubelet:
             if (name in self.nodes and not spec.get("unschedulable") and not node["metadata"].get("deletionTimestamp")
                     and not any(taint["effect"] != "PreferNoSchedule" for taint in spec.get("taints", []))
                     and all(node["metadata"].get("labels", {}).get(key) == value for key, value in wanted.items())):
-                counts[name] = 0
+                counts[name] = (0, 0)
         if not counts:
             return  # a change of the nodes asks again
-        for name in self.assigned.values():
+        for name, whose in self.assigned.values():
             if name in counts:
-                counts[name] += 1
+                own, all_ = counts[name]
+                counts[name] = (own + (whose == owner(one)), all_ + 1)
         chosen = min(sorted(counts), key=counts.get)
         meta = one["metadata"]
-        self.assigned[meta["uid"]] = chosen
+        self.assigned[meta["uid"]] = (chosen, owner(one))
         self.waiting.pop(meta["uid"], None)
         self.run(self.api.must, "POST", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/binding",
                  {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": meta["name"], "uid": meta["uid"]},
