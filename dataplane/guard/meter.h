@@ -8,7 +8,8 @@
 //   prefix  the part of a source address that counts: who has one address of it is taken to have all of them.
 //
 // Worked example: meter.take(now, 100, 100): a hundred pass at once, the next one 10 ms later. A prefix whose hash leads to the same
-// meter as another's shares its rate with it: with a secret hash nobody can choose whom to share with.
+// meter as another's is not limited while the other's is in use: a flood from many invented sources must not use up an honest one's
+// tokens. The limit of the whole service holds for it all the same.
 // Thread contract: one thread.
 #pragma once
 
@@ -37,6 +38,9 @@ class Meter {
         return true;
     }
 
+    /// Whether nobody asked for `ms`.
+    bool idle(std::uint64_t now_ms, std::uint64_t ms) const noexcept { return last_ms_ + ms <= now_ms; }
+
   private:
     static constexpr std::uint64_t kScale = 1000;
     static constexpr std::uint64_t kLongest = 3'600'000;
@@ -47,16 +51,28 @@ static_assert(sizeof(Meter) == 16);
 
 class SourceMeters {
   public:
-    static constexpr std::size_t kMeters = 8192;  ///< 128 KiB
+    static constexpr std::size_t kMeters = 8192;  ///< 160 KiB
+    static constexpr std::uint64_t kForgottenAfterMs = 1000;
 
-    SourceMeters() : meters_(kMeters) {}
-    /// `hash`: 64 good bits of the source's prefix, and of what else is to be told apart; keyed with a secret.
-    Meter& of(std::uint64_t hash) noexcept { return meters_[hash >> (64 - kBits)]; }
+    SourceMeters() : meters_(kMeters), owners_(kMeters) {}
+    /// As Meter::take() with a second's burst. `hash`: 64 good bits of the source's prefix, and of what else is to be told apart; keyed with
+    /// a secret. True also for who has no meter.
+    bool take(std::uint64_t hash, std::uint64_t now_ms, std::uint32_t rate) noexcept {
+        const std::size_t place = hash >> (64 - kBits);
+        const auto owner = static_cast<std::uint32_t>(hash);
+        if (owners_[place] != owner) {
+            if (!meters_[place].idle(now_ms, kForgottenAfterMs)) return true;
+            meters_[place] = {};
+            owners_[place] = owner;
+        }
+        return meters_[place].take(now_ms, rate, rate);
+    }
 
   private:
     static constexpr unsigned kBits = 13;
     static_assert(kMeters == 1U << kBits);
     std::vector<Meter> meters_;
+    std::vector<std::uint32_t> owners_;  ///< the lower bits of the hash that has the meter
 };
 
 /// What one service allows in a second, all workers together; 0: as much as comes.

@@ -37,9 +37,12 @@ rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& err
             port.kind == config::PortKind::interface && port.driver != config::InterfaceDriver::af_packet;
         pairs += std::max<std::uint32_t>(config.workers.count, by_queue ? LinuxInterface(port.device).queues() : 1);
     }
-    std::uint32_t buffers = kBuffersBase + pairs * kBuffersAPairMost;
+    // What fragments may hold is beside what the rings need: else a flood of them would leave the ports nothing to receive into.
+    const auto held =
+        static_cast<std::uint32_t>(std::uint64_t{config.workers.count} * config.fragments.held_kilobytes * 1024 / room);
+    std::uint32_t buffers = kBuffersBase + pairs * kBuffersAPairMost + held;
     // With little memory fewer buffers still forward; below one burst ring a pair nothing would.
-    for (const std::uint32_t least = kBuffersBase / 2 + pairs * kDescriptors; buffers >= least;
+    for (const std::uint32_t least = kBuffersBase / 2 + pairs * kDescriptors + held; buffers >= least;
          buffers = buffers / 4 * 3) {
         rte_mempool* pool =
             rte_pktmbuf_pool_create("packets", buffers, kCache, 0, static_cast<std::uint16_t>(room), SOCKET_ID_ANY);

@@ -355,6 +355,7 @@ void Worker::connect(unsigned i) noexcept {
         service = Family::find(forwarding_->services, tuple);
         selection = flow::selection_hash(tuple);
     }
+    if (service != nullptr && hand_over(owner_of(tuple, selection), mbuf)) return;
     if (const DropReason unroutable = source_check(i); unroutable != DropReason::none) [[unlikely]] {
         drop(mbuf, unroutable);
         return;
@@ -363,7 +364,6 @@ void Worker::connect(unsigned i) noexcept {
         refuse(i, DropReason::port_closed);
         return;
     }
-    if (hand_over(owner_of(tuple, selection), mbuf)) return;
     if (service->source_ranges != nullptr && !service->source_ranges->allows(tuple.source)) [[unlikely]] {
         // Without a word, as kube-proxy does: whoever is shut out is not told that there is something.
         counters_.service(service->slot).source_not_allowed.add(1);
@@ -471,7 +471,8 @@ void Worker::open(const balancing::ServiceEntry& service, std::uint64_t selectio
         return;
     }
     if (service.affinity_seconds != 0) remember(service, choice, client);
-    compare_rss_hash(burst_.mbuf[i], client);
+    // Of fragments a NIC hashes the addresses alone.
+    if (burst_.parsed[i].part == packet::Part::whole) compare_rss_hash(burst_.mbuf[i], client);
     counts.new_connections.add(1);
     counters_.backend(backend->slot).new_connections.add(1);
     forward<Family>(flows.entry(index), flow::kClientHalf, i, Course::on);

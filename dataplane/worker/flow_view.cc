@@ -82,11 +82,13 @@ contract::FlowView describe(const FlowFinding<Entry>& finding, std::uint32_t wor
     view.vip = endpoint_text(vip, client.destination_port);
     view.backend_address = endpoint_text(backend_address, backend.source_port);
     view.snat = endpoint_text(packet::to_contract(backend.destination), backend.destination_port);
-    name_service(view, vip, client.protocol, client.destination_port, backend_address, backend.source_port, around);
     // The worker's clock may be a moment behind or before this thread's.
     const std::uint32_t idle = around.now_s - entry.last_seen;
     view.idle_seconds = idle < 0x80000000U ? idle : 0;
     const bool same = around.state.service_incarnation[entry.service_slot] == entry.service_incarnation;
+    if (same) {  // else one of the same place and port was made anew, and this connection is not its
+        name_service(view, vip, client.protocol, client.destination_port, backend_address, backend.source_port, around);
+    }
     view.idle_limit_seconds =
         around.limits.seconds(entry.state, same ? around.state.service_idle_seconds[entry.service_slot] : 0);
     view.to_backend = hop_text(backend_address, around);

@@ -64,13 +64,6 @@ void Worker::act_on_fragment(unsigned i) noexcept {
         drop(mbuf, DropReason::other_station);
         return;
     }
-    const auto ours = [&](const balancing::AddressSet& set) {
-        return parsed.has_v4 ? set.contains_v4(parsed.v4.source) : set.contains_v6(parsed.v6.source.data());
-    };
-    if (parsed.martian || ours(forwarding_->vips) || ours(forwarding_->snat)) {
-        drop(mbuf, DropReason::martian_source);
-        return;
-    }
     const packet::Fragment piece = packet::read_fragment(frame, parsed);
     if (piece.reason != DropReason::none) {
         drop(mbuf, piece.reason);
@@ -191,10 +184,14 @@ std::uint32_t Worker::owner_of_first(const packet::ParsedPacket& parsed) const n
     return parsed.has_v4 ? owner_of_any<V4>(parsed.v4) : owner_of_any<V6>(parsed.v6);
 }
 
-/// At the owner of the connection.
+/// At the owner of the connection. Where another worker gathers, this one has a place for the datagram from the first fragment on until all
+/// have passed: what the other lets through is neither twice nor over another.
 void Worker::serve_fragment(unsigned i, const flow::DatagramKey& key) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
+    const bool gathered_elsewhere = flow::gatherer_of(key, plumbing_.worker_count) != plumbing_.worker;
     if (parsed.part == Part::first) {
+        // Of an earlier datagram that did not come whole; what follows now is not its.
+        if (Fragments::Datagram* old = gathered_elsewhere ? fragments_.find(key) : nullptr) fragments_.remove(*old);
         if (!is_served(parsed.protocol)) {
             drop(burst_.mbuf[i], DropReason::fragment);
         } else if (parsed.has_v4) {
@@ -204,14 +201,22 @@ void Worker::serve_fragment(unsigned i, const flow::DatagramKey& key) noexcept {
         }
         return;
     }
-    const Fragments::Datagram* datagram = fragments_.find(key);
+    Fragments::Datagram* datagram = fragments_.find(key);
     if (datagram == nullptr || !datagram->translated) {
         drop(burst_.mbuf[i], DropReason::fragment_orphan);
-    } else if (parsed.has_v4) {
+        return;
+    }
+    if (gathered_elsewhere) {
+        const packet::Fragment piece =
+            packet::read_fragment(rte_pktmbuf_mtod(burst_.mbuf[i], const std::uint8_t*), parsed);
+        fragments_.note(*datagram, {piece.offset, piece.length, piece.more});
+    }
+    if (parsed.has_v4) {
         follow_first<V4>(i, datagram->out);
     } else {
         follow_first<V6>(i, datagram->out);
     }
+    if (gathered_elsewhere && Fragments::complete(*datagram)) fragments_.remove(*datagram);
 }
 
 /// As any packet, at once: others of its datagram may stand behind it in the burst.
@@ -239,11 +244,13 @@ template <typename Family>
 void Worker::settle_first(const typename Family::Entry& entry, unsigned half, unsigned i) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
     auto* frame = rte_pktmbuf_mtod(burst_.mbuf[i], std::uint8_t*);
-    const flow::DatagramKey key = key_of(parsed, packet::read_fragment(frame, parsed).id);
+    const packet::Fragment piece = packet::read_fragment(frame, parsed);
+    const flow::DatagramKey key = key_of(parsed, piece.id);
     Fragments::Datagram* datagram = fragments_.find(key);
     if (datagram == nullptr) {  // another worker gathers it
         make_room(Fragments::State::settled);
         datagram = &fragments_.add(key, Fragments::State::settled, now_ms_);
+        fragments_.note(*datagram, {piece.offset, piece.length, piece.more});
     } else if (datagram->state == Fragments::State::settled) {
         fragments_.settle(*datagram, now_ms_);
     }
@@ -267,6 +274,12 @@ void Worker::follow_first(unsigned i, const flow::Translation& out) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
     if (parsed.ttl <= 1) {
         drop(mbuf, DropReason::ttl_exceeded);  // no ICMP error about a later fragment (RFC 1122 3.2.2)
+        return;
+    }
+    if (forwarding_->some_packet_limits && out.half == flow::kClientHalf &&
+        forwarding_->service_incarnation[out.service_slot] == out.service_incarnation &&
+        over_packet_limit(static_cast<std::uint16_t>(out.service_slot))) {
+        drop(mbuf, DropReason::service_packets_limited);
         return;
     }
     typename Family::Tuple to{};
@@ -332,7 +345,8 @@ void Worker::send_in_parts(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::ui
         drop(mbuf, DropReason::mbuf_exhausted);
         return;
     }
-    if (place == 0) {  // of a fragment the identification is ours already
+    // Of a fragment the identification is ours already. The reserved bit says nothing (RFC 791).
+    if ((place & (packet::ipv4::kMoreFragments | packet::ipv4::kFragmentOffset)) == 0) {
         flow::Translation between;
         std::memcpy(between.source.data(), ip + packet::ipv4::kSource, 4);
         std::memcpy(between.destination.data(), ip + packet::ipv4::kDestination, 4);
@@ -358,6 +372,7 @@ void Worker::send_in_parts(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::ui
     counters_.totals().parts_made.add(plan.parts - 1);
     transmitter_.send(hop.port, mbuf);
     for (std::uint32_t part = 1; part < plan.parts; ++part) transmitter_.send(hop.port, parts[part - 1]);
+    transmitter_.prepare(burst_.count);  // plain packets behind this one in the burst send without asking for room
 }
 
 template void Worker::settle_first<V4>(const V4::Entry& entry, unsigned half, unsigned i) noexcept;

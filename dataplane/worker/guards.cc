@@ -73,9 +73,9 @@ DropReason Worker::over_limits(const balancing::ServiceEntry& service, const typ
     if (over(meters.packets, limits.packets)) {
         reason = DropReason::service_packets_limited;
     } else if (limits.new_connections_per_source != 0 &&
-               over(opening_sources_.of(
-                        source_hash(prefix_of(client, plumbing_.settings), service.slot + 1U, table<Family>().keys())),
-                    limits.new_connections_per_source)) {
+               !opening_sources_.take(
+                   source_hash(prefix_of(client, plumbing_.settings), service.slot + 1U, table<Family>().keys()),
+                   now_ms_, guard::share_of(limits.new_connections_per_source, plumbing_.worker_count))) {
         // Before the service's own: a source that is over its part must not use up the others'.
         reason = DropReason::source_connections_limited;
     } else if (over(meters.new_connections, limits.new_connections)) {
@@ -106,7 +106,7 @@ bool Worker::refusal_allowed(const packet::ParsedPacket& parsed) noexcept {
     const std::uint64_t hash = parsed.has_v4
                                    ? source_hash(prefix_of(parsed.v4, plumbing_.settings), kRefusals, flows_v4_.keys())
                                    : source_hash(prefix_of(parsed.v6, plumbing_.settings), kRefusals, flows_v6_.keys());
-    return refusal_sources_.of(hash).take(now_ms_, rate, rate) && refusals_.take(now_ms_);
+    return refusal_sources_.take(hash, now_ms_, rate) && refusals_.take(now_ms_);
 }
 
 template DropReason Worker::impossible_source<V4>(const packet::ParsedPacket& parsed) const noexcept;

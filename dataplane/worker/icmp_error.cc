@@ -23,8 +23,6 @@ void Worker::act_on_icmp(unsigned i) noexcept {
     const packet::IcmpError error = packet::read_icmp_error(frame, parsed);
     if (error.reason != DropReason::none) {
         drop(mbuf, error.reason);
-    } else if (parsed.martian) {
-        drop(mbuf, DropReason::martian_source);
     } else if (parsed.has_v4) {
         forward_icmp_error<V4>(i, error);
     } else {
@@ -56,11 +54,6 @@ void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noex
     rte_mbuf* mbuf = burst_.mbuf[i];
     auto& flows = table<Family>();
     const typename Family::Tuple from = Family::flow(error);
-    if (Family::contains(forwarding_->vips, Family::tuple(parsed).source) ||
-        Family::contains(forwarding_->snat, Family::tuple(parsed).source)) {
-        drop(mbuf, DropReason::martian_source);
-        return;
-    }
     const flow::FlowRef ref = flows.find(from, flows.hash(from));
     if (!ref) {
         const std::uint32_t owner = Family::contains(forwarding_->snat, from.destination)

@@ -1,13 +1,16 @@
 // KernelBudget: which packets reach the kernel when there are too many for it. What keeps the appliance in the network comes first:
-// routing protocols and BFD, then neighbours, then TCP that is under way; a flood of anything else costs only its own kind.
+// neighbours, then routing protocols and BFD, then TCP that is under way; a flood of anything else costs only its own kind.
+// Neighbours have a rate, and an eighth of the ring at once, so they cannot fill it; what looks like routing can be sent by anybody, so it
+// may not.
 //
 // Each class may fill a worker's ring to the kernel up to a part of it, so that those above always find room, and the kinds that need
 // nothing to be sent have a token bucket besides. The ring is emptied in its order: whoever is in it waits for at most one ring.
 //
 //   class      what                                                      the ring up to    a second
-//   routing    TCP of port 179 but SYN; BFD (UDP 3784 with TTL 255,      all               -
-//              3785, 4784, RFC 5880 ff.); OSPF, VRRP, IGMP
-//   neighbour  ARP; ICMPv6 133..137 with hop limit 255                   7/8               half the rate
+//   neighbour  ARP; ICMPv6 133..137 with hop limit 255                   all               half the rate
+//   routing    TCP of port 179 but SYN; BFD (UDP 3784 and 3785 with TTL  7/8               -
+//              255, 4784, RFC 5880 ff.); VRRP with TTL 255 (RFC 5798);
+//              OSPF and IGMP with TTL 1 (RFC 2328 A.1, RFC 3376 4)
 //   tcp        TCP but SYN                                               3/4               -
 //   syn        TCP SYN, to whatever port                                 1/2               a quarter
 //   icmp       ICMP and ICMPv6                                           1/2               a quarter
@@ -18,6 +21,7 @@
 // Thread contract: one worker's.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -78,7 +82,8 @@ inline KernelClass kernel_class_of(const packet::ParsedPacket& parsed, const std
                                                              : KernelClass::other;
         }
         case PacketKind::ip_other:
-            return parsed.protocol == kOspf || parsed.protocol == kVrrp || parsed.protocol == kIgmp
+            return (parsed.protocol == kVrrp && parsed.ttl == 255) ||
+                           ((parsed.protocol == kOspf || parsed.protocol == kIgmp) && parsed.ttl == 1)
                        ? KernelClass::routing
                        : KernelClass::other;
         default:
@@ -88,9 +93,9 @@ inline KernelClass kernel_class_of(const packet::ParsedPacket& parsed, const std
 
 class KernelBudget {
   public:
-    /// `rate`: packets a second of the class `other`; 0: neither those nor SYN, ICMP and neighbours.
-    explicit KernelBudget(std::uint32_t rate) noexcept
-        : neighbour_(rate / 2, kMostAtOnce),
+    /// `rate`: packets a second of the class `other`; 0: neither those nor SYN, ICMP and neighbours. `ring`: its places.
+    KernelBudget(std::uint32_t rate, std::uint32_t ring) noexcept
+        : neighbour_(rate / 2, std::clamp(ring / 8, 1U, kMostAtOnce)),
           syn_(rate / 4, kMostAtOnce),
           icmp_(rate / 4, kMostAtOnce),
           other_(rate, kMostAtOnce) {}
@@ -99,9 +104,9 @@ class KernelBudget {
     bool admits(KernelClass kind, std::uint32_t used, std::uint32_t size, std::uint64_t now_ms) noexcept {
         switch (kind) {
             case KernelClass::routing:
-                return used < size;
+                return used < size - size / 8;
             case KernelClass::neighbour:
-                return used < size - size / 8 && neighbour_.take(now_ms);
+                return used < size && neighbour_.take(now_ms);
             case KernelClass::tcp:
                 return used < size - size / 4;
             case KernelClass::syn:

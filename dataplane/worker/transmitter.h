@@ -24,7 +24,7 @@ class Transmitter {
     /// Takes the packet over. `port` is a port index below the number of ports.
     void send(std::uint16_t port, rte_mbuf* mbuf) noexcept {
         Queue& queue = queues_[port];
-        if (queue.count == kRoom) [[unlikely]]
+        if (queue.count >= kRoom) [[unlikely]]
             flush(queue);
         queue.mbufs[queue.count++] = mbuf;
     }

@@ -317,6 +317,11 @@ TEST_P(WorkerFragment, WhicheverWorkerReceivesWhichFragmentAllGoOneWay) {
             if (lab.totals(worker).fragments_forwarded.read() != 0) served.insert(worker);
         }
         EXPECT_EQ(served.size(), workers) << "the owners are several";
+        lab.wait_ms(1);
+        for (std::uint32_t worker = 0; worker < workers; ++worker) {
+            EXPECT_EQ(lab.totals(worker).fragment_datagrams.read(), 0U)
+                << "neither gatherer nor owner keeps what is through";
+        }
     }
 }
 
@@ -338,6 +343,14 @@ TEST_P(WorkerFragment, BehindTagsAndTowardsAnUnknownMacTheyFollow) {
         EXPECT_EQ(faults(join(left)), "");
     }
     FAIL() << "no datagram went to the node without MAC";
+}
+
+TEST_P(WorkerFragment, AServicesLimitOfPacketsCountsEveryFragment) {
+    auto state = lab_.web();
+    for (auto& service : state.services) service.packets_per_second = 10;
+    lab_.apply(state);
+    EXPECT_EQ(to_node(cut(request(v6(), 20000), 1000, 3)).size(), 10U);
+    EXPECT_EQ(lab_.dropped(DropReason::service_packets_limited), 11U);
 }
 
 TEST(WorkerFragmentV6, AnAtomicFragmentIsAWholePacket) {
@@ -370,6 +383,43 @@ TEST(WorkerCut, AnIpv4PacketThatMayBeFragmentedLeavesInParts) {
     const Frame whole = request(false, 4000);
     EXPECT_EQ(faults(join(pass_all(lab, kClientPort, kNodePort, cut(whole, 1440, 5)))), "");
     EXPECT_EQ(lab.dropped(), 0U);
+}
+
+TEST(WorkerCut, PlainPacketsBehindThoseThatAreCutInTheSameBurstLeaveToo) {
+    // 42 packets in three parts each fill the queue to the port, 126 places; those behind them ask for no room of their own.
+    LabSettings settings;
+    settings.worker.burst = 64;
+    Lab lab(settings);
+    lab.apply(lab.web());
+    lab.routing().ports[kNodePort].mtu = 600;
+    lab.publish_routing();
+    const Frame small = request(false, 10), large = request(false, 1400);
+    for (int i = 0; i < 4; ++i) ASSERT_FALSE(lab.pass(kClientPort, small).empty());
+    for (int i = 0; i < 42; ++i) lab.inject(kClientPort, large);
+    for (int i = 0; i < 22; ++i) lab.inject(kClientPort, small);
+    lab.poll();
+    EXPECT_EQ(lab.sent(kNodePort).size(), 42U * 3 + 22);
+    EXPECT_EQ(lab.dropped(), 0U);
+    EXPECT_FALSE(lab.pass(kClientPort, small).empty());
+}
+
+TEST(WorkerCut, WhatTheSenderWroteBesideTheReservedBitIsNotTheIdentificationOfTheParts) {
+    Lab lab;
+    lab.apply(lab.web());
+    lab.routing().ports[kNodePort].mtu = 600;
+    lab.publish_routing();
+    std::set<std::uint32_t> seen;
+    for (int i = 0; i < 3; ++i) {
+        Frame whole = request(false, 1000);
+        store_be16(&whole[14 + 4], 0x1234);
+        whole[14 + 6] = 0x80;
+        store_raw16(&whole[24], 0);
+        store_raw16(&whole[24], ipv4_header_checksum(&whole[14], 20));
+        const std::vector<Frame> parts = pass_all(lab, kClientPort, kNodePort, {whole});
+        ASSERT_EQ(parts.size(), 2U);
+        seen.insert(fragment_id(parts[0]));
+    }
+    EXPECT_EQ(seen.size(), 3U) << "each datagram of the one source address has its own";
 }
 
 TEST(WorkerCut, OptionsWithTheCopiedFlagStandInEveryPart) {

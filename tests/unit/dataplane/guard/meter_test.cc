@@ -50,12 +50,23 @@ TEST(Meter, ATimeThatGoesBackAddsNothingAndTheLargestRatesDoNotWrap) {
     EXPECT_EQ(taken(large, ~std::uint64_t{0}, 10, 1, 1), 1U);
 }
 
-TEST(SourceMeters, TheUpperBitsOfTheHashChooseAndAllAreUsed) {
+TEST(SourceMeters, EachSourceHasItsOwnWhereTheUpperBitsOfItsHashLead) {
     SourceMeters meters;
-    std::set<const Meter*> seen;
-    for (std::uint64_t i = 0; i < SourceMeters::kMeters; ++i) seen.insert(&meters.of(i << 51));
-    EXPECT_EQ(seen.size(), SourceMeters::kMeters);
-    EXPECT_EQ(&meters.of(0), &meters.of((std::uint64_t{1} << 51) - 1));
+    for (std::uint64_t i = 0; i < SourceMeters::kMeters; ++i) EXPECT_TRUE(meters.take(i << 51 | 7, 5000, 1));
+    for (std::uint64_t i = 0; i < SourceMeters::kMeters; ++i) EXPECT_FALSE(meters.take(i << 51 | 7, 5001, 1));
+    for (std::uint64_t i = 0; i < SourceMeters::kMeters; ++i) EXPECT_TRUE(meters.take(i << 51 | 7, 6001, 1));
+}
+
+TEST(SourceMeters, AStrangerAtSomebodyElsesMeterNeitherUsesItsTokensNorIsRefusedForThem) {
+    SourceMeters meters;
+    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(meters.take(8, 5000, 10)) << "at most one of both is metered";
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(meters.take(7, 5000, 10));
+    // Whoever is metered is so while it goes on, and the other when it has been silent.
+    EXPECT_FALSE(meters.take(8, 5000, 10) && meters.take(7, 5000, 10));
+    EXPECT_TRUE(meters.take(7, 6500, 2));
+    EXPECT_TRUE(meters.take(7, 6500, 2));
+    EXPECT_FALSE(meters.take(7, 6500, 2));
+    EXPECT_TRUE(meters.take(8, 6600, 2));
 }
 
 TEST(Share, AllPartsTogetherAreTheRateRoundedUpAndNeverNothing) {
