@@ -50,7 +50,7 @@ struct Fabric {
         for (std::uint32_t worker = 0; worker < kMaxWorkersHere; ++worker) {
             const std::string suffix = std::to_string(port) + "_" + std::to_string(worker);
             wire_in[port][worker] = make_ring("in" + suffix, 256);
-            wire_out[port][worker] = make_ring("out" + suffix, 64);
+            wire_out[port][worker] = make_ring("out" + suffix, 256);
         }
         const int id = rte_eth_from_rings(("lab" + std::to_string(port)).c_str(), wire_in[port].data(), kMaxWorkersHere,
                                           wire_out[port].data(), kMaxWorkersHere, 0);
@@ -61,7 +61,7 @@ struct Fabric {
             fail("configure");
         for (std::uint16_t queue = 0; queue < kMaxWorkersHere; ++queue) {
             if (rte_eth_rx_queue_setup(ethdev[port], queue, 256, 0, nullptr, pool) != 0) fail("receive queue");
-            if (rte_eth_tx_queue_setup(ethdev[port], queue, 64, 0, nullptr) != 0) fail("transmit queue");
+            if (rte_eth_tx_queue_setup(ethdev[port], queue, 256, 0, nullptr) != 0) fail("transmit queue");
         }
         if (rte_eth_dev_start(ethdev[port]) != 0) fail("start");
     }

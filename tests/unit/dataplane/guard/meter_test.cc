@@ -59,14 +59,16 @@ TEST(SourceMeters, EachSourceHasItsOwnWhereTheUpperBitsOfItsHashLead) {
 
 TEST(SourceMeters, AStrangerAtSomebodyElsesMeterNeitherUsesItsTokensNorIsRefusedForThem) {
     SourceMeters meters;
-    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(meters.take(8, 5000, 10)) << "at most one of both is metered";
-    for (int i = 0; i < 10; ++i) EXPECT_TRUE(meters.take(7, 5000, 10));
-    // Whoever is metered is so while it goes on, and the other when it has been silent.
-    EXPECT_FALSE(meters.take(8, 5000, 10) && meters.take(7, 5000, 10));
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(meters.take(8, 5000, 10));
+    EXPECT_FALSE(meters.take(8, 5000, 10));
+    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(meters.take(7, 5050, 10)) << "the meter is the other's";
+    EXPECT_TRUE(meters.take(8, 5100, 10)) << "a token in a tenth of a second, whatever the stranger took";
+    EXPECT_FALSE(meters.take(8, 5100, 10));
+    // Who has been silent for a second has lost it.
     EXPECT_TRUE(meters.take(7, 6500, 2));
     EXPECT_TRUE(meters.take(7, 6500, 2));
     EXPECT_FALSE(meters.take(7, 6500, 2));
-    EXPECT_TRUE(meters.take(8, 6600, 2));
+    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(meters.take(8, 6600, 2));
 }
 
 TEST(Share, AllPartsTogetherAreTheRateRoundedUpAndNeverNothing) {
