@@ -386,21 +386,27 @@ TEST(WorkerCut, AnIpv4PacketThatMayBeFragmentedLeavesInParts) {
 }
 
 TEST(WorkerCut, PlainPacketsBehindThoseThatAreCutInTheSameBurstLeaveToo) {
-    // 42 packets in three parts each fill the queue to the port, 126 places; those behind them ask for no room of their own.
+    // 42 packets in three parts each fill the queue to the port, 126 places; those behind them ask for no room of their own. Towards
+    // the client, whose port is the first: what is written too far is the second's.
     LabSettings settings;
     settings.worker.burst = 64;
     Lab lab(settings);
     lab.apply(lab.web());
-    lab.routing().ports[kNodePort].mtu = 600;
+    lab.routing().ports[kClientPort].mtu = 600;
     lab.publish_routing();
-    const Frame small = request(false, 10), large = request(false, 1400);
-    for (int i = 0; i < 4; ++i) ASSERT_FALSE(lab.pass(kClientPort, small).empty());
-    for (int i = 0; i < 42; ++i) lab.inject(kClientPort, large);
-    for (int i = 0; i < 22; ++i) lab.inject(kClientPort, small);
+    const Frame asked = lab.pass(kClientPort, request(false, 10));
+    ASSERT_FALSE(asked.empty());
+    const Frame small = reply(asked, 10), large = reply(asked, 1400);
+    for (int i = 0; i < 4; ++i) {
+        ASSERT_FALSE(lab.pass(kNodePort, small).empty());
+        ASSERT_FALSE(lab.pass(kClientPort, request(false, 10)).empty());
+    }
+    for (int i = 0; i < 42; ++i) lab.inject(kNodePort, large);
+    for (int i = 0; i < 22; ++i) lab.inject(kNodePort, small);
     lab.poll();
-    EXPECT_EQ(lab.sent(kNodePort).size(), 42U * 3 + 22);
+    EXPECT_EQ(lab.sent(kClientPort).size(), 42U * 3 + 22);
     EXPECT_EQ(lab.dropped(), 0U);
-    EXPECT_FALSE(lab.pass(kClientPort, small).empty());
+    EXPECT_FALSE(lab.pass(kNodePort, small).empty());
 }
 
 TEST(WorkerCut, WhatTheSenderWroteBesideTheReservedBitIsNotTheIdentificationOfTheParts) {
