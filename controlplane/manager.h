@@ -187,6 +187,7 @@ class Manager final : public rest::Appliance {
     struct Outcome {
         std::vector<std::pair<ipam::ServiceKey, std::optional<Entry>>> load_balancers;
         std::vector<std::pair<NodeKey, std::optional<NodeEntry>>> nodes;
+        std::set<std::string> silent_pools;  ///< names, once it is published
         store::Batch batch;
         bool forwarding_changed = false;
     };
@@ -293,7 +294,8 @@ class Manager final : public rest::Appliance {
     // The writer's.
     ipam::Allocator allocator_;
     Staged staged_;
-    bool stale_ = false;  ///< the store has to be read again before anything is changed
+    std::set<std::string> silent_pools_;  ///< names; the writer's
+    bool stale_ = false;                  ///< the store has to be read again before anything is changed
 
     mutable std::shared_mutex mutex_;
     Objects objects_;

@@ -160,6 +160,23 @@ void Manager::stage_load_balancers(Staged& staged, Outcome& outcome) {
         const auto at = objects_.load_balancers.find(key);
         if (at != objects_.load_balancers.end()) staged.load_balancers.emplace(key, at->second.record.object);
     }
+    // Those whose pool falls silent or speaks again are forwarded otherwise.
+    outcome.silent_pools = silent_pools_;
+    for (const auto& [name, pool] : staged.pools) {
+        const bool silent = pool && pool->spec.silent;
+        if (silent == silent_pools_.contains(name)) continue;
+        if (silent) {
+            outcome.silent_pools.insert(name);
+        } else {
+            outcome.silent_pools.erase(name);
+        }
+        for (const auto& [key, entry] : objects_.load_balancers) {
+            const auto& ingress = entry.record.object.status.ingress;
+            if (std::any_of(ingress.begin(), ingress.end(),
+                            [&name = name](const auto& one) { return one.pool == name; }))
+                staged.load_balancers.emplace(key, entry.record.object);
+        }
+    }
     for (auto& [key, object] : staged.load_balancers) {
         const auto at = objects_.load_balancers.find(key);
         const Entry* known = at == objects_.load_balancers.end() ? nullptr : &at->second;
@@ -175,8 +192,8 @@ void Manager::stage_load_balancers(Staged& staged, Outcome& outcome) {
             outcome.batch.changes.push_back({kLoadBalancerKind, key.to_string(), encode(entry->record)});
             const std::size_t before = known == nullptr ? 0 : services_of(known->record);
             const std::size_t now = services_of(entry->record);
-            changed =
-                before != now || (now > 0 && forwarded_of(key, known->record) != forwarded_of(key, entry->record));
+            changed = before != now || (now > 0 && forwarded_of(key, known->record, silent_pools_) !=
+                                                       forwarded_of(key, entry->record, outcome.silent_pools));
         } else {
             outcome.batch.changes.push_back({kLoadBalancerKind, key.to_string(), std::nullopt});
             changed = known != nullptr && services_of(known->record) > 0;
@@ -266,7 +283,8 @@ void Manager::publish_load_balancers(Staged& staged, Outcome& outcome, const rec
             entry->in_state_since = generation_;
             const bool forwards = services_of(entry->record) > 0;
             delta.load_balancers.emplace_back(
-                key.to_string(), forwards ? std::optional(forwarded_of(key, entry->record)) : std::nullopt);
+                key.to_string(),
+                forwards ? std::optional(forwarded_of(key, entry->record, silent_pools_)) : std::nullopt);
         }
         if (known && !anew) {
             entry->programmed = at->second.programmed;
@@ -397,6 +415,7 @@ void Manager::publish(Staged& staged, Outcome& outcome) {
         not_in_force_.emplace_back(generation_, std::chrono::steady_clock::now());
     }
     follow_health(outcome);
+    silent_pools_ = std::move(outcome.silent_pools);
     publish_load_balancers(staged, outcome, link, changes, delta);
     publish_nodes(outcome, link, changes, delta);
     publish_pools(staged, changes);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -21,7 +22,9 @@ inline resources::Problem problem_of(const store::Error& error) {
     return {full ? 507 : 503, full ? "StoreFull" : "StoreUnavailable", error.message, {}};
 }
 
-inline reconcile::Forwarded forwarded_of(const ipam::ServiceKey& key, const LoadBalancerRecord& record) {
+/// `silent_pools`: names of the pools whose addresses refuse without a word.
+inline reconcile::Forwarded forwarded_of(const ipam::ServiceKey& key, const LoadBalancerRecord& record,
+                                         const std::set<std::string>& silent_pools) {
     const resources::LoadBalancerSpec& spec = record.object.spec;
     reconcile::Forwarded one;
     one.name = key.to_string();
@@ -37,7 +40,10 @@ inline reconcile::Forwarded forwarded_of(const ipam::ServiceKey& key, const Load
     one.silent = spec.silent;
     one.limits = spec.limits;
     one.endpoint_slices = spec.endpoint_slices;
-    for (const resources::Ingress& ingress : record.object.status.ingress) one.addresses.push_back(ingress.ip);
+    for (const resources::Ingress& ingress : record.object.status.ingress) {
+        one.addresses.push_back(ingress.ip);
+        if (silent_pools.contains(ingress.pool)) one.silent_addresses.push_back(ingress.ip);
+    }
     return one;
 }
 

@@ -28,6 +28,7 @@ struct AddressPoolSpec {
     bool avoid_buggy_ips = false;          ///< rule 3
     bool share_across_namespaces = false;  ///< rule 18
     std::uint32_t quarantine_seconds = 0;  ///< rule 6; at most a week
+    bool silent = false;                   ///< its addresses refuse without a word: no RST, no port unreachable
     std::optional<ServiceAllocation> service_allocation;
     friend bool operator==(const AddressPoolSpec&, const AddressPoolSpec&) = default;
 };

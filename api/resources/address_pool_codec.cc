@@ -54,6 +54,7 @@ Tree tree_of_pool(const AddressPool& object) {
     spec["avoidBuggyIPs"] = object.spec.avoid_buggy_ips;
     spec["shareAcrossNamespaces"] = object.spec.share_across_namespaces;
     spec["quarantineSeconds"] = object.spec.quarantine_seconds;
+    if (object.spec.silent) spec["silent"] = true;
     if (object.spec.service_allocation) spec["serviceAllocation"] = tree_of(*object.spec.service_allocation);
     Tree& status = out["status"] = Tree::object();
     status["observedGeneration"] = object.status.observed_generation;
@@ -93,6 +94,7 @@ AddressPoolSpec read_spec(json::ObjectReader& reader) {
     spec.avoid_buggy_ips = part.boolean_or("avoidBuggyIPs", false);
     spec.share_across_namespaces = part.boolean_or("shareAcrossNamespaces", false);
     spec.quarantine_seconds = part.integer_or<std::uint32_t>("quarantineSeconds", 0, 0, kMaxQuarantine);
+    spec.silent = part.boolean_or("silent", false);
     if (json::ObjectReader allocation = part.optional_object("serviceAllocation"); allocation.present()) {
         spec.service_allocation = read_allocation(allocation);
     }

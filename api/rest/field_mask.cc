@@ -96,6 +96,7 @@ constexpr std::array<std::string_view, 60> kAddressPool{
     "spec.avoidBuggyIPs",
     "spec.shareAcrossNamespaces",
     "spec.quarantineSeconds",
+    "spec.silent",
     "spec.serviceAllocation",
     "spec.serviceAllocation.priority",
     "spec.serviceAllocation.clusters",

@@ -190,13 +190,14 @@ void StateBuilder::make(Item& item) const {
             service.idle_timeout_seconds = from.idle_timeout_seconds;
             service.affinity_seconds = from.affinity_seconds;
             service.ranges_end_established = from.ranges_end_established;
-            service.silent = from.silent;
             service.new_connections_per_second = from.limits.new_connections_per_second;
             service.packets_per_second = from.limits.packets_per_second;
             service.new_connections_per_second_per_source = from.limits.new_connections_per_second_per_source;
             for (const IpAddress& vip : from.addresses) {
                 if (vip.family != family) continue;
                 service.vip = vip;
+                service.silent = from.silent || std::find(from.silent_addresses.begin(), from.silent_addresses.end(),
+                                                          vip) != from.silent_addresses.end();
                 item.services.push_back(service);
             }
         }

@@ -29,6 +29,7 @@ struct Forwarded {
     std::vector<IpPrefix> source_ranges = {};
     bool ranges_end_established = false;
     bool silent = false;
+    std::vector<IpAddress> silent_addresses = {};  ///< those of `addresses` whose pool is silent
     resources::Limits limits = {};
     std::vector<resources::EndpointSlice> endpoint_slices = {};
     friend bool operator==(const Forwarded&, const Forwarded&) = default;

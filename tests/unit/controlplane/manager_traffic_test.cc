@@ -1,6 +1,7 @@
 // The manager: what says where connections go (policy, mode, endpoints, drains, source ranges) reaches the dataplane, and what
 // cannot be carried is said.
 #include <algorithm>
+#include <map>
 
 #include "api/contract/forwarding_state_codec.h"
 #include "tests/unit/controlplane/manager_testing.h"
@@ -72,6 +73,33 @@ TEST_F(ManagerTest, Rule10WithoutEndpointsItIsForwardedAndNotReady) {
     put(local("web"));
     ASSERT_TRUE(manager->wait_until_forwarding(20s));
     EXPECT_TRUE(condition(get("web"), "Ready").status);
+}
+
+TEST_F(ManagerTest, AddressesOfASilentPoolAreSilentFromTheChangeOnAndThoseOfOthersAreNot) {
+    dataplane.start();
+    put(node("n1", "10.0.2.11"));
+    put(pool("a", {"203.0.113.10-203.0.113.10"}));
+    put(balancer("web"));
+    put(pool("b", {"203.0.113.20-203.0.113.20"}));
+    put(balancer("other"));
+    const auto silent = [&] {
+        EXPECT_TRUE(manager->wait_until_forwarding(20s));
+        std::map<std::string, bool> found;
+        dataplane.with_lock([&](const FakeDataplane& self) {
+            for (const auto& service : self.state->services) found[service.vip.to_string()] = service.silent;
+        });
+        return found;
+    };
+    using Found = std::map<std::string, bool>;
+    EXPECT_EQ(silent(), (Found{{"203.0.113.10", false}, {"203.0.113.20", false}}));
+    auto quiet = pool("a", {"203.0.113.10-203.0.113.10"});
+    quiet.spec.silent = true;
+    put(quiet);
+    EXPECT_EQ(silent(), (Found{{"203.0.113.10", true}, {"203.0.113.20", false}}));
+    restart();
+    EXPECT_EQ(silent(), (Found{{"203.0.113.10", true}, {"203.0.113.20", false}}));
+    put(pool("a", {"203.0.113.10-203.0.113.10"}));
+    EXPECT_EQ(silent(), (Found{{"203.0.113.10", false}, {"203.0.113.20", false}}));
 }
 
 TEST_F(ManagerTest, Rule12APortThatNothingCanCarryIsSaid) {

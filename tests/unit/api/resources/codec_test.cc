@@ -209,6 +209,7 @@ TEST(AddressPoolCodec, RoundTripAndFreeAddresses) {
     object.spec.avoid_buggy_ips = true;
     object.spec.share_across_namespaces = true;
     object.spec.quarantine_seconds = 60;
+    object.spec.silent = true;
     object.spec.service_allocation =
         ServiceAllocation{20,
                           {"prod"},
