@@ -351,6 +351,8 @@ def test_session_through_the_dataplane_ends_with_it_by_bfd(pair):
     with Network(*pair, inside=True) as network:
         network.announce_web()
         with RouteWatch(network.lab.client, network.lab.folder) as watch:
+            # BGP does not wait for it.
+            wait_for(lambda: network.daemon.bfd_up() and network.router.bfd_up(), "BFD is up at both ends")
             begun = time.time()
             network.lab.appliance.dataplane.kill()
             wait_for(network.withdrawn, "BFD notices")

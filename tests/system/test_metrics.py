@@ -69,8 +69,9 @@ def test_prometheus_scrapes_and_series_of_a_service_leave_with_it(lab):
             fetch(lab.client, vip, 80)
         mine = 'sum({__name__=~"guideway_service_.*",service=~".*here.*"} or {__name__=~"guideway_service_.*",name="here"})'
         eventually(lambda: query(mine) and query(mine)[0] > 0, 20, "series of counted/here are in Prometheus")
+        assert 'namespace="counted"' in appliance.metrics()
         appliance.rest("DELETE", "/v1/load-balancers/counted/here?wait=30")
-        eventually(lambda: "counted" not in appliance.metrics(), 10, "its series are gone from /metrics")
+        eventually(lambda: 'namespace="counted"' not in appliance.metrics(), 10, "its series are gone from /metrics")
         eventually(lambda: not query(mine), 20, "its series have ended in Prometheus")
         assert query('up{job="guideway"}') == [1.0]
     finally:

@@ -44,6 +44,9 @@ class Bird:
     def established(self, peer):
         return "Established" in self.ask("show", "protocols", peer)
 
+    def bfd_up(self):
+        return re.search(r"\bUp\b", self.ask("show", "bfd", "sessions")) is not None
+
     def routes(self):
         """{prefix: its block of `show route all`} of all tables."""
         blocks = {}
@@ -115,6 +118,9 @@ class Frr:
         summary = self.json("show bgp summary")
         return any(one["state"] == "Established" and peer in (one.get("desc"), address)
                    for family in summary.values() for address, one in family.get("peers", {}).items())
+
+    def bfd_up(self):
+        return "Status: up" in self.ask("show bfd peers")
 
     def routes(self):
         """{prefix: the text of its paths}."""
