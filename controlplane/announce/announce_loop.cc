@@ -117,6 +117,16 @@ bool AnnounceLoop::wait_until_settled(std::chrono::milliseconds timeout) const {
     return settled_.wait_for(lock, timeout, [&] { return stopping_ || acted_ >= up_to; }) && acted_ >= up_to;
 }
 
+bool AnnounceLoop::wait_until_withdrawn(std::chrono::milliseconds timeout) const {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!forwards_ || states_.empty()) return true;
+        const std::vector<IpAddress>& newest = states_.back().second;
+        if (std::includes(newest.begin(), newest.end(), confirmed_.begin(), confirmed_.end())) return true;
+    }
+    return wait_until_settled(timeout);
+}
+
 void AnnounceLoop::run() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {

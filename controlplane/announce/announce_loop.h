@@ -58,6 +58,8 @@ class AnnounceLoop {
     AnnounceStatus status() const;
     /// Until all that was said before this call is acted on, or the time is over. True: it is.
     bool wait_until_settled(std::chrono::milliseconds timeout) const;
+    /// Likewise, where the newest state takes away what the dataplane serves; elsewhere at once.
+    bool wait_until_withdrawn(std::chrono::milliseconds timeout) const;
 
   private:
     void run();
