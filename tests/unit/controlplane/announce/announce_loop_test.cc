@@ -106,6 +106,23 @@ TEST_F(AnnounceLoopTest, AnAddressIsWithdrawnBeforeTheStateWithoutItIsInForce) {
     EXPECT_EQ(told(), (Texts{"203.0.113.10/32", "203.0.113.11/32"}));
 }
 
+TEST_F(AnnounceLoopTest, WhoHandsAStateOnCanWaitForItsWithdrawals) {
+    make();
+    EXPECT_TRUE(loop->wait_until_withdrawn(kPatience));
+    loop->wanted(state(3, {"203.0.113.10"}));
+    loop->link(link(true, 3));
+    EXPECT_EQ(told().size(), 1U);
+    loop->wanted(state(4, {"203.0.113.11"}));
+    EXPECT_TRUE(loop->wait_until_withdrawn(kPatience));
+    {
+        const std::lock_guard lock(world.mutex);
+        EXPECT_TRUE(world.told.empty());
+    }
+    loop->stop();
+    loop->wanted(state(5, {}));
+    EXPECT_FALSE(loop->wait_until_withdrawn(kPatience)) << "nobody acts any more: it does not wait either";
+}
+
 TEST_F(AnnounceLoopTest, TheDataplanesEndWithdrawsEverythingAndItsReturnTellsItAgain) {
     make();
     loop->wanted(state(3, {"203.0.113.10"}));
