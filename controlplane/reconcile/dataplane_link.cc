@@ -50,9 +50,9 @@ class DataplaneLink::Session {
     /// Whether the dataplane answered at all.
     bool began() const { return began_; }
 
-    /// Returns why it ended; empty: stopped. `first_timeout`: for the first answer.
-    std::string run(std::chrono::milliseconds first_timeout) {
-        auto first = exchange(client_, contract::StateRequest{}, first_timeout);
+    /// Returns why it ended; empty: stopped.
+    std::string run() {
+        auto first = exchange(client_, contract::StateRequest{}, link_.options_.exchange_timeout);
         if (auto* error = std::get_if<std::string>(&first)) return std::move(*error);
         contract::Response& answer = std::get<contract::Response>(first);
         began_ = true;
@@ -205,17 +205,15 @@ std::variant<contract::Response, std::string> DataplaneLink::ask(const contract:
 void DataplaneLink::run() {
     auto backoff = options_.first_backoff;
     std::string logged;
-    bool resuming = false;  // the connection before this one was good until its end
     auto resumed = Clock::time_point::min();
     for (;;) {
         LineClient client(stop_event_);
         bool began = false;
-        const auto timeout = resuming ? options_.resume_timeout : options_.exchange_timeout;
-        std::string why = client.connect(options_.socket, Clock::now() + timeout);
+        std::string why = client.connect(options_.socket, Clock::now() + options_.exchange_timeout);
         if (why.empty()) {
             connection_ = client.descriptor();
             Session session(*this, client);
-            why = session.run(timeout);
+            why = session.run();
             began = session.began();
             connection_ = -1;
         }
@@ -227,8 +225,7 @@ void DataplaneLink::run() {
                 logged.clear();
             }
         }
-        resuming = began;
-        if (resuming) {
+        if (began) {
             // Connections that end one after the other must not keep both sides busy.
             const bool often = resumed != Clock::time_point::min() && Clock::now() - resumed < options_.longest_backoff;
             if (!often) spdlog::warn("dataplane connection ended, trying again error={}", controlplane::log_value(why));

@@ -43,8 +43,6 @@ struct LinkOptions {
     std::chrono::milliseconds retry_refused{5000};
     /// Silent for so long, the link asks something small: the dataplane cuts the most silent of its clients where it has too many.
     std::chrono::milliseconds ask_every{20'000};
-    /// A connection made at once after the end of another has to answer within this: a dataplane that hangs is not there.
-    std::chrono::milliseconds resume_timeout{2000};
 };
 
 struct LinkStatus {
