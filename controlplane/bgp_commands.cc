@@ -53,14 +53,17 @@ std::string count(std::uint64_t number) {
 std::string withdraw(const announce::BgpSettings& bgp) {
     announce::KernelRoutes routes(bgp.tables());
     // A control plane that was about to tell something has not seen the file: what it adds is taken away again.
-    constexpr int kRounds = 3;
-    for (int round = 0; round < kRounds; ++round) {
+    constexpr std::chrono::seconds kPatience{2};  // it looks for the file each second
+    const auto begun = Clock::now();
+    int empty = 0;
+    do {
         if (std::string error = routes.apply({}); !error.empty()) return error;
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
         const auto left = routes.present();
         if (const auto* error = std::get_if<std::string>(&left)) return *error;
-        if (std::get<0>(left).empty() && round > 0) return {};
-    }
+        empty = std::get<0>(left).empty() ? empty + 1 : 0;
+        if (empty == 2) return {};
+    } while (Clock::now() - begun < kPatience);
     return "routes are told again and again; is the control plane that runs of the same configuration?";
 }
 
@@ -86,6 +89,12 @@ int wait_for_connections(const Settings& settings, std::chrono::seconds wait) {
 }
 
 }  // namespace
+
+std::string bgp_fault(const announce::BgpSettings& bgp) {
+    const auto rendered = announce::render(bgp);
+    const auto* error = std::get_if<std::string>(&rendered);
+    return error != nullptr ? "controlplane.bgp: " + *error : std::string();
+}
 
 int render_bgp(const Settings& settings) {
     if (!settings.bgp) return no_bgp();

@@ -14,6 +14,8 @@
 
 namespace guideway::controlplane {
 
+/// What is wrong beside the settings themselves (a password file that cannot be read); empty: nothing.
+std::string bgp_fault(const announce::BgpSettings& bgp);
 int render_bgp(const Settings& settings);
 /// Peers, routes told, maintenance.
 int bgp_status(const Settings& settings);

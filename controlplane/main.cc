@@ -112,6 +112,20 @@ rest::ServerOptions watchers(const Settings& settings, const rest::ServerOptions
     return options;
 }
 
+/// The group `bgp` may have been there before: what it announced must not stay for ever.
+void forget_routes() {
+    const auto removed = announce::KernelRoutes::remove_all();
+    if (const auto* error = std::get_if<std::string>(&removed)) {
+        spdlog::warn(
+            "routes that controlplane.bgp announced before may still be told (ip route flush table N proto 73; ip -6 "
+            "route flush table N proto 73) error={}",
+            log_value(*error));
+    } else if (std::get<0>(removed) != 0) {
+        spdlog::info("withdrawn what controlplane.bgp announced before, as it is not there any more routes={}",
+                     std::get<0>(removed));
+    }
+}
+
 int serve(const Settings& settings, std::shared_ptr<rest::TlsContext> tls) {
     // Blocked before any thread exists, so that all inherit it and only sigwait() below sees them.
     sigset_t signals;
@@ -164,6 +178,8 @@ int serve(const Settings& settings, std::shared_ptr<rest::TlsContext> tls) {
         options.announcing.look_again = std::chrono::seconds(1);  // maintenance may have ended
         options.announcing.advertisements = settings.bgp->advertisements;
         options.announcing.without_backends = settings.bgp->without_backends;
+    } else {
+        forget_routes();
     }
     auto managed = Manager::open(std::move(store), options, metrics);
     if (const auto* error = std::get_if<std::string>(&managed)) return cannot_start(*error);
@@ -283,6 +299,14 @@ int run(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : kRefused;
     }
+    if (waiting->count() > 0 && maintaining != "on") {
+        std::cerr << "--wait: allowed with --maintenance on alone\n";
+        return kRefused;
+    }
+    if ((rendering ? 1 : 0) + (telling ? 1 : 0) + (maintained->count() > 0 ? 1 : 0) > 1) {
+        std::cerr << "--render-bgp, --bgp-status, --maintenance: allowed one of them\n";
+        return kRefused;
+    }
 
     config::Document document = config::Document::from_file(path);
     const Settings settings = read_settings(document);
@@ -293,6 +317,10 @@ int run(int argc, char** argv) {
         return kRefused;
     }
     if (check) {
+        if (std::string fault = settings.bgp ? bgp_fault(*settings.bgp) : std::string(); !fault.empty()) {
+            std::cerr << path << ": " << fault << '\n';
+            return kRefused;
+        }
         std::cout << path << ": the controlplane section is good\n";
         return 0;
     }

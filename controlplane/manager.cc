@@ -2,6 +2,7 @@
 #include "controlplane/manager.h"
 
 #include <algorithm>
+#include <chrono>
 #include <sstream>
 #include <utility>
 
@@ -31,6 +32,8 @@ Manager::Manager(std::unique_ptr<store::Store> store, ManagerOptions options, Me
       loop_(
           [this](reconcile::StateLoop::State state) {
               announce_.wanted(*state);
+              // What the state takes away is withdrawn first; a kernel that hangs must not hold up everything.
+              announce_.wait_until_withdrawn(std::chrono::milliseconds(50));
               link_.set_desired(std::move(state));
           },
           [this](double seconds, const std::string& error) { metrics_.reconciled(seconds, error.empty()); }),

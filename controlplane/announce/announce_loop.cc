@@ -11,8 +11,7 @@
 namespace guideway::announce {
 namespace {
 
-/// States under way to the dataplane that are remembered; beyond that the oldest unconfirmed one is forgotten, and routes stay as they
-/// are until a newer one is confirmed.
+/// States under way to the dataplane that are remembered each alone; beyond that the two oldest are remembered as what both serve.
 constexpr std::size_t kMostStates = 256;
 /// After a failure it is tried again sooner than it would be looked.
 constexpr std::chrono::milliseconds kTryAgain{500};
@@ -50,16 +49,27 @@ void AnnounceLoop::wanted(const contract::ForwardingState& state) {
     // Numbers may begin anew, where a backup was restored.
     while (!states_.empty() && states_.back().first >= state.generation) states_.pop_back();
     states_.emplace_back(state.generation, std::move(serving));
-    if (states_.size() > kMostStates) states_.erase(states_.begin() + (states_.front().first == confirmed_ ? 1 : 0));
+    if (states_.size() > kMostStates) {
+        states_[1].second = in_both(states_[0].second, states_[1].second);
+        states_.pop_front();
+    }
     changed_locked();
 }
 
 void AnnounceLoop::link(const reconcile::LinkStatus& status) {
-    const std::lock_guard lock(mutex_);
+    if (announcer_ == nullptr) return;
+    std::unique_lock lock(mutex_);
+    const auto known = forwards_;
+    lock.unlock();
+    const bool fresh = status.forwards && status.forwards != known;
+    std::vector<IpAddress> serving;
+    if (fresh) serving = served(*status.forwards, options_.without_backends);
+    lock.lock();
     asked_ = true;
     connected_ = status.connected;
-    confirmed_ = status.confirmed;
-    while (states_.size() > 1 && confirmed_ != 0 && states_.front().first < confirmed_) states_.pop_front();
+    forwards_ = status.forwards;
+    if (fresh) confirmed_ = std::move(serving);
+    while (forwards_ && states_.size() > 1 && states_.front().first <= forwards_->generation) states_.pop_front();
     changed_locked();
 }
 
@@ -85,12 +95,12 @@ Situation AnnounceLoop::situation_locked() const {
     now.dataplane_connected = connected_;
     if (states_.empty()) return now;
     now.wanted = states_.back().second;
-    const auto at =
-        std::find_if(states_.begin(), states_.end(), [&](const auto& one) { return one.first == confirmed_; });
-    if (at == states_.end()) return now;
+    if (!forwards_) return now;
     // What is under way may be in force before the dataplane says so: only what all of them serve is sure.
-    std::vector<IpAddress> sure = at->second;
-    for (auto later = at + 1; later != states_.end(); ++later) sure = in_both(sure, later->second);
+    std::vector<IpAddress> sure = confirmed_;
+    for (const auto& [generation, serving] : states_) {
+        if (generation > forwards_->generation) sure = in_both(sure, serving);
+    }
     now.confirmed = std::move(sure);
     return now;
 }
@@ -105,6 +115,16 @@ bool AnnounceLoop::wait_until_settled(std::chrono::milliseconds timeout) const {
     if (announcer_ == nullptr) return true;
     const std::uint64_t up_to = said_;
     return settled_.wait_for(lock, timeout, [&] { return stopping_ || acted_ >= up_to; }) && acted_ >= up_to;
+}
+
+bool AnnounceLoop::wait_until_withdrawn(std::chrono::milliseconds timeout) const {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!forwards_ || states_.empty()) return true;
+        const std::vector<IpAddress>& newest = states_.back().second;
+        if (std::includes(newest.begin(), newest.end(), confirmed_.begin(), confirmed_.end())) return true;
+    }
+    return wait_until_settled(timeout);
 }
 
 void AnnounceLoop::run() {

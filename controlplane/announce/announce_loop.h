@@ -2,8 +2,8 @@
 // a withdrawal waits for nobody; it looks once more every few seconds, since others can change the kernel's tables too.
 //
 // Worked example: the dataplane is killed -> the link's thread calls link(not connected) -> the loop withdraws everything, a millisecond
-// later. The dataplane is back with its state and the link confirms it -> everything is told again. This process is killed: nothing
-// happens; started again, it changes nothing until it knows.
+// later. The dataplane is back with the state of its disk -> what serves in that and is still wanted is told again, whether it takes the
+// newest state or refuses it. This process is killed: nothing happens; started again, it changes nothing until it knows.
 //
 // Thread contract: every method from any thread; none of them blocks longer than it takes to copy what it is given.
 #pragma once
@@ -58,6 +58,8 @@ class AnnounceLoop {
     AnnounceStatus status() const;
     /// Until all that was said before this call is acted on, or the time is over. True: it is.
     bool wait_until_settled(std::chrono::milliseconds timeout) const;
+    /// Likewise, where the newest state takes away what the dataplane serves; elsewhere at once.
+    bool wait_until_withdrawn(std::chrono::milliseconds timeout) const;
 
   private:
     void run();
@@ -71,9 +73,11 @@ class AnnounceLoop {
     mutable std::condition_variable woken_;
     mutable std::condition_variable settled_;
     std::vector<Pool> pools_;
-    /// What serves, by generation; the oldest is the confirmed one where that is known.
+    /// What serves, by generation: the newest, and what may be under way to the dataplane.
     std::deque<std::pair<std::uint64_t, std::vector<IpAddress>>> states_;
-    std::uint64_t confirmed_ = 0;
+    /// What the dataplane says it forwards by, and what serves in that; null: it has not said.
+    std::shared_ptr<const contract::ForwardingState> forwards_;
+    std::vector<IpAddress> confirmed_;
     bool connected_ = false;
     bool asked_ = false;
     bool maintenance_ = false;

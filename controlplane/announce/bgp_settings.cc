@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "controlplane/announce/bird_words.h"
+
 namespace guideway::announce {
 namespace {
 
@@ -35,6 +37,22 @@ bool take_number(std::string_view& text, std::uint64_t max) {
     return true;
 }
 
+/// Why a session or a next hop cannot have this address; empty: it can.
+std::string not_unicast(const IpAddress& address) {
+    constexpr std::uint8_t kReserved = 240;  // 240.0.0.0/4, RFC 1112
+    const bool v4 = address.is_v4();
+    if (!v4 && address.is_link_local()) {
+        return "allowed others than link-local ones: those need an interface, and none can be named here";
+    }
+    const bool mapped =
+        !v4 &&
+        std::all_of(address.bytes.begin(), address.bytes.begin() + 10, [](std::uint8_t byte) { return byte == 0; }) &&
+        address.bytes[10] == 0xff && address.bytes[11] == 0xff;
+    const bool reserved = v4 && (address.bytes[0] == 0 || address.bytes[0] >= kReserved);
+    if (address.is_multicast() || mapped || reserved) return "allowed an address of one machine (unicast)";
+    return {};
+}
+
 std::optional<IpAddress> read_address(config::Section& section, const char* key, std::optional<IpFamily> family = {}) {
     if (!section.has(key)) return std::nullopt;
     const std::string text = section.required_string(key);
@@ -45,11 +63,20 @@ std::optional<IpAddress> read_address(config::Section& section, const char* key,
     return std::nullopt;
 }
 
+/// The address of a machine.
+std::optional<IpAddress> read_unicast(config::Section& section, const char* key, std::optional<IpFamily> family = {}) {
+    const auto address = read_address(section, key, family);
+    if (!address) return std::nullopt;
+    const std::string why = not_unicast(*address);
+    if (!why.empty()) section.fault(key, "found " + in_quotes(address->to_string()) + ", " + why);
+    return address;
+}
+
 BgpPeer read_peer(config::Section& one) {
     BgpPeer peer;
     peer.name = one.required_string("name", name_text());
     if (one.has("address")) {
-        peer.address = read_address(one, "address").value_or(IpAddress{});
+        peer.address = read_unicast(one, "address").value_or(IpAddress{});
     } else {
         one.required_string("address");
     }
@@ -60,9 +87,9 @@ BgpPeer read_peer(config::Section& one) {
     peer.multihop = static_cast<std::uint8_t>(one.integer_or("multihop", 0, 0, 255));
     peer.bfd = one.boolean_or("bfd", false);
     peer.hold_seconds = static_cast<std::uint16_t>(one.integer_or("hold_seconds", 0, 3, 65535));
-    peer.source = read_address(one, "source", peer.address.family);
-    peer.next_hop_ipv4 = read_address(one, "next_hop_ipv4", IpFamily::ipv4);
-    peer.next_hop_ipv6 = read_address(one, "next_hop_ipv6", IpFamily::ipv6);
+    peer.source = read_unicast(one, "source", peer.address.family);
+    peer.next_hop_ipv4 = read_unicast(one, "next_hop_ipv4", IpFamily::ipv4);
+    peer.next_hop_ipv6 = read_unicast(one, "next_hop_ipv6", IpFamily::ipv6);
     for (const std::string& text : one.strings("families", config::one_of({"IPv4", "IPv6"}), 0, 2)) {
         peer.families.push_back(text == "IPv4" ? IpFamily::ipv4 : IpFamily::ipv6);
     }
@@ -116,6 +143,49 @@ Advertisement read_advertisement(config::Section& one, const std::vector<BgpPeer
                       ", allowed the names of peers: " + (names.empty() ? "there are none" : names));
     }
     return rule;
+}
+
+/// Names become names of BIRD's configuration, beside "guideway4", "guideway_kernel4", "guideway_bfd" and the like.
+void check_bird_name(config::Section& one, const std::string& name) {
+    if (is_bird_word(name)) {
+        one.fault("name", "found " + in_quotes(name) + ", allowed others than the words of BIRD's configuration");
+    }
+    if (name.starts_with("guideway")) {
+        one.fault("name", "found " + in_quotes(name) + ", allowed names that do not begin with \"guideway\"");
+    }
+}
+
+void check_address(config::Section& one, const BgpPeer& peer, const BgpPeer& other, Daemon daemon) {
+    if (other.address != peer.address) return;
+    const std::string found = "found " + in_quotes(peer.address.to_string()) + " twice, allowed once";
+    if (other.port == peer.port) {
+        one.fault("address", found);
+    } else if (daemon == Daemon::frr) {
+        one.fault("address", found + " with daemon = \"frr\", the port aside: FRR tells peers apart by address");
+    }
+}
+
+bool share_a_pool(const Advertisement& a, const Advertisement& b) {
+    if (a.pools.empty() || b.pools.empty()) return true;
+    return std::any_of(a.pools.begin(), a.pools.end(), [&](const std::string& pool) {
+        return std::find(b.pools.begin(), b.pools.end(), pool) != b.pools.end();
+    });
+}
+
+/// Of several that make the same route the first counts, for everybody: a peer that only a later one names would silently get nothing.
+void check_overlap(config::Section& one, const Advertisement& rule, const BgpSettings& settings) {
+    for (const Advertisement& earlier : settings.advertisements) {
+        if (!share_a_pool(earlier, rule)) continue;
+        for (const BgpPeer& peer : settings.peers) {
+            const bool same = (earlier.ipv4_length == rule.ipv4_length && peer.carries(IpFamily::ipv4)) ||
+                              (earlier.ipv6_length == rule.ipv6_length && peer.carries(IpFamily::ipv6));
+            if (!same || !BgpSettings::tells(rule, peer) || BgpSettings::tells(earlier, peer)) continue;
+            one.fault("peers", "found " + in_quotes(peer.name) + " for routes that " + in_quotes(earlier.name) +
+                                   " makes too, without " + in_quotes(peer.name) + ", allowed the peers of " +
+                                   in_quotes(earlier.name) + ": of several that make the same route the first counts");
+            return;
+        }
+    }
 }
 
 }  // namespace
@@ -183,10 +253,9 @@ std::optional<BgpSettings> read_bgp(config::Section& controlplane) {
         BgpPeer peer = read_peer(one);
         for (const BgpPeer& other : out.peers) {
             if (other.name == peer.name) one.fault("name", "found " + in_quotes(peer.name) + " twice, allowed once");
-            if (other.address == peer.address && other.port == peer.port) {
-                one.fault("address", "found " + in_quotes(peer.address.to_string()) + " twice, allowed once");
-            }
+            check_address(one, peer, other, out.daemon);
         }
+        if (out.daemon == Daemon::bird) check_bird_name(one, peer.name);
         out.peers.push_back(std::move(peer));
     }
     std::set<std::string> names;
@@ -195,6 +264,7 @@ std::optional<BgpSettings> read_bgp(config::Section& controlplane) {
         if (!names.insert(rule.name).second) {
             one.fault("name", "found " + in_quotes(rule.name) + " twice, allowed once");
         }
+        check_overlap(one, rule, out);
         out.advertisements.push_back(std::move(rule));
     }
     // Nothing said: everything, as host routes, to everybody.

@@ -3,15 +3,18 @@
 //
 // Why not include files and a reload: the kernel tells the daemon at once and of each route alone; what is told outlives this process and
 // the daemon without anybody's doing; a daemon that starts again finds it; no reload can fail half-way; it is the same for both
-// daemons; and `ip route show table 173` shows the operator what is told.
+// daemons; and `ip route show table 173` (`ip -6 route ...`) shows the operator what is told.
 //
 // Each is a blackhole route, "proto 73", whose metric (100 + index) says which advertisement made it; the daemon's filter gives it the
 // attributes by that. FRR 8 reads IPv6 routes of the main table alone, so there they stand in that.
+//
+// The first apply() also takes our routes out of all other tables: of what the settings said before.
 //
 // Worked example: 203.0.113.10/32 by the first advertisement: `blackhole 203.0.113.10 proto 73 metric 100` in table 173.
 // Needs CAP_NET_ADMIN. Thread contract: one thread at a time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -37,6 +40,12 @@ struct KernelTables {
     friend bool operator==(const KernelTables&, const KernelTables&) = default;
 };
 
+/// One of our routes, and where it stands.
+struct TableRoute {
+    Route route;
+    std::uint32_t table = 0;
+};
+
 class KernelRoutes final : public Announcer {
   public:
     explicit KernelRoutes(KernelTables tables);
@@ -45,13 +54,23 @@ class KernelRoutes final : public Announcer {
     std::variant<std::vector<Route>, std::string> present() override;
     std::string apply(const std::vector<Route>& wanted) override;
 
+    /// For an appliance that announces nothing any more: takes our routes out of every table. How many there were, or why not.
+    static std::variant<std::size_t, std::string> remove_all();
+
   private:
     struct Socket;
     std::string open();
-    std::string change(const Route& route, bool add);
+    /// Our routes in these tables; 0: in any.
+    std::variant<std::vector<TableRoute>, std::string> read(KernelTables tables);
+    std::variant<std::size_t, std::string> remove_elsewhere();
+    std::string change(const Route& route, std::uint32_t table, bool add);
+    /// Which of these the kernel has not; empty: it has all.
+    std::string lacking(const std::vector<Route>& wanted);
 
     const KernelTables tables_;
     std::unique_ptr<Socket> socket_;
+    bool clean_ = false;    // no other table has routes of ours
+    bool foreign_ = false;  // a route that was to be added was there
 };
 
 }  // namespace guideway::announce

@@ -38,7 +38,8 @@ class Held final : public Announcer {
     Held(std::unique_ptr<Announcer> inner, MaintenanceFile file) : inner_(std::move(inner)), file_(std::move(file)) {}
     std::variant<std::vector<Route>, std::string> present() override { return inner_->present(); }
     std::string apply(const std::vector<Route>& wanted) override {
-        return inner_->apply(file_.on() ? std::vector<Route>{} : wanted);
+        // A withdrawal does not wait for the disk that the file is on.
+        return inner_->apply(wanted.empty() || !file_.on() ? wanted : std::vector<Route>{});
     }
 
   private:

@@ -4,7 +4,8 @@
 //   serves       an address serves while some service of it has a backend that takes new connections (by option: has a service at all).
 //                A service of policy Local has the nodes with endpoints as backends, so it serves only where it can be served.
 //   confirmed    what the dataplane says it forwards. wanted: the newest state made for it. Told is what serves in both: so an address is
-//                told after the dataplane forwards for it, and withdrawn before it ceases to.
+//                told after the dataplane forwards for it; and it is withdrawn, in the kernel's table, before the dataplane is given the state without
+//                it (manager.cc waits 50 ms for that at most).
 //   advertisement  a rule of the operator's: addresses of these pools become routes of this length with these attributes. Of several
 //                that make the same route the first one counts.
 //

@@ -47,23 +47,33 @@ class DataplaneLink::Session {
   public:
     Session(DataplaneLink& link, LineClient& client) : link_(link), client_(client) {}
 
+    /// Whether the dataplane answered at all.
+    bool began() const { return began_; }
+
     /// Returns why it ended; empty: stopped.
     std::string run() {
         auto first = exchange(client_, contract::StateRequest{}, link_.options_.exchange_timeout);
         if (auto* error = std::get_if<std::string>(&first)) return std::move(*error);
         contract::Response& answer = std::get<contract::Response>(first);
-        in_force_ = std::move(answer.state);
+        began_ = true;
         generation_ = answer.generation;
-        link_.publish([&](LinkStatus& status) { status = {true, generation_, 0, {}, 0, {}}; });
+        in_force_ = answer.state ? std::make_shared<const contract::ForwardingState>(std::move(*answer.state))
+                                 : std::make_shared<const contract::ForwardingState>();
+        link_.publish([&](LinkStatus& status) { status = {true, generation_, 0, {}, 0, {}, in_force_}; });
         spdlog::info("dataplane connected generation={}", generation_);
         for (;;) {
             const State desired = current();
-            if (!desired || is_in_force(*desired)) {
+            const bool there = desired && is_in_force(*desired);
+            if (!desired || (there && refused_ != desired)) {
                 if (desired) {
-                    link_.publish([&](LinkStatus& status) { status = {true, generation_, generation_, {}, 0, {}}; });
+                    link_.publish(
+                        [&](LinkStatus& status) { status = {true, generation_, generation_, {}, 0, {}, in_force_}; });
                 }
-                if (!link_.pause(std::chrono::milliseconds(-1), true)) return ended();
-            } else if (desired->generation <= generation_) {
+                if (!link_.pause(link_.options_.ask_every, true)) return ended();
+                // A new state says something itself.
+                if (current() != desired) continue;
+                if (std::string error = say_something(); !error.empty()) return error;
+            } else if (!there && desired->generation <= generation_) {
                 link_.on_ahead_(generation_);
                 // It could not (the store is full): try again later.
                 if (current() == desired && !link_.pause(link_.options_.longest_backoff, true)) return ended();
@@ -82,18 +92,19 @@ class DataplaneLink::Session {
         return link_.desired_;
     }
     bool is_in_force(const contract::ForwardingState& desired) const {
-        return generation_ == desired.generation && in_force_ && same_content(*in_force_, desired);
+        return generation_ == desired.generation && same_content(*in_force_, desired);
     }
     std::string apply(const State& desired) {
         auto answer = exchange(client_, contract::ApplyRequest{*desired}, link_.options_.exchange_timeout);
         if (auto* error = std::get_if<std::string>(&answer)) return std::move(*error);
         const auto& response = std::get<contract::Response>(answer);
         generation_ = response.generation;
+        // Also where it is not content: it forwards by the state, but could not write it to its disk.
+        if (response.generation == desired->generation) in_force_ = desired;
         if (response.ok && response.generation == desired->generation) {
-            in_force_ = *desired;
             refused_ = nullptr;
             spdlog::debug("dataplane forwards generation={}", generation_);
-            link_.publish([&](LinkStatus& status) { status = {true, generation_, generation_, {}, 0, {}}; });
+            link_.publish([&](LinkStatus& status) { status = {true, generation_, generation_, {}, 0, {}, in_force_}; });
         } else {
             const std::string why = sentence(response.faults);
             // The same state is offered again and again: its refusal is news once.
@@ -107,9 +118,16 @@ class DataplaneLink::Session {
                 status.error = why;
                 status.refused_generation = desired->generation;
                 status.refusal = response.faults;
+                status.forwards = in_force_;
             });
         }
         return {};
+    }
+    /// Empty: it answered.
+    std::string say_something() {
+        auto answer = exchange(client_, contract::StatusRequest{}, link_.options_.exchange_timeout);
+        auto* error = std::get_if<std::string>(&answer);
+        return error != nullptr ? std::move(*error) : std::string();
     }
     bool alive() const {
         pollfd wait{client_.descriptor(), POLLIN | POLLRDHUP, 0};
@@ -123,7 +141,8 @@ class DataplaneLink::Session {
 
     DataplaneLink& link_;
     LineClient& client_;
-    std::optional<contract::ForwardingState> in_force_;
+    bool began_ = false;
+    State in_force_;  // not null once it began
     std::uint64_t generation_ = 0;
     State refused_;
 };
@@ -186,12 +205,16 @@ std::variant<contract::Response, std::string> DataplaneLink::ask(const contract:
 void DataplaneLink::run() {
     auto backoff = options_.first_backoff;
     std::string logged;
+    auto resumed = Clock::time_point::min();
     for (;;) {
         LineClient client(stop_event_);
+        bool began = false;
         std::string why = client.connect(options_.socket, Clock::now() + options_.exchange_timeout);
         if (why.empty()) {
             connection_ = client.descriptor();
-            why = Session(*this, client).run();
+            Session session(*this, client);
+            why = session.run();
+            began = session.began();
             connection_ = -1;
         }
         {
@@ -201,6 +224,14 @@ void DataplaneLink::run() {
                 backoff = options_.first_backoff;
                 logged.clear();
             }
+        }
+        if (began) {
+            // Connections that end one after the other must not keep both sides busy.
+            const bool often = resumed != Clock::time_point::min() && Clock::now() - resumed < options_.longest_backoff;
+            if (!often) spdlog::warn("dataplane connection ended, trying again error={}", controlplane::log_value(why));
+            if (often && !pause(options_.first_backoff, false)) return;
+            resumed = Clock::now();
+            continue;
         }
         // Tried about once a second for as long as it is away: said once for each cause.
         if (why != logged) spdlog::warn("dataplane not connected error={}", controlplane::log_value(why));

@@ -7,6 +7,9 @@
 // A dataplane may be ahead: it keeps its state on disk, while the control plane's store was restored from an older backup.
 // Then `on_ahead` is asked to number the desired state beyond the dataplane's generation, so that it takes effect.
 //
+// The end of a connection is not yet the dataplane's: it may have cut this one alone, or an answer took too long. So the link connects once
+// more at once and says "not connected" only when that fails; a process that was killed refuses at once.
+//
 // Worked example: dataplane at 7, desired 9 -> connect, "state" -> 7, "apply" 9 -> ok 9, wait_until_forwarding(9) returns.
 // Dataplane killed and started again: end of connection, connect, "state" -> 9 from its disk, nothing to send.
 //
@@ -38,6 +41,8 @@ struct LinkOptions {
     std::chrono::milliseconds exchange_timeout{30'000};
     /// A refused state is offered again after this long: the refusal may have had a passing cause (a full disk).
     std::chrono::milliseconds retry_refused{5000};
+    /// Silent for so long, the link asks something small: the dataplane cuts the most silent of its clients where it has too many.
+    std::chrono::milliseconds ask_every{20'000};
 };
 
 struct LinkStatus {
@@ -46,7 +51,10 @@ struct LinkStatus {
     std::uint64_t confirmed = 0;  ///< newest generation of ours known to be in force on this connection; 0: none
     std::string error;            ///< why not connected, or the refusal in one line; empty when fine
     std::uint64_t refused_generation = 0;
-    std::vector<contract::Fault> refusal;  ///< of the desired state, while it is refused
+    std::vector<contract::Fault> refusal = {};  ///< of the desired state, while it is refused
+    /// What the dataplane said last that it forwards by, whoever made it and whether it keeps it on disk or not; without services where it
+    /// has no state. Null: it has not said on this connection.
+    std::shared_ptr<const contract::ForwardingState> forwards = {};
     friend bool operator==(const LinkStatus&, const LinkStatus&) = default;
 };
 

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <poll.h>
+#include <set>
 #include <string>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -69,6 +70,12 @@ class FakeDataplane {
         listener_ = -1;
     }
 
+    /// Ends every connection, but goes on: who connects again is served.
+    void cut() {
+        const std::lock_guard lock(mutex_);
+        for (const int client : open_) ::shutdown(client, SHUT_RDWR);
+    }
+
     /// Waits until the condition, looked at under the lock, holds.
     bool until(const std::function<bool(const FakeDataplane&)>& condition) {
         std::unique_lock lock(mutex_);
@@ -84,10 +91,12 @@ class FakeDataplane {
     std::optional<contract::ForwardingState> state;  ///< in force, and on "disk"
     std::vector<std::uint64_t> applied;              ///< generations, in order
     std::vector<contract::Fault> refuse_with;        ///< not empty: every apply is refused
+    bool disk_full = false;                          ///< with refuse_with: refused, but in force
     bool silent = false;                             ///< takes requests and does not answer them
     contract::Counters counters;
     unsigned counter_requests = 0;
     unsigned state_requests = 0;
+    unsigned status_requests = 0;
 
   private:
     bool wait_readable(int socket) const {
@@ -98,6 +107,7 @@ class FakeDataplane {
     void accept_all() {
         while (wait_readable(listener_)) {
             const int client = ::accept(listener_, nullptr, nullptr);
+            with_lock([client](FakeDataplane& self) { self.open_.insert(client); });
             clients_.emplace_back([this, client] { serve(client); });
         }
     }
@@ -119,6 +129,7 @@ class FakeDataplane {
                 }
             }
         }
+        with_lock([client](FakeDataplane& self) { self.open_.erase(client); });
         ::close(client);
     }
     std::optional<contract::Response> answer_to(const std::string& line) {
@@ -134,10 +145,12 @@ class FakeDataplane {
             response.ok = refuse_with.empty();
             response.faults = refuse_with;
             applied.push_back(apply->state.generation);
-            if (response.ok) state = std::move(apply->state);
+            if (response.ok || disk_full) state = std::move(apply->state);
         } else if (std::holds_alternative<contract::StateRequest>(*request.value)) {
             ++state_requests;
             response.state = state;
+        } else if (std::holds_alternative<contract::StatusRequest>(*request.value)) {
+            ++status_requests;
         } else if (std::holds_alternative<contract::CountersRequest>(*request.value)) {
             ++counter_requests;
             response.counters = counters;
@@ -159,6 +172,7 @@ class FakeDataplane {
     std::vector<std::thread> clients_;  // the acceptor's until it is joined
     std::mutex mutex_;
     std::condition_variable changed_;
+    std::set<int> open_;  // sockets of clients
 };
 
 }  // namespace guideway::testing_support

@@ -1,5 +1,7 @@
 #include "controlplane/announce/announce_loop.h"
 
+#include <map>
+#include <memory>
 #include <mutex>
 
 #include <gtest/gtest.h>
@@ -38,6 +40,7 @@ class FakeAnnouncer final : public Announcer {
 struct AnnounceLoopTest : testing::Test {
     World world;
     std::unique_ptr<AnnounceLoop> loop;
+    std::map<std::uint64_t, std::shared_ptr<const contract::ForwardingState>> made;
 
     void make(std::chrono::milliseconds look_again = std::chrono::hours(1)) {
         LoopOptions options;
@@ -53,7 +56,7 @@ struct AnnounceLoopTest : testing::Test {
         for (const Route& one : world.told) out.push_back(one.prefix.to_string());
         return out;
     }
-    static contract::ForwardingState state(std::uint64_t generation, std::vector<const char*> vips) {
+    contract::ForwardingState state(std::uint64_t generation, std::vector<const char*> vips) {
         contract::ForwardingState out;
         out.generation = generation;
         out.backend_sets.push_back({"nodes", IpFamily::ipv4, {{"n", *IpAddress::parse("10.0.2.11"), 0, 1, false}}});
@@ -63,12 +66,15 @@ struct AnnounceLoopTest : testing::Test {
             service.backend_set = "nodes";
             out.services.push_back(service);
         }
+        made[generation] = std::make_shared<const contract::ForwardingState>(out);
         return out;
     }
-    static reconcile::LinkStatus link(bool connected, std::uint64_t confirmed) {
+    /// `forwards`: the generation that state() made last; 0: the dataplane has not said.
+    reconcile::LinkStatus link(bool connected, std::uint64_t forwards) {
         reconcile::LinkStatus status;
         status.connected = connected;
-        status.confirmed = confirmed;
+        status.confirmed = forwards;
+        if (forwards != 0) status.forwards = made.at(forwards);
         return status;
     }
 };
@@ -100,6 +106,23 @@ TEST_F(AnnounceLoopTest, AnAddressIsWithdrawnBeforeTheStateWithoutItIsInForce) {
     EXPECT_EQ(told(), (Texts{"203.0.113.10/32", "203.0.113.11/32"}));
 }
 
+TEST_F(AnnounceLoopTest, WhoHandsAStateOnCanWaitForItsWithdrawals) {
+    make();
+    EXPECT_TRUE(loop->wait_until_withdrawn(kPatience));
+    loop->wanted(state(3, {"203.0.113.10"}));
+    loop->link(link(true, 3));
+    EXPECT_EQ(told().size(), 1U);
+    loop->wanted(state(4, {"203.0.113.11"}));
+    EXPECT_TRUE(loop->wait_until_withdrawn(kPatience));
+    {
+        const std::lock_guard lock(world.mutex);
+        EXPECT_TRUE(world.told.empty());
+    }
+    loop->stop();
+    loop->wanted(state(5, {}));
+    EXPECT_FALSE(loop->wait_until_withdrawn(kPatience)) << "nobody acts any more: it does not wait either";
+}
+
 TEST_F(AnnounceLoopTest, TheDataplanesEndWithdrawsEverythingAndItsReturnTellsItAgain) {
     make();
     loop->wanted(state(3, {"203.0.113.10"}));
@@ -111,6 +134,57 @@ TEST_F(AnnounceLoopTest, TheDataplanesEndWithdrawsEverythingAndItsReturnTellsItA
     EXPECT_EQ(told(), Texts{}) << "connected, but what it forwards is not known yet";
     loop->link(link(true, 3));
     EXPECT_EQ(told().size(), 1U);
+}
+
+TEST_F(AnnounceLoopTest, ADataplaneThatComesBackWithAnOlderStateAndRefusesTheNewestIsAnnouncedByTheOlder) {
+    make();
+    state(3, {"203.0.113.10", "203.0.113.12"});  // on the dataplane's disk
+    loop->wanted(state(4, {"203.0.113.10", "203.0.113.11"}));
+    loop->link(link(false, 0));
+    EXPECT_EQ(told(), Texts{});
+    reconcile::LinkStatus refused = link(true, 3);
+    refused.confirmed = 0;
+    loop->link(refused);
+    EXPECT_EQ(told(), Texts{"203.0.113.10/32"});
+    refused.refused_generation = 4;
+    refused.error = "the dataplane refused the state";
+    loop->link(refused);
+    EXPECT_EQ(told(), Texts{"203.0.113.10/32"});
+}
+
+TEST_F(AnnounceLoopTest, AStateThatIsInForceButNotOnTheDataplanesDiskIsAnnounced) {
+    make();
+    loop->wanted(state(3, {"203.0.113.10"}));
+    loop->link(link(true, 3));
+    loop->wanted(state(4, {"203.0.113.10", "203.0.113.11"}));
+    reconcile::LinkStatus full = link(true, 4);
+    full.confirmed = 3;
+    full.refused_generation = 4;
+    loop->link(full);
+    EXPECT_EQ(told(), (Texts{"203.0.113.10/32", "203.0.113.11/32"}));
+}
+
+TEST_F(AnnounceLoopTest, ADataplaneWithoutStateForwardsNothing) {
+    world.told = {{*IpPrefix::parse("203.0.113.10/32"), 0}};
+    make();
+    loop->wanted(state(3, {"203.0.113.10"}));
+    reconcile::LinkStatus empty = link(true, 0);
+    empty.forwards = std::make_shared<const contract::ForwardingState>();
+    loop->link(empty);
+    EXPECT_EQ(told(), Texts{});
+}
+
+TEST_F(AnnounceLoopTest, OfManyStatesUnderWayNoneIsForgotten) {
+    make();
+    loop->wanted(state(1, {"203.0.113.10", "203.0.113.11"}));
+    loop->link(link(true, 1));
+    loop->wanted(state(2, {"203.0.113.11"}));
+    for (std::uint64_t generation = 3; generation < 600; ++generation) {
+        loop->wanted(state(generation, {"203.0.113.10", "203.0.113.11"}));
+    }
+    EXPECT_EQ(told(), Texts{"203.0.113.11/32"}) << "2, without .10, may be in force";
+    loop->link(link(true, 599));
+    EXPECT_EQ(told(), (Texts{"203.0.113.10/32", "203.0.113.11/32"}));
 }
 
 TEST_F(AnnounceLoopTest, WhatAnEarlierProcessToldStaysUntilMoreIsKnown) {

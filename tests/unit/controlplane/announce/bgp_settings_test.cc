@@ -29,6 +29,64 @@ std::string with_advertisement(const std::string& more) {
            more + " } ); };";
 }
 
+std::string named(const std::string& name) {
+    return "bgp: { daemon = \"bird\"; asn = 1; peers = ( { name = \"" + name +
+           "\"; address = \"192.0.2.1\"; asn = 2; } ); };";
+}
+std::string at(const std::string& address) {
+    return "bgp: { daemon = \"bird\"; asn = 1; peers = ( { name = \"tor1\"; address = \"" + address +
+           "\"; asn = 2; } ); };";
+}
+std::string two_ports(const std::string& daemon) {
+    return "bgp: { daemon = \"" + daemon + "\"; asn = 64512; peers = ( { " + kPeer +
+           " }, { name = \"tor2\"; address = \"192.0.2.254\"; port = 1790; asn = 64513; } ); };";
+}
+/// Peers tor1 (IPv4), tor2 (IPv4) and tor3 (IPv6), and these advertisements.
+std::string with_advertisements(const std::string& all) {
+    return "bgp: { daemon = \"bird\"; asn = 64512; peers = ( { " + kPeer +
+           " }, { name = \"tor2\"; address = \"192.0.2.253\"; asn = 64513; }, { name = \"tor3\"; address = "
+           "\"2001:db8::3\"; "
+           "asn = 64513; } ); advertisements = ( " +
+           all + " ); };";
+}
+
+TEST(BgpSettings, APeerThatOnlyALaterAdvertisementOfTheSameRoutesNamesIsRefused) {
+    const std::string first = "{ name = \"a\"; pools = [ \"office\" ]; peers = [ \"tor1\" ]; }, ";
+    const std::string fault =
+        "controlplane.bgp.advertisements[1].peers: found \"tor2\" for routes that \"a\" makes too, without \"tor2\", "
+        "allowed the peers of \"a\"";
+    for (const char* second : {
+             "{ name = \"b\"; pools = [ \"office\" ]; peers = [ \"tor2\" ]; }",
+             "{ name = \"b\"; pools = [ \"lab\", \"office\" ]; peers = [ \"tor1\", \"tor2\" ]; }",
+             "{ name = \"b\"; }",
+             "{ name = \"b\"; aggregation_length_ipv6 = 64; peers = [ \"tor2\" ]; }",
+         }) {
+        const std::string report = read(with_advertisements(first + second)).report;
+        EXPECT_NE(report.find(fault), std::string::npos) << second << "\n" << report;
+    }
+    for (const char* second : {
+             "{ name = \"b\"; pools = [ \"lab\" ]; peers = [ \"tor2\" ]; }",
+             "{ name = \"b\"; pools = [ \"office\" ]; peers = [ \"tor1\" ]; }",
+             // Another length makes other routes; IPv6, of one length in both, is not told to tor2.
+             "{ name = \"b\"; pools = [ \"office\" ]; aggregation_length = 24; peers = [ \"tor2\" ]; }",
+         }) {
+        EXPECT_EQ(read(with_advertisements(first + second)).report, "") << second;
+    }
+    EXPECT_NE(read(with_advertisements(first + "{ name = \"b\"; aggregation_length = 24; peers = [ \"tor3\" ]; }"))
+                  .report.find("found \"tor3\" for routes that \"a\" makes too"),
+              std::string::npos);
+    EXPECT_EQ(read(with_advertisements("{ name = \"a\"; }, { name = \"b\"; peers = [ \"tor2\" ]; }")).report, "")
+        << "the first tells everybody";
+}
+
+TEST(BgpSettings, WhatOnlyBirdOrOnlyFrrCannotHaveTheOtherMay) {
+    EXPECT_EQ(read(two_ports("bird")).report, "");
+    EXPECT_EQ(
+        read("bgp: { daemon = \"frr\"; asn = 1; peers = ( { name = \"bfd\"; address = \"192.0.2.1\"; asn = 2; } ); };")
+            .report,
+        "");
+}
+
 TEST(BgpSettings, WithoutTheGroupNothingIsAnnounced) { EXPECT_FALSE(read("").settings); }
 
 TEST(BgpSettings, TheLeastThatIsSaidTellsEveryPeerOfEveryAddress) {
@@ -74,6 +132,18 @@ TEST(BgpSettings, EveryFaultIsNamedByField) {
         {with_advertisement("peers = [ \"tor2\" ];"),
          "controlplane.bgp.advertisements[0].peers[0]: found \"tor2\", allowed the names of peers: \"tor1\""},
         {with_advertisement("med = -1;"), "controlplane.bgp.advertisements[0].med"},
+        {named("bfd"), "controlplane.bgp.peers[0].name: found \"bfd\", allowed others than the words of BIRD's"},
+        {named("bgp"), "controlplane.bgp.peers[0].name: found \"bgp\""},
+        {named("guideway_kernel4"), "controlplane.bgp.peers[0].name: found \"guideway_kernel4\", allowed names that"},
+        {at("fe80::1"), "controlplane.bgp.peers[0].address: found \"fe80::1\", allowed others than link-local"},
+        {at("224.0.0.5"), "controlplane.bgp.peers[0].address: found \"224.0.0.5\", allowed an address of one machine"},
+        {at("255.255.255.255"), "controlplane.bgp.peers[0].address: found \"255.255.255.255\""},
+        {at("240.0.0.1"), "controlplane.bgp.peers[0].address: found \"240.0.0.1\""},
+        {at("ff02::1"), "controlplane.bgp.peers[0].address: found \"ff02::1\""},
+        {at("::ffff:192.0.2.1"), "controlplane.bgp.peers[0].address: found \"::ffff:"},
+        {with_peer("source = \"224.0.0.1\";"), "controlplane.bgp.peers[0].source: found \"224.0.0.1\""},
+        {with_peer("next_hop_ipv4 = \"224.0.0.1\";"), "controlplane.bgp.peers[0].next_hop_ipv4: found"},
+        {two_ports("frr"), "controlplane.bgp.peers[1].address: found \"192.0.2.254\" twice, allowed once with daemon"},
     };
     for (const auto& [text, fault] : cases) {
         EXPECT_NE(read(text).report.find(fault), std::string::npos) << text << "\n" << read(text).report;

@@ -47,6 +47,15 @@ TEST(Maintenance, WhileItLastsNothingIsToldAndAfterItEverythingAgain) {
     EXPECT_EQ(told, wanted);
 }
 
+TEST(Maintenance, AWithdrawalIsHandedOnAsItIs) {
+    const Folder folder;
+    const MaintenanceFile file = MaintenanceFile::beside(folder.path / "guideway.db");
+    std::vector<Route> told{{*IpPrefix::parse("203.0.113.10/32"), 0}};
+    Held held(std::make_unique<Recorder>(told), file);
+    EXPECT_EQ(held.apply({}), "");
+    EXPECT_TRUE(told.empty());
+}
+
 TEST(Maintenance, AFolderThatIsNotThereIsToldByName) {
     const MaintenanceFile file("/nowhere/at/all/maintenance");
     EXPECT_NE(file.begin().find("/nowhere/at/all/maintenance cannot be made: No such file"), std::string::npos)

@@ -24,24 +24,32 @@ DataplaneLink::State state(std::uint64_t generation, std::uint16_t port = 80) {
 
 class Link : public testing::Test {
   protected:
-    Link() : dataplane(folder.file("dp.sock")), link(options()) {}
+    explicit Link(std::chrono::milliseconds often = 1h)
+        : ask_every(often), dataplane(folder.file("dp.sock")), link(options()) {}
     LinkOptions options() const {
         LinkOptions made;
         made.socket = folder.file("dp.sock");
         made.first_backoff = 1ms;
         made.longest_backoff = 5ms;
         made.retry_refused = 5ms;
+        made.ask_every = ask_every;
         return made;
     }
     void start() {
-        link.start([this](std::uint64_t generation) {
-            ahead = generation;
-            link.set_desired(state(generation + 1, 8080));
-        });
+        link.start(
+            [this](std::uint64_t generation) {
+                ahead = generation;
+                link.set_desired(state(generation + 1, 8080));
+            },
+            [this] {
+                if (!link.status().connected) ++not_connected;
+            });
     }
 
+    std::chrono::milliseconds ask_every;
     TemporaryFolder folder;
     FakeDataplane dataplane;
+    std::atomic<unsigned> not_connected{0};  ///< how often it was said
     std::atomic<std::uint64_t> ahead{0};
     DataplaneLink link;
 };
@@ -51,7 +59,10 @@ TEST_F(Link, ADataplaneThatIsThereGetsTheState) {
     link.set_desired(state(7));
     start();
     EXPECT_TRUE(link.wait_until_forwarding(7, 20s));
-    EXPECT_EQ(link.status(), (LinkStatus{true, 7, 7, "", 0, {}}));
+    const LinkStatus status = link.status();
+    ASSERT_TRUE(status.forwards);
+    EXPECT_EQ(*status.forwards, *state(7));
+    EXPECT_EQ(status, (LinkStatus{true, 7, 7, "", 0, {}, status.forwards}));
 }
 
 TEST_F(Link, ADataplaneThatStartsLaterGetsItWithoutBeingAsked) {
@@ -118,6 +129,89 @@ TEST_F(Link, ARefusalIsKeptWithEveryFaultAndEndsWithTheNextGoodState) {
     link.set_desired(state(8));
     EXPECT_TRUE(link.wait_until_forwarding(8, 20s));
     EXPECT_TRUE(link.status().error.empty());
+}
+
+TEST_F(Link, ARefusalSaysWhatTheDataplaneForwardsByMeanwhile) {
+    dataplane.with_lock([](FakeDataplane& self) {
+        self.state = *state(5, 443);
+        self.refuse_with = {{"/services/0/port", "no"}};
+    });
+    dataplane.start();
+    link.set_desired(state(7));
+    start();
+    ASSERT_TRUE(dataplane.until([](const auto& self) { return self.applied.size() >= 2; }));
+    const LinkStatus refused = link.status();
+    EXPECT_EQ(refused.confirmed, 0U);
+    ASSERT_TRUE(refused.forwards);
+    EXPECT_EQ(*refused.forwards, *state(5, 443));
+}
+
+TEST_F(Link, AStateThatIsInForceButNotOnDiskIsSaidToBeForwardedAndOfferedAgainUntilItIs) {
+    dataplane.with_lock([](FakeDataplane& self) {
+        self.refuse_with = {{"/state_file", "No space left on device"}};
+        self.disk_full = true;
+    });
+    dataplane.start();
+    link.set_desired(state(7));
+    start();
+    ASSERT_TRUE(dataplane.until([](const auto& self) { return self.applied.size() >= 3; }));
+    const LinkStatus full = link.status();
+    EXPECT_EQ(full.refused_generation, 7U);
+    EXPECT_EQ(full.confirmed, 0U);
+    ASSERT_TRUE(full.forwards);
+    EXPECT_EQ(*full.forwards, *state(7));
+    EXPECT_EQ(ahead, 0U) << "no reason to number it anew";
+    dataplane.with_lock([](FakeDataplane& self) { self.refuse_with.clear(); });
+    EXPECT_TRUE(link.wait_until_forwarding(7, 20s));
+    EXPECT_TRUE(link.status().error.empty());
+}
+
+TEST_F(Link, ADataplaneWithoutStateIsSaidToForwardNothing) {
+    dataplane.start();
+    start();
+    ASSERT_TRUE(dataplane.until([](const auto& self) { return self.state_requests == 1; }));
+    const auto until = std::chrono::steady_clock::now() + 20s;
+    while (!link.status().connected && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    ASSERT_TRUE(link.status().forwards);
+    EXPECT_TRUE(link.status().forwards->services.empty());
+}
+
+TEST_F(Link, AConnectionThatIsCutByADataplaneThatLivesIsNotItsEnd) {
+    dataplane.start();
+    link.set_desired(state(7));
+    start();
+    ASSERT_TRUE(link.wait_until_forwarding(7, 20s));
+    const unsigned before = not_connected;
+    for (unsigned cuts = 1; cuts <= 3; ++cuts) {
+        const auto said = link.status().forwards;
+        dataplane.cut();
+        const auto until = std::chrono::steady_clock::now() + 20s;
+        const auto again = [&] { return link.status().forwards != said && link.status().confirmed == 7; };
+        while (!again() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+        ASSERT_TRUE(again()) << cuts;
+    }
+    link.set_desired(state(8));
+    EXPECT_TRUE(link.wait_until_forwarding(8, 20s));
+    EXPECT_EQ(not_connected, before);
+    dataplane.stop();
+    const auto until = std::chrono::steady_clock::now() + 20s;
+    while (link.status().connected && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    EXPECT_FALSE(link.status().connected);
+    EXPECT_FALSE(link.status().forwards);
+}
+
+struct TalkativeLink : Link {
+    TalkativeLink() : Link(1ms) {}
+};
+
+TEST_F(TalkativeLink, IsNeverSilentForLong) {
+    dataplane.start();
+    link.set_desired(state(7));
+    start();
+    EXPECT_TRUE(dataplane.until([](const auto& self) { return self.status_requests >= 3; }));
+    EXPECT_EQ(link.status().confirmed, 7U);
+    link.set_desired(state(8));
+    EXPECT_TRUE(link.wait_until_forwarding(8, 20s));
 }
 
 TEST_F(Link, ADataplaneThatIsAheadIsOutnumbered) {
