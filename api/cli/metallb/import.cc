@@ -217,8 +217,8 @@ class Import {
         ObjectReport& report = report_of(pool);
         if (bgp) {
             report.add(Verdict::differs, "",
-                       "MetalLB announces it by BGP, which Guideway does not speak: give your routers static routes to "
-                       "the appliance for " +
+                       "MetalLB announces it by BGP, and the appliance once controlplane.bgp in guideway.cfg has an "
+                       "advertisement for it (docs/bgp.md): " +
                            listed(made.spec.addresses));
         } else if (!from_.advertisements.empty()) {
             report.add(

@@ -195,7 +195,7 @@ class Reader {
             tell_unknown(spec, "/spec", known);
         } else {
             report().lost = true;
-            report().add(Verdict::lost, joined_fields(spec, "/spec"), kNoBgp);
+            report().add(Verdict::lost, joined_fields(spec, "/spec"), kBgpIsASetting);
             if (kind == "BGPAdvertisement") read_advertisement(object, true, faults);
         }
         tell(faults, place);
@@ -251,7 +251,7 @@ class Reader {
 
     void tell_bgp_advertisements(const Json& spec, const std::string& pointer, const PoolWords& words) {
         if (spec.is_object() && spec.contains(words.bgp_advertisements)) {
-            report().add(Verdict::lost, pointer + "/" + words.bgp_advertisements, kNoBgp);
+            report().add(Verdict::lost, pointer + "/" + words.bgp_advertisements, kBgpIsASetting);
         }
     }
 
@@ -356,7 +356,7 @@ class Reader {
             begin_part(title, place);
             report().lost = true;
             const bool bgp = is_one_of(key, Words{"peers", "bgp-communities", "bfd-profiles", "peer-autodiscovery"});
-            report().add(Verdict::lost, field, bgp ? kNoBgp : kUnknownField);
+            report().add(Verdict::lost, field, bgp ? kBgpIsASetting : kUnknownField);
         }
     }
 

@@ -4,7 +4,7 @@
 // Worked example (print_report):
 //     IPAddressPool metallb-system/public: carried over, as AddressPool public
 //     BGPPeer metallb-system/tor: cannot be carried over (metallb.yaml: document 3)
-//       /spec/myASN, /spec/peerASN: Guideway does not speak BGP; ...
+//       /spec/myASN, /spec/peerASN: this is no object here but a setting of the appliance: ...
 //     2 objects: 1 carried over, 0 with a difference, 1 not
 // Thread contract: plain values, pure functions.
 #pragma once
