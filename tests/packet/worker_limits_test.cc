@@ -14,7 +14,7 @@ namespace {
 using observe::DropReason;
 using namespace packet;
 
-constexpr auto kFinAck = static_cast<std::uint8_t>(tcp::kFin | tcp::kAck);
+constexpr auto kFinWithAck = static_cast<std::uint8_t>(tcp::kFin | tcp::kAck);
 
 LabSettings small(std::uint32_t flows, std::uint32_t half_open) {
     LabSettings settings;
@@ -282,8 +282,8 @@ TEST(WorkerLeak, UsedAndFreeAreTheCapacityThroughManyWholeLives) {
             if (life % 4 == 1) {
                 ASSERT_FALSE(lab.pass(kClientPort, from(port, tcp::kRst)).empty());
             } else {
-                ASSERT_FALSE(lab.pass(kClientPort, from(port, kFinAck)).empty());
-                ASSERT_FALSE(lab.pass(kNodePort, lab.reply_to(out, kFinAck)).empty());
+                ASSERT_FALSE(lab.pass(kClientPort, from(port, kFinWithAck)).empty());
+                ASSERT_FALSE(lab.pass(kNodePort, lab.reply_to(out, kFinWithAck)).empty());
             }
             ++finished;
             if (life % 1000 != 1) continue;
