@@ -95,7 +95,9 @@ class Frr:
         for daemon in ("zebra", "bgpd", "bfdd"):
             self.processes.append(Process(daemon, [FRR / daemon, "-N", self.path, "-f", "/dev/null", "-i", self.state / f"{daemon}.pid",
                                                    "--log", "stdout", "-P", "0"], self.folder, self.namespace))
-            self.processes[-1].wait_until((self.state / f"{daemon}.vty").exists, 20, f"{daemon} listens")
+            # The socket is there before the daemon listens at it, and vtysh passes over whom it cannot reach.
+            self.processes[-1].wait_until(lambda daemon=daemon: self._vtysh("-d", daemon, "-c", "show version").returncode == 0, 40,
+                                          f"{daemon} answers")
         self.reload()
         return self
 
@@ -111,7 +113,7 @@ class Frr:
 
     def reload(self):
         done = self._vtysh("-f", self.config)
-        assert "nknown command" not in done.stdout + done.stderr, done.stdout + done.stderr
+        assert done.returncode == 0 and "nknown command" not in done.stdout + done.stderr, done.stdout + done.stderr
         return done.stdout
 
     def established(self, peer):
