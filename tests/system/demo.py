@@ -130,7 +130,7 @@ class Demo:
         story = self.story
         story.chapter("Where would this connection go, and why?", "The answer comes from the dataplane's own table, and the "
                       "real connection goes the same way.")
-        vip, port = self.vip[4], 40404
+        vip, port = self.vip[4], 20404
         before = self.guideway("explain", "--protocol", "tcp", "--source", f"{self.lab.site.client[0]}:{port}",
                                "--destination", f"{vip}:80")
         stream = connect(self.client, vip, 80, source_port=port)

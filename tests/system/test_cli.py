@@ -58,7 +58,7 @@ def test_drain_and_undrain(lab):
     assert "node3" in {fetch(lab.client, lab.vips[4], 80).text.strip() for _ in range(40)}
 
 
-@pytest.mark.parametrize("port", range(41000, 41006))
+@pytest.mark.parametrize("port", range(21000, 21006))
 def test_explain_tells_where_the_connection_goes(lab, family, port):
     source = lab.site.client[family == 6]
     quote = "[{}]:{}" if family == 6 else "{}:{}"

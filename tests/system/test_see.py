@@ -63,10 +63,10 @@ def test_the_dataplane_answers_without_the_control_plane(lab, family):
         eventually(lambda: counted(lab, "protocol_unsupported", "--socket", dataplane_socket(lab))["packets"] > 0, 10,
                    "the dataplane itself tells its drops")
         address = lab.stream_vips[family]
-        with connect(lab.client, address, 7, source_port=42000 + family) as stream:
+        with connect(lab.client, address, 7, source_port=22000 + family) as stream:
             stream.sendall(b"hello")
             receive(stream, 5)
-            answer = explained(lab, endpoint(lab.site.client[family == 6], 42000 + family), endpoint(address, 7),
+            answer = explained(lab, endpoint(lab.site.client[family == 6], 22000 + family), endpoint(address, 7),
                                "--socket", dataplane_socket(lab))
             assert answer["flow"]["state"] == "tcp_established"
     finally:
@@ -79,7 +79,7 @@ def test_who_may_not_open_the_socket_is_told_so(lab):
     assert "is guideway-dataplane running here?" in missing
 
 
-@pytest.mark.parametrize("port", range(43000, 43004))
+@pytest.mark.parametrize("port", range(23000, 23004))
 def test_a_connection_is_found_by_the_clients_side_and_by_the_nodes(lab, family, port):
     client, vip = lab.site.client[family == 6], lab.stream_vips[family]
     with connect(lab.client, vip, 7, source_port=port) as stream:

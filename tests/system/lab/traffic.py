@@ -2,6 +2,7 @@
 import collections
 import dataclasses
 import http.client
+import pathlib
 import socket
 import threading
 import time
@@ -21,6 +22,15 @@ def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
+def bind_source(one, address, port):
+    """Only a port that the kernel does not give to others by itself: one of those may be somebody's just now."""
+    lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert port < lowest, f"source port {port}: the kernel gives out {lowest} and above"
+    if one.type == socket.SOCK_STREAM:  # its last connection may be in TIME_WAIT
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind((address, port))
+
+
 def connect(namespace, address, port, timeout=5.0, source_port=0):
     """A TCP connection made in the namespace."""
     stream = namespace.socket(family_of(address))
@@ -28,8 +38,7 @@ def connect(namespace, address, port, timeout=5.0, source_port=0):
         stream.settimeout(timeout)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if source_port:
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            stream.bind(("::" if ":" in address else "0.0.0.0", source_port))
+            bind_source(stream, "::" if ":" in address else "0.0.0.0", source_port)
         stream.connect((address, port))
     except BaseException:
         stream.close()
@@ -67,7 +76,7 @@ def ask_udp(namespace, address, port, payload=b"ping", timeout=5.0, source_port=
     with namespace.socket(family_of(address), socket.SOCK_DGRAM) as datagrams:
         datagrams.settimeout(timeout)
         if source_port:
-            datagrams.bind(("", source_port))
+            bind_source(datagrams, "", source_port)
         datagrams.connect((address, port))
         datagrams.send(payload)
         return datagrams.recv(65535)
