@@ -191,7 +191,14 @@ std::string frr(const BgpSettings& settings, const Passwords& passwords) {
     out << "router bgp " << settings.asn << "\n";
     if (settings.router_id) out << " bgp router-id " << settings.router_id->to_string() << "\n";
     out << " no bgp default ipv4-unicast\n";
-    if (settings.graceful_restart) out << " bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n";
+    // FRR before 10.3 forgets what is withdrawn while it gathers routes for a new session, and goes on telling it: by default in the
+    // first second.
+    out << " coalesce-time 0\n";
+    if (settings.graceful_restart) {
+        // Nothing is taken from peers, so there is nothing to wait for before routes are chosen.
+        out << " bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n"
+               " bgp graceful-restart select-defer-time 0\n";
+    }
     if (settings.long_lived_seconds != 0) {
         out << " bgp long-lived-graceful-restart stale-time " << settings.long_lived_seconds << "\n";
     }

@@ -194,6 +194,14 @@ class Network:
     def withdrawn(self):
         return not self.known()
 
+    def told(self):
+        """What is where, for reports: in our kernel, of both daemons, in the router's kernel."""
+        parts = [self.lab.topology.appliance.run("ip", *family, "route", "show", "table", "all", "proto", "73").stdout for family in ((), ("-6",))]
+        for name, daemon in (("ours", self.daemon), ("router", self.router)):
+            parts += [f"--- {name}\n{daemon.overview()}"]
+        parts += [self.lab.client.run("ip", *family, "route").stdout for family in ((), ("-6",))]
+        return "\n".join(parts)
+
     def __exit__(self, *_):
         # In reverse; each even where one before it fails.
         with contextlib.ExitStack() as stack:
@@ -216,6 +224,7 @@ def network(request):
             yield made
         finally:
             print(made.lab.logs())
+            print(made.told())
 
 
 def test_attributes_arrive_as_configured(network):
@@ -238,6 +247,15 @@ def test_an_address_is_known_exactly_while_it_is_forwarded(network):
     wait_for(network.is_known, "told again")
     appliance.cli("delete", "lb", "default/web")
     wait_for(network.withdrawn, "withdrawn with the load balancer")
+    network.announce_web()
+
+
+def test_what_goes_in_the_first_moment_of_a_session_is_withdrawn(network):
+    """FRR before 10.3 forgets such a withdrawal while it gathers routes for the session, and tells the route for good: docs/bgp.md."""
+    network.start_router()
+    wait_for(network.is_known, "told in the new session")
+    network.lab.appliance.cli("delete", "lb", "default/web")
+    wait_for(network.withdrawn, "withdrawn")
     network.announce_web()
 
 

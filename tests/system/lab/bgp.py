@@ -44,6 +44,9 @@ class Bird:
     def established(self, peer):
         return "Established" in self.ask("show", "protocols", peer)
 
+    def overview(self):
+        return "\n".join(self.ask("show", *words) for words in (("status",), ("protocols", "all"), ("route", "all", "table", "all")))
+
     def bfd_up(self):
         return re.search(r"\bUp\b", self.ask("show", "bfd", "sessions")) is not None
 
@@ -120,6 +123,10 @@ class Frr:
         summary = self.json("show bgp summary")
         return any(one["state"] == "Established" and peer in (one.get("desc"), address)
                    for family in summary.values() for address, one in family.get("peers", {}).items())
+
+    def overview(self):
+        return "\n".join(self.ask("show", *words.split()) for words in
+                         ("bgp summary", "bgp neighbors", "bgp ipv4 unicast", "bgp ipv6 unicast", "ip route", "ipv6 route", "ip zebra route dump"))
 
     def bfd_up(self):
         return "Status: up" in self.ask("show bfd peers")

@@ -82,7 +82,8 @@ TEST(Render, FrrTellsOurRoutesFromOthersAndTheMetricDoesNotGoOut) {
                         " set metric 50", " set community 64512:7 no-export", " set large-community 64512:1:2"});
     expect_lines(text, {"route-map guideway-to-far-ipv4 permit 20", " match metric 101", " set metric 0",
                         " set local-preference 200", " set ip next-hop 192.0.2.1"});
-    expect_lines(text, {"router bgp 64512", " bgp router-id 192.0.2.1", " neighbor 192.0.2.254 remote-as 64513",
+    expect_lines(text, {"router bgp 64512", " bgp router-id 192.0.2.1", " coalesce-time 0",
+                        " bgp graceful-restart select-defer-time 0", " neighbor 192.0.2.254 remote-as 64513",
                         " neighbor 192.0.2.254 bfd profile guideway", " neighbor 2001:db8::9 ebgp-multihop 4",
                         "redistribute kernel route-map guideway-ipv4",
                         "neighbor 192.0.2.254 route-map guideway-to-tor1-ipv4 out"});
