@@ -46,8 +46,12 @@ void Manager::keep_house() {
     bool holding = true;
     std::unique_lock lock(house_mutex_);
     while (!house_ended_) {
-        const bool verdicts = std::exchange(verdicts_new_, false);
+        bool verdicts = std::exchange(verdicts_new_, false);
         lock.unlock();
+        if (!prober_.trouble().empty()) {
+            const std::lock_guard of_objects(mutex_);
+            verdicts = board_.stop_waiting() || verdicts;
+        }
         if (verdicts) hand_on_verdicts();
         if (holding && (first_state_may_go() || std::chrono::steady_clock::now() >= patience_ends)) {
             holding = false;

@@ -78,7 +78,8 @@ void HealthBoard::put_load_balancer(const resources::LoadBalancer& load_balancer
         wanted_[node].insert(key);
         const auto known = nodes_.find(node);
         if (known == nodes_.end()) continue;
-        put_check(node, key, known->second, after.port);
+        const bool joins = !before.ready.empty() && !before.ready.contains(name) && before.port == after.port;
+        put_check(node, key, known->second, after.port, joins);
         count(checks_.at(key_of(node, key)));  // against the number of endpoints as it is now
     }
 }
@@ -111,16 +112,18 @@ void HealthBoard::keep_only(const std::function<bool(const NodeName&)>& node,
 }
 
 void HealthBoard::put_check(const NodeName& node, const std::string& load_balancer, const NodeInfo& info,
-                            std::uint16_t port) {
+                            std::uint16_t port, bool joins) {
     const std::string key = key_of(node, load_balancer);
-    Target target{key, info.address, port, !load_balancer.empty()};
     const auto [at, fresh] = checks_.try_emplace(key);
     Check& check = at->second;
+    Target target{key, info.address, port, !load_balancer.empty(), fresh ? joins : check.target.joining};
     if (!fresh && check.target == target) return;
     check.target = std::move(target);
     check.node = node;
     check.load_balancer = load_balancer;
+    check.joins = fresh && joins;
     check.verdict = {};
+    if (check.joins) check.verdict.message = "gets its first connections once it answers";
     check.verdict.since = std::chrono::system_clock::now();
     changed_.insert(key);
     count(check);
@@ -144,6 +147,7 @@ void HealthBoard::count(const Check& check) {
     // A node may know of fewer than the slices do; of more, the slices tell soon.
     const auto told = check.verdict.endpoints;
     if (check.verdict.healthy && told && *told > 0 && *told < ready) now.endpoints = told;
+    now.joining = check.joins;
     if (now == reconcile::LocalVerdict{}) return count_well(check.node, check.load_balancer);
     reconcile::LocalVerdict& before = verdicts_.local[check.load_balancer][check.node.second];
     verdicts_changed_ = before != now || verdicts_changed_;
@@ -183,6 +187,7 @@ std::vector<HealthBoard::News> HealthBoard::note(const std::vector<Changed>& cha
         if (at == checks_.end() || at->second.target != change.target) continue;
         Check& check = at->second;
         const Verdict before = std::exchange(check.verdict, change.verdict);
+        check.joins = false;
         count(check);
         if (before.healthy == change.verdict.healthy && before.reason == change.verdict.reason) continue;
         News news{check.node, check.load_balancer, check.target, check.verdict,
@@ -196,6 +201,16 @@ std::vector<HealthBoard::News> HealthBoard::note(const std::vector<Changed>& cha
         out.push_back(std::move(news));
     }
     return out;
+}
+
+bool HealthBoard::stop_waiting() {
+    bool any = false;
+    for (auto& [key, check] : checks_) {
+        if (!std::exchange(check.joins, false)) continue;
+        any = true;
+        count(check);
+    }
+    return any;
 }
 
 std::shared_ptr<const reconcile::HealthVerdicts> HealthBoard::take_verdicts() {

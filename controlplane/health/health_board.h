@@ -7,6 +7,10 @@
 //   slices. Nodes without are not asked: they get nothing anyway. Nodes that only have draining ones are not asked either: they would
 //   answer 503, though they serve where there is nothing else.
 //
+// A node whose first endpoint becomes ready while others serve joins: the slices tell of it before its kube-proxy has it, and what it is
+// sent meanwhile is refused or lost. So others go before it until it answers that it has one. At a start, and of a load balancer that
+// is new, nobody joins: there nothing is known of what served before.
+//
 // Worked example: put_node(node-1, 10.0.2.11, healthCheckPort 10256); put_load_balancer(default/web, Local, healthCheckNodePort 31000,
 // 3 endpoints on node-1) -> take_targets() puts {"node node-1", 10.0.2.11:10256} and {"local default/web node-1", 10.0.2.11:31000}.
 // note(the latter told 2 endpoints) -> verdicts().local["default/web"]["node-1"] = {false, 2}.
@@ -55,6 +59,8 @@ class HealthBoard {
     };
     /// What changed for the prober since the last call.
     Targets take_targets();
+    /// Nothing can be probed at the moment: who joins is not waited for. True: somebody was.
+    bool stop_waiting();
 
     /// A verdict that is another now, or has another reason.
     struct News {
@@ -105,10 +111,12 @@ class HealthBoard {
         Verdict verdict;
         NodeName node;
         std::string load_balancer;
+        bool joins = false;  ///< and has no verdict yet
         Brake brake{Brake::Limits{}};
     };
 
-    void put_check(const NodeName& node, const std::string& load_balancer, const NodeInfo& info, std::uint16_t port);
+    void put_check(const NodeName& node, const std::string& load_balancer, const NodeInfo& info, std::uint16_t port,
+                   bool joins = false);
     void erase_check(const NodeName& node, const std::string& load_balancer);
     void count(const Check& check);
     void count_well(const NodeName& node, const std::string& load_balancer);

@@ -32,6 +32,9 @@ constexpr std::string_view kCountOk = "ok", kCountRefused = "refused", kCountTim
 
 constexpr int kHttpOk = 200;
 
+/// One that joins, while it has no verdict: so many probes in an interval, and so many may fail.
+constexpr unsigned kJoiningProbes = 20;
+
 std::string text_of(int error) { return std::generic_category().message(error); }
 
 std::string host_of(const Target& target) {
@@ -197,7 +200,7 @@ class Prober::Loop {
             Slot& slot = slots_[target.key];
             slot.target = std::move(target);
             slot.state = CheckState(std::chrono::system_clock::now());
-            set_timer(slot, Clock::now() + part_of_interval(0, 1));
+            set_timer(slot, Clock::now() + (slot.target.joining ? Clock::duration::zero() : part_of_interval(0, 1)));
         }
     }
 
@@ -344,14 +347,20 @@ class Prober::Loop {
         slot.answer.reset();
         const auto now = Clock::now();
         // Without a verdict yet, the next result is wanted sooner.
-        const auto pause = slot.state.undecided() ? part_of_interval(0.2, 0.3) : part_of_interval(0.9, 1.1);
+        const auto pause = !slot.state.undecided() ? part_of_interval(0.9, 1.1)
+                           : slot.target.joining   ? Clock::duration(options_.interval) / kJoiningProbes
+                                                   : part_of_interval(0.2, 0.3);
         set_timer(slot, std::max(now, slot.began + pause));
         if (prober_.on_probe_) prober_.on_probe_(counted, std::chrono::duration<double>(now - slot.began).count());
     }
 
     void finish(Slot& slot, Finding finding) {
         const bool healthy = slot.state.verdict().healthy;
-        if (slot.state.note(std::move(finding.result), options_.thresholds, std::chrono::system_clock::now())) {
+        Thresholds thresholds = options_.thresholds;
+        if (slot.target.joining && slot.state.undecided()) {
+            thresholds.unhealthy_after = std::max(thresholds.unhealthy_after, kJoiningProbes);
+        }
+        if (slot.state.note(std::move(finding.result), thresholds, std::chrono::system_clock::now())) {
             changed_.push_back({slot.target, slot.state.verdict(), slot.state.verdict().healthy != healthy});
         }
         over(slot, finding.counted);

@@ -5,7 +5,8 @@
 //
 // Each target is probed once an interval, at a time of its own: the first probe at a random moment of the first interval, the others
 // an interval apart (give or take a tenth), so that neither the nodes nor this machine see all at once. A target without a verdict is
-// asked again sooner, after a quarter. No more than `most_sockets` probes are under way: what is due beyond waits for its turn.
+// asked again sooner, after a quarter; one that joins is asked at once and after each twentieth, and is unhealthy only after twenty
+// failures: it has just begun. No more than `most_sockets` probes are under way: what is due beyond waits for its turn.
 //
 // A probe that this machine cannot make (no descriptor, no port, the source address is not here, this thread did not get to run)
 // says nothing of the node: it changes no verdict and is counted as "not_probed"; trouble() says why.
@@ -40,6 +41,7 @@ struct Target {
     IpAddress address;
     std::uint16_t port = 0;
     bool wants_endpoints = false;  ///< the answer's body is read for the number of local endpoints
+    bool joining = false;          ///< its first success is waited for
     friend bool operator==(const Target&, const Target&) = default;
 };
 

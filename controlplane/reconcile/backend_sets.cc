@@ -98,15 +98,27 @@ std::vector<Candidate> local_nodes(const Forwarded& one, const resources::LoadBa
         ++(target.endpoint->draining ? number.draining : number.ready);
     }
     const auto takes = [](const resources::Node* node) { return node != nullptr && !node->spec.drain; };
-    const bool any_ready = std::any_of(numbers.begin(), numbers.end(), [&](const auto& item) {
-        return item.second.ready > 0 && takes(find(nodes, item.first));
-    });
+    const auto joins = [&](const std::string& name) {
+        const LocalVerdict* verdict = verdicts.local_verdict(one.name, name);
+        return one.health_check_node_port != 0 && verdict != nullptr && verdict->joining;
+    };
+    bool any_ready = false, any_draining = false;
+    for (const auto& [name, number] : numbers) {
+        if (!takes(find(nodes, name))) continue;
+        any_ready = any_ready || (number.ready > 0 && !joins(name));
+        any_draining = any_draining || number.draining > 0;
+    }
     std::vector<Candidate> out;
     for (const auto& [name, number] : numbers) {
         const resources::Node* node = find(nodes, name);
         if (node == nullptr) continue;
         const LocalVerdict* verdict = verdicts.local_verdict(one.name, name);
-        std::uint32_t weight = any_ready ? number.ready : number.draining;
+        std::uint32_t weight = number.ready;
+        if (any_ready) {
+            if (joins(name)) weight = 0;
+        } else if (any_draining) {
+            weight = number.draining;
+        }
         if (any_ready && verdict != nullptr && verdict->endpoints) {
             weight = std::min(weight, std::max(*verdict->endpoints, std::uint32_t{1}));
         }

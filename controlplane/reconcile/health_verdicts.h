@@ -26,6 +26,8 @@ enum class AllFailing : std::uint8_t { all, none };
 struct LocalVerdict {
     bool failing = false;
     std::optional<std::uint32_t> endpoints;  ///< ready there, as the node tells; none: it does not
+    /// Its first endpoint became ready just now, and it has not said yet that it serves it: whatever else serves goes before it.
+    bool joining = false;
     friend bool operator==(const LocalVerdict&, const LocalVerdict&) = default;
 };
 

@@ -1,4 +1,5 @@
 """Rule 16: pods come, go and move, and nobody notices. And nothing that is changed around them cuts an established connection."""
+import signal
 import threading
 import time
 
@@ -32,6 +33,31 @@ def test_rule_16_a_rolling_update_under_load_fails_no_request(world, policy, rec
     assert not load.failures, load.report()
     assert len(set(load.answers) - old) == 3, f"the new pods served: {load.report()}"
     assert world.addresses("web")[4] == vip
+
+
+def test_rule_16_a_node_gets_its_first_connections_once_its_kube_proxy_has_the_pod(cluster, world):
+    """With policy Local. The proxies of the nodes without a pod stand still while the second pod becomes ready: the API server tells of it,
+    and the node would lose what it was sent."""
+    old = world.deploy("web", 1)[0]
+    vip = world.expose("web", externalTrafficPolicy="Local")[4]
+    world.served(vip)
+    late = [proxy for number, proxy in cluster.proxies.items() if f"node{number}" != old["spec"]["nodeName"]]
+    with RequestLoad(world.lab.client, vip, 80) as load:
+        for proxy in late:
+            proxy.signal(signal.SIGSTOP)
+        try:
+            world.scale("web", 2)
+            new = next(pod for pod in world.pods("web", 2) if pod["metadata"]["name"] != old["metadata"]["name"])
+            eventually(lambda: len({end["node"] for one in world.balancer("web")["spec"]["endpointSlices"] for end in one["endpoints"]}) == 2,
+                       20, "the appliance knows of both")
+            done = load.done
+            eventually(lambda: load.done > done + 300, 30, "under load")
+            assert set(load.answers) == {old["metadata"]["name"]} and not load.failures, load.report()
+        finally:
+            for proxy in late:
+                proxy.signal(signal.SIGCONT)
+        eventually(lambda: new["metadata"]["name"] in load.answers, 30, "the new pod serves too")
+    assert not load.failures, load.report()
 
 
 @pytest.mark.parametrize("policy", ["Cluster", "Local"])

@@ -175,6 +175,54 @@ TEST_F(HealthBoardTest, Rule9AnAnswerThatTellsFewerEndpointsThanTheSlicesIsAHint
     EXPECT_EQ(board.verdicts(), reconcile::HealthVerdicts{});
 }
 
+TEST_F(HealthBoardTest, Rule16ANodeJoinsOnceItAnswers) {
+    for (const char* name : {"node-1", "node-2", "node-3"}) board.put_node(node(name, "10.0.2.11", 0));
+    const auto joins = [&](const char* name) {
+        const auto* verdict = board.verdicts().local_verdict("default/web", name);
+        return verdict != nullptr && verdict->joining;
+    };
+    board.put_load_balancer(local("web", {{"node-1", 1}}));
+    EXPECT_FALSE(joins("node-1")) << "the load balancer is new: nothing served before";
+    EXPECT_FALSE(board.take_targets().put[0].joining);
+    board.put_load_balancer(local("web", {{"node-1", 1}, {"node-2", 1}}));
+    EXPECT_TRUE(joins("node-2"));
+    EXPECT_FALSE(joins("node-1"));
+    EXPECT_NE(board.take_verdicts(), nullptr) << "with the same change, not after it";
+    // Its pods become two before it answered: it is no other node for that.
+    board.put_load_balancer(local("web", {{"node-1", 1}, {"node-2", 2}}));
+    EXPECT_TRUE(joins("node-2"));
+    const auto put = board.take_targets().put;
+    ASSERT_EQ(put.size(), 1u);
+    EXPECT_TRUE(put[0].joining) << "it is asked at once";
+    targets[put[0].key] = put[0];
+    note("local default/web node-2", true, kOk, 2);
+    EXPECT_FALSE(joins("node-2"));
+    EXPECT_TRUE(board.verdicts().local.empty());
+    // It comes again after its last pod had gone; this time it fails to the end.
+    board.put_load_balancer(local("web", {{"node-1", 1}, {"node-2", 0, 1}}));
+    board.put_load_balancer(local("web", {{"node-1", 1}, {"node-2", 1}}));
+    EXPECT_TRUE(joins("node-2"));
+    note("local default/web node-2", false, "Status503");
+    EXPECT_FALSE(joins("node-2"));
+    EXPECT_TRUE(board.verdicts().local_verdict("default/web", "node-2")->failing);
+    // Nobody can be asked: nobody is waited for.
+    board.put_load_balancer(local("web", {{"node-1", 1}, {"node-3", 1}}));
+    EXPECT_TRUE(joins("node-3"));
+    EXPECT_TRUE(board.stop_waiting());
+    EXPECT_FALSE(joins("node-3"));
+    EXPECT_FALSE(board.stop_waiting());
+}
+
+TEST_F(HealthBoardTest, WhereNothingServedBeforeNobodyJoins) {
+    for (const char* name : {"node-1", "node-2"}) board.put_node(node(name, "10.0.2.11", 0));
+    board.put_load_balancer(local("web", {{"node-1", 1}}));
+    board.put_load_balancer(local("web", {}));
+    board.put_load_balancer(local("web", {{"node-2", 1}}));
+    EXPECT_TRUE(board.verdicts().local.empty());
+    board.put_load_balancer(local("web", {{"node-1", 1}, {"node-2", 1}}, 31001));
+    EXPECT_TRUE(board.verdicts().local.empty()) << "another port to ask at: all are asked anew";
+}
+
 TEST_F(HealthBoardTest, DualStackPodsCountOnce) {
     board.put_node(node("node-1", "10.0.2.11", 0));
     auto web = local("web", {{"node-1", 2}});

@@ -227,6 +227,32 @@ TEST(Prober, Rule9TurnsAfterTwoFailuresAndBackAfterOneSuccess) {
     EXPECT_EQ(told.turns("node-1"), 2);
 }
 
+TEST(Prober, Rule16OneThatJoinsIsAskedSoonAndForgivenManyFailures) {
+    AnsweringMachine machine;
+    const std::uint16_t port = machine.listen(1, loopback(1), Behaviour::answer, local_endpoints(0));
+    const std::uint16_t ends = machine.listen(2, loopback(2), Behaviour::answer, local_endpoints(0));
+    machine.start();
+    Told told;
+    // Asked as others are, the first probe alone could take minutes.
+    Prober prober(quick(300s, 1s), told.on_change(), told.on_probe());
+    ASSERT_EQ(prober.start(), "");
+    prober.set_targets({{"web node-1", loopback(1), port, true, true}});
+    ASSERT_TRUE(told.wait_for_more("status", 1));
+    prober.stop();
+    EXPECT_EQ(told.tellings("web node-1"), 0);
+
+    Told soon;
+    Prober quicker(quick(400ms), soon.on_change(), soon.on_probe());
+    ASSERT_EQ(quicker.start(), "");
+    quicker.set_targets({{"web node-1", loopback(1), port, true, true}});
+    ASSERT_TRUE(soon.wait_for_more("status", 5));
+    machine.behave(1, Behaviour::answer, local_endpoints(1));
+    ASSERT_TRUE(soon.wait_for_reason("web node-1", kOk));
+    quicker.set_targets({{"web node-2", loopback(2), ends, true, true}});
+    ASSERT_TRUE(soon.wait_for_reason("web node-2", "Status503"));
+    EXPECT_GE(soon.count("status"), 20u);
+}
+
 TEST(Prober, UnchangedTargetsKeepTheirVerdictAndChangedOnesBeginAnew) {
     AnsweringMachine machine;
     const std::uint16_t first = machine.listen(1, loopback(1), Behaviour::answer, http(503));

@@ -82,6 +82,22 @@ TEST(BackendSets, Rule10ANodeThatTellsFewerEndpointsWeighsFewer) {
     EXPECT_EQ(weights(one, nodes(), verdicts).at("node-1"), 2U) << "the slices are what is sure";
 }
 
+TEST(BackendSets, Rule16ANodeThatJoinsWaitsBehindWhateverServes) {
+    Forwarded one = web(TrafficPolicy::local);
+    one.health_check_node_port = 31000;
+    HealthVerdicts verdicts;
+    verdicts.local["default/web"]["node-2"].joining = true;
+    EXPECT_EQ(weights(one, nodes(), verdicts), (Weights{{"node-1", 2}, {"node-2", 0}, {"node-3", 0}}));
+    for (auto& endpoint : one.endpoint_slices[0].endpoints) endpoint.draining = endpoint.node != "node-2";
+    EXPECT_EQ(weights(one, nodes(), verdicts), (Weights{{"node-1", 2}, {"node-2", 0}, {"node-3", 1}}))
+        << "pods that end serve until the new one does";
+    one.endpoint_slices[0].endpoints = {{ip("10.244.2.1"), "node-2", false}};
+    EXPECT_EQ(weights(one, nodes(), verdicts), (Weights{{"node-2", 1}})) << "there is nothing else";
+    one.endpoint_slices[0].endpoints.push_back({ip("10.244.2.2"), "node-2", true});
+    EXPECT_EQ(weights(one, nodes(), verdicts), (Weights{{"node-2", 1}}))
+        << "its old pod serves until it has the new one";
+}
+
 TEST(BackendSets, Rule9AFailingNodeStaysInTheSetWithoutNewConnections) {
     Forwarded one = web(TrafficPolicy::local);
     HealthVerdicts verdicts;
