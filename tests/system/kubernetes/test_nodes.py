@@ -61,6 +61,20 @@ def test_rule_8_the_exclusion_label_counts_unless_it_parses_as_false(cluster, wo
     assert not stream.trouble, f"a label never cuts a connection: {stream.trouble}"
 
 
+def test_rule_5_8_without_any_node_an_event_says_so_and_clients_are_refused(cluster, world):
+    world.deploy("web", 1)
+    vip = world.expose("web")[4]
+    world.served(vip)
+    with contextlib.ExitStack() as excluded:
+        for number in (1, 2, 3):
+            excluded.enter_context(node_patched(cluster, number, {"metadata": {"labels": {EXCLUDE: ""}}}, {"metadata": {"labels": {EXCLUDE: None}}}))
+        kind, _, message = world.event("web", "UnAvailableLoadBalancer")
+        assert kind == "Warning" and "no node" in message, message
+        world.refused(vip)
+        assert world.addresses("web")[4] == vip
+    world.served(vip)
+
+
 def test_rule_8_the_autoscaler_s_taint_drains(cluster, world):
     world.deploy("web", 2, args=["http=8080", "tcp=7000"])
     vip = world.expose("web", ports=(HTTP, STREAM))[4]
