@@ -4,6 +4,7 @@
 #include <string>
 
 #include "dataplane/flow/hash.h"
+#include "dataplane/observe/drop_reason.h"
 #include "dataplane/packet/five_tuple.h"
 #include "dataplane/worker/affinity.h"
 
@@ -36,9 +37,41 @@ std::string with_port(const IpAddress& address, std::uint16_t port) {
 
 std::string protocol_name(contract::Protocol protocol) { return std::string(contract::to_string(protocol)); }
 
-std::string refusal(contract::Protocol protocol) {
-    if (protocol == contract::Protocol::tcp) return "with a RST";
-    return protocol == contract::Protocol::udp ? "with port unreachable" : "with an ABORT";
+/// How the client is told that nobody serves it.
+std::string refusal(const snapshot::ForwardingSnapshot& state, const contract::ExplainRequest& request) {
+    if (state.vips_silent.contains(request.destination)) {
+        return "the packet is dropped without an answer, since the address is to be silent";
+    }
+    std::string how = "with an ABORT";
+    if (request.protocol == contract::Protocol::tcp) how = "with a RST";
+    if (request.protocol == contract::Protocol::udp) how = "with port unreachable";
+    return "the client is refused " + how;
+}
+
+/// The name by which a packet to an address of ours is dropped for its source; none: the source can be.
+observe::DropReason impossible_source(const snapshot::ForwardingSnapshot& state,
+                                      const contract::ExplainRequest& request) {
+    if (request.source == request.destination) return observe::DropReason::land_attack;
+    if (!request.source.is_usable_unicast()) return observe::DropReason::martian_source;
+    if (state.vips.contains(request.source) || state.snat.contains(request.source))
+        return observe::DropReason::own_source;
+    return observe::DropReason::none;
+}
+
+/// What the service allows, and by which name more than that is dropped; empty: as much as comes.
+std::string limits_step(const guard::ServiceLimits& limits) {
+    std::string step;
+    const auto allows = [&](std::uint32_t rate, const char* what, observe::DropReason reason) {
+        if (rate == 0) return;
+        step += (step.empty() ? "It allows " : ", ") + std::to_string(rate) + ' ' + what + " (" +
+                std::string(observe::to_string(reason)) + ")";
+    };
+    allows(limits.packets, "packets of clients a second", observe::DropReason::service_packets_limited);
+    allows(limits.new_connections, "new connections a second", observe::DropReason::service_connections_limited);
+    allows(limits.new_connections_per_source, "new connections a second of each source network",
+           observe::DropReason::source_connections_limited);
+    if (!step.empty()) step += "; more are dropped by the name in brackets. Each worker has its part.";
+    return step;
 }
 
 /// Why a client of a service with session affinity goes where it goes.
@@ -83,8 +116,7 @@ void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::E
     }
     if (backend == nullptr) {
         answer.verdict = "refuse";
-        answer.steps.push_back("No backend takes new connections: the client is refused " + refusal(request.protocol) +
-                               ".");
+        answer.steps.push_back("No backend takes new connections: " + refusal(state, request) + ".");
         return;
     }
     const auto position = static_cast<std::size_t>(backend - set.backends.data());
@@ -125,7 +157,18 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
         answer.steps.push_back("Source and destination are not of one IP family: there is no such packet.");
         return answer;
     }
-    if (state.snat.contains(request.destination)) {
+    const bool is_snat = state.snat.contains(request.destination);
+    if (const auto reason = impossible_source(state, request);
+        reason != observe::DropReason::none && (is_snat || state.vips.contains(request.destination))) {
+        answer.verdict = "refuse";
+        answer.steps.push_back(request.destination.to_string() + " is a " + (is_snat ? "SNAT address." : "VIP."));
+        answer.steps.push_back(request.source.to_string() +
+                               " cannot be a source: it is not a unicast address of somebody else. The packet is "
+                               "dropped as " +
+                               std::string(observe::to_string(reason)) + ".");
+        return answer;
+    }
+    if (is_snat) {
         answer.verdict = "reply";
         answer.worker = of_tuple(request, [&](const auto& tuple) { return ownership.of_reply(tuple); });
         answer.steps.push_back(request.destination.to_string() +
@@ -144,21 +187,12 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
         return answer;
     }
     answer.steps.push_back(request.destination.to_string() + " is a VIP.");
-    if (!request.source.is_usable_unicast() || state.vips.contains(request.source) ||
-        state.snat.contains(request.source)) {
-        answer.verdict = "refuse";
-        answer.steps.push_back(request.source.to_string() +
-                               " cannot be a client: it is not a unicast address of somebody else. The packet is "
-                               "dropped as martian_source.");
-        return answer;
-    }
     const balancing::ServiceEntry* service = state.services.find(
         request.destination, static_cast<std::uint8_t>(request.protocol), be(request.destination_port));
     if (service == nullptr) {
         answer.verdict = "refuse";
         answer.steps.push_back("It has no service on " + protocol_name(request.protocol) + " port " +
-                               std::to_string(request.destination_port) + ": the client is refused " +
-                               refusal(request.protocol) + ".");
+                               std::to_string(request.destination_port) + ": " + refusal(state, request) + ".");
         return answer;
     }
     const auto index = static_cast<std::size_t>(service - state.services.services().data());
@@ -181,6 +215,7 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
             return answer;
         }
     }
+    if (std::string limits = limits_step(service->limits); !limits.empty()) answer.steps.push_back(std::move(limits));
     const bool affinity = service->affinity_seconds != 0;
     choose_backend(state, request, *service,
                    of_tuple(request, [&](const auto& tuple) { return flow::choice_hash(tuple, selection, affinity); }),

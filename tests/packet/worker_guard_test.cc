@@ -1,6 +1,7 @@
 // What a worker does about sources that cannot be, about floods, and about closed doors.
 #include <gtest/gtest.h>
 
+#include "dataplane/worker/explain.h"
 #include "tests/packet/worker_lab.h"
 
 namespace guideway::worker::testing {
@@ -265,6 +266,52 @@ TEST_F(WorkerGuard, AServicesLimitOfPacketsHoldsForEstablishedConnectionsAndOnly
     EXPECT_EQ(lab_.counters().services[0].limited, 15U);
     lab_.apply(lab_.web());
     for (unsigned i = 0; i < 20; ++i) EXPECT_FALSE(lab_.pass(kClientPort, request).empty()) << "without it, all again";
+}
+
+TEST_F(WorkerGuard, WhatExplainSaysOfSourcesLimitsAndSilenceIsWhatHappens) {
+    auto state = lab_.web();
+    for (auto& service : state.services) {
+        service.new_connections_per_second = 20;
+        service.new_connections_per_second_per_source = 5;
+    }
+    lab_.apply(state);
+    const auto told = [&](const char* source, const char* destination, std::uint16_t port = 80) {
+        const auto answer =
+            explain(lab_.state(), flow::Ownership(1),
+                    {contract::Protocol::tcp, *IpAddress::parse(source), 40000, *IpAddress::parse(destination), port});
+        std::string text = answer.verdict + ": ";
+        for (const std::string& step : answer.steps) text += step + ' ';
+        return text;
+    };
+    struct Bad {
+        const char* source;
+        const char* destination;
+        DropReason reason;
+    };
+    for (const Bad& bad : {Bad{"127.0.0.1", kVip, DropReason::martian_source}, Bad{kVip, kVip, DropReason::land_attack},
+                           Bad{kSnat, kVip, DropReason::own_source}, Bad{kVip, kSnat, DropReason::own_source},
+                           Bad{kSnat, kSnat, DropReason::land_attack}, Bad{"::1", kVipV6, DropReason::martian_source},
+                           Bad{kSnatV6, kVipV6, DropReason::own_source}}) {
+        expect_dropped(lab_, syn(bad.source, bad.destination), bad.reason, bad.source);
+        const std::string text = told(bad.source, bad.destination);
+        EXPECT_EQ(text.rfind("refuse: ", 0), 0U) << text;
+        EXPECT_NE(text.find("dropped as " + std::string(observe::to_string(bad.reason)) + "."), std::string::npos)
+            << text;
+    }
+    const std::string served = told(kClient, kVip);
+    EXPECT_EQ(served.rfind("forward: ", 0), 0U) << served;
+    EXPECT_NE(
+        served.find(
+            "It allows 20 new connections a second (service_connections_limited), 5 new connections a second of each "
+            "source network (source_connections_limited); more are dropped"),
+        std::string::npos)
+        << served;
+    EXPECT_NE(told(kClient, kVip, 81).find("the client is refused with a RST"), std::string::npos);
+    EXPECT_FALSE(lab_.pass(kClientPort, syn(kClient, kVip, 81)).empty());
+    for (auto& service : state.services) service.silent = true;
+    lab_.apply(state);
+    EXPECT_NE(told(kClient, kVip, 81).find("dropped without an answer"), std::string::npos);
+    EXPECT_TRUE(lab_.pass(kClientPort, syn(kClient, kVip, 81)).empty());
 }
 
 TEST_F(WorkerGuard, WorkersShareALimitInEqualParts) {
