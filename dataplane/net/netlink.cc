@@ -11,7 +11,7 @@
 namespace guideway::net {
 namespace {
 
-using Clock = Resolver::Clock;
+using Clock = std::chrono::steady_clock;
 
 constexpr std::uint32_t kGroups =
     RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
