@@ -1,14 +1,19 @@
 #include "dataplane/snapshot/routing_snapshot.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace guideway::snapshot {
 
 void RoutingSnapshot::finish() {
     std::stable_sort(routes.begin(), routes.end(), [](const Route& a, const Route& b) {
         if (a.prefix.length != b.prefix.length) return a.prefix.length > b.prefix.length;
-        return a.metric < b.metric;
+        return std::tie(a.prefix.address, a.metric) < std::tie(b.prefix.address, b.metric);
     });
+    std::vector<IpPrefix> prefixes;
+    prefixes.reserve(routes.size());
+    for (const Route& route : routes) prefixes.push_back(route.prefix);
+    index = RouteIndex(prefixes);
     for (Route& route : routes) {
         route.gateway_hop = -1;
         if (route.on_link) continue;
@@ -20,39 +25,36 @@ void RoutingSnapshot::finish() {
 
 NextHopResult RoutingSnapshot::lookup(const IpAddress& destination) const {
     NextHopResult result;
-    for (const Route& route : routes) {
-        if (!route.prefix.contains(destination)) continue;
-        if (route.gateway_hop >= 0) {
-            result.kind = NextHopResult::Kind::found;
-            result.index = static_cast<std::uint16_t>(route.gateway_hop);
-            return result;
-        }
-        const NeighbourKey neighbour{route.port, route.on_link ? destination : route.gateway};
-        if (const auto found = neighbours.find(neighbour); found != neighbours.end()) {
-            result.kind = NextHopResult::Kind::found;
-            result.index = found->second;
-        } else {
-            result.kind = NextHopResult::Kind::unresolved;
-            result.neighbour = neighbour;
-        }
+    const std::int32_t at = index.find(destination);
+    if (at == RouteIndex::kNone) return result;
+    const Route& route = routes[static_cast<std::size_t>(at)];
+    if (route.gateway_hop >= 0) {
+        result.kind = NextHopResult::Kind::found;
+        result.index = static_cast<std::uint16_t>(route.gateway_hop);
         return result;
+    }
+    const NeighbourKey neighbour{route.port, route.on_link ? destination : route.gateway};
+    if (const auto found = neighbours.find(neighbour); found != neighbours.end()) {
+        result.kind = NextHopResult::Kind::found;
+        result.index = found->second;
+    } else {
+        result.kind = NextHopResult::Kind::unresolved;
+        result.neighbour = neighbour;
     }
     return result;
 }
 
 bool RoutingSnapshot::has_route(const IpAddress& destination) const {
-    return std::ranges::any_of(routes, [&](const Route& route) { return route.prefix.contains(destination); });
+    return index.find(destination) != RouteIndex::kNone;
 }
 
 /// Whatever their metric: a second way of the same length is feasible (RFC 3704 2.3).
 bool RoutingSnapshot::has_route_through(const IpAddress& destination, std::uint16_t port) const {
-    const auto longest =
-        std::ranges::find_if(routes, [&](const Route& route) { return route.prefix.contains(destination); });
-    if (longest == routes.end()) return false;
-    return std::any_of(longest, routes.end(), [&](const Route& route) {
-        return route.port == port && route.prefix.length == longest->prefix.length &&
-               route.prefix.contains(destination);
-    });
+    const std::int32_t at = index.find(destination);
+    if (at == RouteIndex::kNone) return false;
+    const auto longest = routes.begin() + at;
+    const auto others = std::find_if(longest, routes.end(), [&](const Route& route) { return route.prefix != longest->prefix; });
+    return std::any_of(longest, others, [&](const Route& route) { return route.port == port; });
 }
 
 }  // namespace guideway::snapshot

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "api/contract/ip_address.h"
+#include "dataplane/snapshot/route_index.h"
 
 namespace guideway::snapshot {
 
@@ -71,14 +72,15 @@ class RoutingSnapshot {
     std::uint16_t epoch = 0;         ///< differs from the previous snapshot's whenever an index changed its meaning
     std::vector<PortState> ports;    ///< by port index
     std::vector<NextHop> next_hops;  ///< at most 65535
-    std::vector<Route> routes;       ///< longest prefix first, then metric: call finish() after filling
+    /// Longest prefix first, those of one prefix together, by metric: call finish() after filling.
+    std::vector<Route> routes;
+    RouteIndex index;  ///< of the routes' prefixes; by finish()
     std::unordered_map<NeighbourKey, std::uint16_t, NeighbourKeyHash>
         neighbours;  ///< usable ones, to index in next_hops
 
     /// Sorts the routes and tells the next hops their port's MTU. Call before publishing, after the last change.
     void finish();
-    /// Longest-prefix match, then the neighbour. Cost grows with the number of distinct routes: called once a flow and
-    /// epoch, not once a packet.
+    /// Longest-prefix match, then the neighbour. A search in the routes: called once a flow and epoch, not once a packet.
     NextHopResult lookup(const IpAddress& destination) const;
     /// Has a route, of those of the longest matching prefix any. Costs as lookup() does.
     bool has_route(const IpAddress& destination) const;
