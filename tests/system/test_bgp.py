@@ -83,7 +83,8 @@ class Network:
 
     def __init__(self, ours, theirs, inside=False):
         self.ours, self.theirs, self.inside = ours, theirs, inside
-        self.lab = Lab(unique_name(f"{STEM}b"), os.environ.get("GUIDEWAY_BUILD", "build"), "af_packet", 1, huge_pages=0)
+        name = unique_name(STEM + ("i" if inside else "b"))  # both are there at one time
+        self.lab = Lab(name, os.environ.get("GUIDEWAY_BUILD", "build"), "af_packet", 1, huge_pages=0)
         self.far = Namespace(f"{self.lab.name}-far")
         self.daemon = self.router = None
         self.peer = {"peer": ""}

@@ -76,7 +76,7 @@ class Frr:
     def __init__(self, name, namespace, folder, config=""):
         self.name, self.namespace = name, namespace
         # FRR's own place for sockets: its daemons give up root and may write nowhere else.
-        self.path = f"gwt{os.getpid()}{name}"
+        self.path = f"{namespace.name}-{name}"
         self.folder = pathlib.Path(folder) / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.state = pathlib.Path("/var/run/frr") / self.path
