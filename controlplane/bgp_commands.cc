@@ -1,6 +1,5 @@
 #include "controlplane/bgp_commands.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <thread>
@@ -37,12 +36,7 @@ std::optional<std::uint64_t> connections(const reconcile::DataplaneLink& link) {
     const auto answer = link.ask(contract::CountersRequest{}, std::chrono::seconds(2));
     const auto* response = std::get_if<contract::Response>(&answer);
     if (response == nullptr || !response->counters) return std::nullopt;
-    std::uint64_t open = 0;
-    for (const contract::WorkerCounters& worker : response->counters->workers) {
-        const std::uint64_t all = worker.flows_ipv4 + worker.flows_ipv6;
-        open += all - std::min(all, worker.flows_closed);
-    }
-    return open;
+    return announce::open_connections(*response->counters);
 }
 
 std::string count(std::uint64_t number) {
