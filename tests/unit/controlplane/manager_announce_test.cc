@@ -63,6 +63,11 @@ struct ManagerAnnounceTest : ManagerTest {
             options.withdrawal_patience = 30s;
             options.audit = audit.get();
         };
+        contract::WorkerCounters worker;
+        worker.flows_ipv4 = 5;
+        worker.flows_closed = 2;
+        dataplane.counters.workers = {worker};
+        dataplane.start();
         restart();
         put(pool("a", {"203.0.113.10-203.0.113.20"}));
         put(node("n", "10.0.2.11"));
@@ -127,6 +132,7 @@ TEST_F(ManagerAnnounceTest, MaintenanceWithdrawsBeforeItIsAnswered) {
     EXPECT_TRUE(begun.value().on);
     EXPECT_TRUE(begun.value().withdrawn);
     EXPECT_EQ(begun.value().reason, "new NIC");
+    EXPECT_EQ(begun.value().connections, 3U);
     EXPECT_EQ(begun.value().since.size(), std::string("2026-01-02T03:04:05Z").size());
     {
         const std::lock_guard lock(network.mutex);
@@ -148,7 +154,8 @@ TEST_F(ManagerAnnounceTest, MaintenanceWithdrawsBeforeItIsAnswered) {
     EXPECT_TRUE(is_told());
 
     std::vector<std::string> reasons;
-    for (const auto& event : manager->events({}).value().items) reasons.push_back(event.reason);
+    const auto happened = manager->events({});
+    for (const resources::Event& event : happened.value().items) reasons.push_back(event.reason);
     EXPECT_NE(std::find(reasons.begin(), reasons.end(), "MaintenanceEnded"), reasons.end());
 }
 

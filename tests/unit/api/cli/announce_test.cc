@@ -48,7 +48,7 @@ TEST_F(Cli, BgpShowsSessionsThenRoutes) {
     const Outcome json = guideway({"bgp", "-o", "json"});
     EXPECT_EQ(json.code, kOk);
     EXPECT_EQ(*resources::read_bgp_status(json.out).value, two_sessions());
-    EXPECT_NE(guideway({"bgp", "-o", "yaml"}).out.find("prefix: 203.0.113.10/32"), std::string::npos);
+    EXPECT_NE(guideway({"bgp", "-o", "yaml"}).out.find("203.0.113.10/32"), std::string::npos);
 }
 
 TEST_F(Cli, BgpFailsWhereSomethingIsNotAsItShouldBe) {
