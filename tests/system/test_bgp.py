@@ -389,7 +389,8 @@ def test_maintenance_by_the_command_withdraws_and_tells_again(network):
         now = appliance.cli_json("maintenance", "status")
         hold("/v1/maintenance", now)
         assert now["on"] and now["withdrawn"] and now["reason"] == "new NIC" and now["connections"] > 0, now
-        assert "maintenance is on" in network.command("--maintenance", "status")[1], "the other command sees the same"
+        told = network.command("--maintenance", "status")[1]
+        assert re.search(r"maintenance is on, since \S+Z \(new NIC\); \d+ connection", told), told
         assert "routes=0 before=2 maintenance=true" in appliance.controlplane.output()
         assert seen(network, lambda answer: answer["maintenance"], "shown")["routes"] == []
         assert appliance.metric("guideway_maintenance") == 1 and appliance.metric("guideway_bgp_routes") == 0
