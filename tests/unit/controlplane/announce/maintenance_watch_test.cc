@@ -33,9 +33,11 @@ struct MaintenanceWatchTest : testing::Test {
             },
             every);
     }
-    bool wait_for_changes(std::size_t count) {
+    /// All of them, once there are so many.
+    std::vector<MaintenanceWatch::State> wait_for_changes(std::size_t count) {
         std::unique_lock lock(mutex);
-        return told.wait_for(lock, 30s, [&] { return changes.size() >= count; });
+        EXPECT_TRUE(told.wait_for(lock, 30s, [&] { return changes.size() >= count; }));
+        return changes;
     }
 };
 
@@ -61,11 +63,13 @@ TEST_F(MaintenanceWatchTest, WhatOthersDoToTheFileIsSeen) {
     const auto watch = make(1ms);
     watch->start();
     EXPECT_EQ(file().begin("by hand"), "");
-    ASSERT_TRUE(wait_for_changes(1));
-    EXPECT_EQ(changes[0]->reason, "by hand");
+    const auto begun = wait_for_changes(1);
+    ASSERT_EQ(begun.size(), 1U);
+    EXPECT_EQ(begun[0]->reason, "by hand");
     EXPECT_EQ(file().end(), "");
-    ASSERT_TRUE(wait_for_changes(2));
-    EXPECT_FALSE(changes[1]);
+    const auto ended = wait_for_changes(2);
+    ASSERT_EQ(ended.size(), 2U);
+    EXPECT_FALSE(ended[1]);
 }
 
 TEST_F(MaintenanceWatchTest, WhatLastsFromBeforeIsKnownAfterTheFirstLook) {
