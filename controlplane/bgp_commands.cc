@@ -1,6 +1,5 @@
 #include "controlplane/bgp_commands.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <thread>
@@ -12,6 +11,7 @@
 #include "controlplane/announce/peers.h"
 #include "controlplane/announce/render.h"
 #include "controlplane/reconcile/dataplane_link.h"
+#include "controlplane/timestamps.h"
 
 namespace guideway::controlplane {
 namespace {
@@ -37,16 +37,16 @@ std::optional<std::uint64_t> connections(const reconcile::DataplaneLink& link) {
     const auto answer = link.ask(contract::CountersRequest{}, std::chrono::seconds(2));
     const auto* response = std::get_if<contract::Response>(&answer);
     if (response == nullptr || !response->counters) return std::nullopt;
-    std::uint64_t open = 0;
-    for (const contract::WorkerCounters& worker : response->counters->workers) {
-        const std::uint64_t all = worker.flows_ipv4 + worker.flows_ipv6;
-        open += all - std::min(all, worker.flows_closed);
-    }
-    return open;
+    return announce::open_connections(*response->counters);
 }
 
 std::string count(std::uint64_t number) {
     return number == 1 ? "1 connection is" : std::to_string(number) + " connections are";
+}
+
+/// "since 2026-01-02T03:04:05Z (new NIC)"
+std::string words_of(const announce::MaintenanceNote& note) {
+    return "since " + timestamp_of(note.since) + (note.reason.empty() ? "" : " (" + note.reason + ")");
 }
 
 /// In force, and nothing is told any more. Empty: so it is.
@@ -107,7 +107,9 @@ int render_bgp(const Settings& settings) {
 int bgp_status(const Settings& settings) {
     if (!settings.bgp) return no_bgp();
     int status = kDone;
-    if (announce::MaintenanceFile::beside(settings.store).on()) std::cout << "MAINTENANCE: everything is withdrawn\n";
+    if (const auto note = announce::MaintenanceFile::beside(settings.store).note()) {
+        std::cout << "MAINTENANCE: everything is withdrawn, " << words_of(*note) << '\n';
+    }
     const auto peers = announce::ask_peers(*settings.bgp);
     if (const auto* error = std::get_if<std::string>(&peers)) {
         status = failed(std::string(announce::to_string(settings.bgp->daemon)) + " cannot be asked: " + *error);
@@ -152,7 +154,8 @@ int maintenance(const Settings& settings, const std::string& what, std::optional
     }
     const reconcile::DataplaneLink link({.socket = settings.dataplane_socket});
     const auto open = connections(link);
-    std::cout << "maintenance is " << (file.on() ? "on" : "off") << "; "
+    const auto note = file.note();
+    std::cout << "maintenance is " << (note ? "on, " + words_of(*note) : std::string("off")) << "; "
               << (open ? count(*open) + " open" : std::string("the dataplane does not answer")) << '\n';
     return kDone;
 }

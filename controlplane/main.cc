@@ -169,6 +169,8 @@ int serve(const Settings& settings, std::shared_ptr<rest::TlsContext> tls) {
     options.link.socket = settings.dataplane_socket;
     options.audit = &audit;
     options.probing = settings.probing;
+    options.maintenance = announce::MaintenanceFile::beside(settings.store);
+    options.bgp = settings.bgp;
     options.all_failing = settings.all_failing;
     if (settings.bgp) {
         options.announcer = [tables = settings.bgp->tables(),

@@ -27,7 +27,7 @@ Manager::Manager(std::unique_ptr<store::Store> store, ManagerOptions options, Me
       board_(options_.all_failing),
       changes_(options_.watch),
       queue_({[this] { begin(); }, [this](std::size_t works) { return commit(works); }, [this] { abandon(); }}),
-      announce_(options_.announcer ? options_.announcer() : nullptr, options_.announcing),
+      announce_(options_.announcer ? options_.announcer() : nullptr, announcing_options()),
       link_(options_.link),
       loop_(
           [this](reconcile::StateLoop::State state) {
@@ -44,7 +44,7 @@ Manager::Manager(std::unique_ptr<store::Store> store, ManagerOptions options, Me
 Manager::~Manager() { stop(); }
 
 void Manager::stop() {
-    announce_.stop();  // first: that the link ends is no reason to withdraw
+    stop_announcing();  // first: that the link ends is no reason to withdraw
     changes_.stop();
     prober_.stop();
     stop_house();
@@ -57,7 +57,7 @@ std::variant<std::unique_ptr<Manager>, std::string> Manager::open(std::unique_pt
     std::unique_ptr<Manager> manager(new Manager(std::move(store), std::move(options), metrics));
     if (std::string error = manager->open_store(); !error.empty()) return error;
     if (std::string error = manager->prober_.start(); !error.empty()) return "health checks: " + error;
-    manager->announce_.start();
+    manager->start_announcing();
     manager->start_house();  // which starts the state loop
     manager->link_.start([raw = manager.get()](std::uint64_t generation) { raw->renumber_beyond(generation); },
                          [raw = manager.get()] { raw->link_changed(); });

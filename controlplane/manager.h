@@ -37,6 +37,9 @@
 
 #include "api/rest/appliance.h"
 #include "controlplane/announce/announce_loop.h"
+#include "controlplane/announce/bgp_settings.h"
+#include "controlplane/announce/maintenance_watch.h"
+#include "controlplane/announce/peer_watch.h"
 #include "controlplane/audit.h"
 #include "controlplane/auth/token_book.h"
 #include "controlplane/commit/commit_queue.h"
@@ -68,6 +71,11 @@ struct ManagerOptions {
     /// What tells the network of our addresses; null: nobody does.
     std::function<std::unique_ptr<announce::Announcer>()> announcer = {};
     announce::LoopOptions announcing = {};
+    /// What operators are shown of it; none: BGP is not configured.
+    std::optional<announce::BgpSettings> bgp = {};
+    std::optional<announce::MaintenanceFile> maintenance = {};
+    /// Who begins maintenance is answered when everything is withdrawn, or after so long.
+    std::chrono::milliseconds withdrawal_patience{2000};
     /// Null: no audit log.
     AuditLog* audit = nullptr;
     std::function<std::chrono::system_clock::time_point()> now = std::chrono::system_clock::now;
@@ -119,6 +127,11 @@ class Manager final : public rest::Appliance {
     bool wait_until_forwarding(std::chrono::milliseconds timeout) override;
     rest::Result<contract::ExplainAnswer> explain(const contract::ExplainRequest& request) override;
     rest::Result<contract::Counters> counters() override;
+
+    resources::BgpStatus bgp() override;
+    resources::Maintenance maintenance() override;
+    rest::Result<resources::Maintenance> set_maintenance(const resources::Maintenance& wanted,
+                                                         const rest::Intent& intent) override;
 
     rest::Result<std::string> backup() override;
     rest::Result<resources::SystemStatus> restore(std::string_view document, const rest::Intent& intent) override;
@@ -240,6 +253,13 @@ class Manager final : public rest::Appliance {
     void start_house();
     void stop_house();
 
+    // manager_announce.cc
+    announce::LoopOptions announcing_options();
+    void start_announcing();
+    void stop_announcing();
+    void maintenance_changed(const announce::MaintenanceWatch::State& state);
+    void add_announcing(MetricsSnapshot& snapshot) const;
+
     LoadBalancerRecord record_of(const ipam::ServiceKey& key, resources::LoadBalancer object,
                                  const LoadBalancerRecord* before, const ipam::Allocation& allocation) const;
 
@@ -324,6 +344,8 @@ class Manager final : public rest::Appliance {
     std::chrono::steady_clock::time_point counters_at_{};  ///< when the dataplane was last asked, to the end
 
     CommitQueue queue_;
+    std::unique_ptr<announce::PeerWatch> peers_;               ///< null: BGP is not configured
+    std::unique_ptr<announce::MaintenanceWatch> maintenance_;  ///< null: there is no such file
     announce::AnnounceLoop announce_;
     reconcile::DataplaneLink link_;
     reconcile::StateLoop loop_;

@@ -490,6 +490,7 @@ std::string Manager::metrics() {
             });
         }
     }
+    add_announcing(snapshot);
     return metrics_.text(snapshot);
 }
 

@@ -58,6 +58,33 @@ void add_pools(const MetricsSnapshot& snapshot, std::vector<MetricFamily>& famil
     forecast.into(families);
 }
 
+void add_announcing(const AnnounceSeries& announcing, std::vector<MetricFamily>& families) {
+    const auto one = [&](MetricType type, const char* name, const char* help, std::uint64_t value) {
+        Filled family(type, name, help);
+        family.add({}, value);
+        family.into(families);
+    };
+    one(MetricType::Gauge, "guideway_maintenance",
+        "1 while everything that is announced by BGP is withdrawn on purpose.", announcing.maintenance);
+    one(MetricType::Gauge, "guideway_bgp_routes", "Routes that are handed to the routing daemon.", announcing.routes);
+    one(MetricType::Counter, "guideway_announce_errors_total",
+        "Times that the routes could not be made as they should be; tried again twice a second until they are.",
+        announcing.errors);
+    if (announcing.daemon_answers) {
+        one(MetricType::Gauge, "guideway_bgp_daemon_answers",
+            "1 while the routing daemon (BIRD, FRR) says how its sessions are.", *announcing.daemon_answers);
+    }
+    Filled up(MetricType::Gauge, "guideway_bgp_peer_up",
+              "1 while the session with the peer is established; absent while the daemon does not answer.");
+    Filled routes(MetricType::Gauge, "guideway_bgp_peer_routes", "Routes that the daemon tells the peer.");
+    for (const AnnounceSeries::Peer& peer : announcing.peers) {
+        up.add({{"peer", peer.name}}, std::uint64_t{peer.established});
+        routes.add({{"peer", peer.name}}, peer.routes);
+    }
+    up.into(families);
+    routes.into(families);
+}
+
 void add_status(const MetricsSnapshot& snapshot, std::vector<MetricFamily>& families) {
     const resources::SystemStatus& status = snapshot.status;
     const auto gauge = [&](const char* name, const char* help, std::uint64_t value) {
@@ -349,6 +376,7 @@ std::string Metrics::text(const MetricsSnapshot& snapshot) const {
         }
     }
     add_status(snapshot, families);
+    if (snapshot.announcing) add_announcing(*snapshot.announcing, families);
     if (snapshot.counters) add_dataplane(*snapshot.counters, families);
     return prometheus::TextSerializer().Serialize(families);
 }

@@ -36,6 +36,20 @@ struct ServiceNodes {
     std::uint64_t well = 0, failing = 0;  ///< nodes with ready endpoints
 };
 
+/// What is announced by BGP, and how the sessions are.
+struct AnnounceSeries {
+    struct Peer {
+        std::string name;
+        bool established = false;
+        std::uint64_t routes = 0;
+    };
+    bool maintenance = false;
+    std::uint64_t routes = 0;            ///< told
+    std::uint64_t errors = 0;            ///< times that they could not be made as they should be
+    std::optional<bool> daemon_answers;  ///< none: it was not asked yet
+    std::vector<Peer> peers;             ///< none where the daemon does not answer: nothing is known of them
+};
+
 /// Everything that a scrape shows besides the registry's own.
 struct MetricsSnapshot {
     resources::SystemStatus status;
@@ -47,6 +61,7 @@ struct MetricsSnapshot {
     double sync_lag_seconds = 0;                   ///< age of the oldest commit that is not in force; 0: all are
     bool reconcile_failed = false;                 ///< the newest state was refused
     std::optional<contract::Counters> counters;    ///< none: the dataplane does not answer
+    std::optional<AnnounceSeries> announcing;      ///< none: BGP is not configured
 };
 
 class Metrics final : public rest::RequestObserver {

@@ -26,12 +26,14 @@ Examples:
   guideway describe lb default/web         one of them, with what stands in its way
   guideway explain --protocol tcp --source 192.0.2.10:40000 --destination 203.0.113.1:80
   guideway drops --watch                   why packets are dropped, and what to do
+  guideway bgp                             sessions with the routers, and what they are told
+  guideway maintenance on --wait 600       withdraw everything; wait for connections to end
   guideway import metallb metallb.yaml     MetalLB's address pools as ours
   guideway backup gw.backup                everything in one file
   source <(guideway completion bash)       completion for this shell
 
-Exit codes: 0 done; 1 refused or failed (status: not forwarding what is wanted);
-2 wrong usage; 3 not found; 4 the server cannot be reached;
+Exit codes: 0 done; 1 refused or failed (status: not forwarding what is wanted; bgp: a
+session is down; maintenance --wait: connections are not done); 2 wrong usage; 3 not found; 4 the server cannot be reached;
 5 import --strict: not everything can be carried over as it is.)";
 
 using Work = int (*)(Session&);
@@ -261,6 +263,7 @@ differences, nothing was written.)");
             ->capture_default_str();
         top->add_flag("--once", options_.once, "one table, then end");
         add_drops();
+        add_announcing();
         CLI::App* backup = command(app_, "backup", "everything the control plane keeps, in one file", cli::backup,
                                    "  guideway backup gw.backup\n"
                                    "  guideway backup - | gzip > gw.backup.gz");
@@ -303,6 +306,35 @@ differences, nothing was written.)");
             ->capture_default_str();
         drops->add_flag("--once", options_.once, "--watch: one interval, then end");
         add_socket(drops);
+    }
+
+    void add_announcing() {
+        command(app_, "bgp", "sessions with the routers, what they are told, and why not", cli::bgp,
+                R"(  guideway bgp                             sessions, then the routes that are told
+  guideway bgp -o json                     for programs
+  guideway bgp >/dev/null || echo "look at BGP"
+
+What is shown is at most a few seconds old; how old, it says.
+Exit codes: 0 all sessions are established and the routes are as they should be; 1 one is down, the routing daemon
+does not answer, or announcing fails; 3 BGP is not configured. docs/bgp.md goes from symptom to cause.)");
+        CLI::App* maintain =
+            command(app_, "maintenance", "withdraw everything that is announced by BGP, and announce it again",
+                    cli::maintenance,
+                    R"(  guideway maintenance on --reason "new NIC" --wait 600     then the appliance can be taken away
+  guideway maintenance status              on or off, why, since when, and how many connections are left
+  guideway maintenance off                 what is forwarded is announced again
+
+It outlives restarts. Connections go on as far as the network still leads them here; --wait shows how many are left.
+Everything stays withdrawn until `off`, also where --wait ends before all are done (exit code 1), or by Ctrl-C.
+While no control plane runs: guideway-controlplane --maintenance on.)");
+        maintain->add_option("what", options_.maintain, "on, off or status")
+            ->check(CLI::IsMember({"on", "off", "status"}))
+            ->required();
+        maintain->add_option("--reason", options_.reason, "on: one line for the others, shown by status");
+        maintain
+            ->add_option("--wait", options_.patience,
+                         "on: wait until all connections are done, at most so many seconds")
+            ->check(CLI::Range(1U, 604800U));
     }
 
     CliOptions& options_;

@@ -1,7 +1,7 @@
 // The `guideway` command: what an operator types, as a function of its arguments and streams.
 //
-// Exit codes: 0 done; 1 refused, failed, or (status) not forwarding what is wanted; 2 wrong usage; 3 not found;
-// 4 the server cannot be reached; 5 import --strict: not everything can be carried over as it is.
+// Exit codes: 0 done; 1 refused, failed, (status) not forwarding what is wanted, (bgp) a session is down, or (maintenance --wait) some
+// connections are not done; 2 wrong usage; 3 not found; 4 the server cannot be reached; 5 import --strict: not everything can be carried over as it is.
 //
 // Example: run({"get", "lb", "-o", "json"}, {std::cin, std::cout, std::cerr}).
 // Thread contract: one run at a time (it reads the environment).

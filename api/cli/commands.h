@@ -1,5 +1,6 @@
 // The commands, each a function of a Session that answers an exit code. One file a group: read.cc (get, describe, events), change.cc (apply,
-// delete, drain), edit.cc, import.cc, tokens.cc, system.cc (status, explain, top), drops.cc, backup.cc (backup, restore).
+// delete, drain), edit.cc, import.cc, tokens.cc, system.cc (status, explain, top), drops.cc, announce.cc (bgp,
+// maintenance), backup.cc (backup, restore).
 // Thread contract: one thread.
 #pragma once
 
@@ -34,6 +35,8 @@ int explain(Session& session);
 int status(Session& session);
 int top(Session& session);
 int drops(Session& session);
+int bgp(Session& session);
+int maintenance(Session& session);
 
 int backup(Session& session);
 int restore(Session& session);

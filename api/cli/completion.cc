@@ -22,7 +22,7 @@ _guideway() {
                 if ((i + 1 < ${#line[@]})); then given+=("${line[i]}" "${line[i+1]}"); ((i++)); fi ;;
             --server=*|--token-file=*|--ca-file=*|--client-cert=*|--client-key=*|--server-name=*|--cluster=*)
                 given+=("${line[i]}") ;;
-            get|describe|apply|delete|edit|drain|undrain|explain|status|top|drops|events|import|token|backup|restore|completion)
+            get|describe|apply|delete|edit|drain|undrain|explain|status|top|drops|bgp|maintenance|events|import|token|backup|restore|completion)
                 [ -z "$command" ] && command=${line[i]} ;;
             list|create|rotate) [ "$command" = token ] && second=${line[i]} ;;
             metallb) [ "$command" = import ] && second=${line[i]} ;;
@@ -40,7 +40,7 @@ _guideway() {
     esac
     local words=""
     case $command in
-        "") words="get describe apply delete edit drain undrain explain status top drops events import token backup
+        "") words="get describe apply delete edit drain undrain explain status top drops bgp maintenance events import token backup
                 restore completion --server --token-file --ca-file --output --help --version" ;;
         get|describe|delete|edit)
             if [ -z "$kind" ]; then
@@ -68,6 +68,7 @@ _guideway() {
         backup|restore) COMPREPLY=($(compgen -f -- "$word")); return ;;
         top) words="--interval --once" ;;
         drops) words="--all --workers --watch --interval --once --socket" ;;
+        maintenance) words="on off status --reason --wait" ;;
         completion) words="bash zsh" ;;
     esac
     COMPREPLY=($(compgen -W "$words" -- "$word"))

@@ -38,6 +38,9 @@ struct CliOptions {
     std::string out_file, kubeconfig, context;
     bool from_cluster = false, strict = false, apply = false;
     std::string drain_timeout;  ///< of drain; empty: as it is
+    // maintenance
+    std::string maintain, reason;
+    unsigned patience = 0;  ///< seconds; 0: does not wait
 };
 
 }  // namespace guideway::cli

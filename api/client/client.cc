@@ -6,6 +6,8 @@
 #include "api/client/transport.h"
 #include "api/contract/counters_codec.h"
 #include "api/contract/explain_codec.h"
+#include "api/resources/bgp_status_codec.h"
+#include "api/resources/maintenance_codec.h"
 #include "api/resources/snat_address_codec.h"
 #include "api/resources/status_codec.h"
 
@@ -240,6 +242,24 @@ Result<contract::ExplainAnswer> Client::explain(const contract::ExplainRequest& 
 
 Result<contract::Counters> Client::counters() {
     return ask(*transport_, get_of("/v1/counters"), contract::decode_counters);
+}
+
+Result<resources::BgpStatus> Client::bgp() { return ask(*transport_, get_of("/v1/bgp"), resources::read_bgp_status); }
+
+Result<resources::Maintenance> Client::maintenance() {
+    return ask(*transport_, get_of("/v1/maintenance"), resources::read_maintenance);
+}
+
+Result<resources::Maintenance> Client::set_maintenance(bool on, const std::string& reason) {
+    Request request;
+    request.method = "PUT";
+    request.path = "/v1/maintenance";
+    resources::Maintenance wanted;
+    wanted.on = on;
+    wanted.reason = reason;
+    request.body = resources::encode(wanted);
+    request.content_type = kJson;
+    return ask(*transport_, request, resources::read_maintenance);
 }
 
 Result<std::string> Client::metrics() {

@@ -40,7 +40,9 @@
 #include "api/client/watch.h"
 #include "api/contract/counters.h"
 #include "api/contract/explain.h"
+#include "api/resources/bgp_status.h"
 #include "api/resources/list.h"
+#include "api/resources/maintenance.h"
 #include "api/resources/problem.h"
 #include "api/resources/result.h"
 #include "api/resources/snat_address.h"
@@ -113,6 +115,10 @@ class Client {
     Result<resources::SystemStatus> status(std::chrono::seconds wait = std::chrono::seconds(0));
     Result<contract::ExplainAnswer> explain(const contract::ExplainRequest& request);
     Result<contract::Counters> counters();
+    Result<resources::BgpStatus> bgp();
+    Result<resources::Maintenance> maintenance();
+    /// Durable, and acted on, when it is answered.
+    Result<resources::Maintenance> set_maintenance(bool on, const std::string& reason = {});
     Result<std::string> metrics();
 
     /// Everything the store holds, given to `sink` in pieces (false: enough). A problem after the first piece: what was given is not whole.

@@ -31,6 +31,7 @@ inline constexpr std::size_t kMaxEndpoints =
 inline constexpr std::uint32_t kMaxAffinitySeconds = 86400;  ///< a day, as Kubernetes has it
 inline constexpr std::uint32_t kMaxPerSecond = 100'000'000;  ///< of a load balancer's limits
 inline constexpr std::size_t kMaxPortErrorBytes = 316;       ///< as Kubernetes has it
+inline constexpr std::size_t kMaxReasonBytes = 1024;         ///< of maintenance
 inline constexpr std::uint32_t kMaxIdleTimeout = 604800;     ///< seconds: a week
 
 }  // namespace guideway::resources

@@ -23,8 +23,10 @@
 #include "api/contract/counters.h"
 #include "api/contract/explain.h"
 #include "api/resources/address_pool.h"
+#include "api/resources/bgp_status.h"
 #include "api/resources/event.h"
 #include "api/resources/load_balancer.h"
+#include "api/resources/maintenance.h"
 #include "api/resources/node.h"
 #include "api/resources/problem.h"
 #include "api/resources/result.h"
@@ -162,6 +164,13 @@ class Appliance {
     virtual bool wait_until_forwarding(std::chrono::milliseconds timeout) = 0;
     virtual Result<contract::ExplainAnswer> explain(const contract::ExplainRequest& request) = 0;
     virtual Result<contract::Counters> counters() = 0;
+
+    /// Of what was last seen: nobody is asked.
+    virtual resources::BgpStatus bgp() = 0;
+    virtual resources::Maintenance maintenance() = 0;
+    /// Begins or ends it, as `wanted.on` and `wanted.reason` say; durable, and acted on.
+    virtual Result<resources::Maintenance> set_maintenance(const resources::Maintenance& wanted,
+                                                           const Intent& intent) = 0;
 
     /// Everything the store holds, as one document (JSON lines; controlplane/store/backup.h).
     virtual Result<std::string> backup() = 0;

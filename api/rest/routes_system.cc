@@ -1,10 +1,13 @@
-// The appliance as a whole: status, events, SNAT addresses, explain, counters, metrics, health, backup, the API's description.
+// The appliance as a whole: status, events, SNAT addresses, explain, counters, announcing and maintenance, metrics, health, backup, the API's
+// description.
 #include <array>
 #include <utility>
 
 #include "api/contract/counters_codec.h"
 #include "api/contract/explain_codec.h"
+#include "api/resources/bgp_status_codec.h"
 #include "api/resources/event_codec.h"
+#include "api/resources/maintenance_codec.h"
 #include "api/resources/snat_address_codec.h"
 #include "api/resources/status_codec.h"
 #include "api/rest/object_handlers.h"
@@ -75,6 +78,18 @@ Response counters(Routes& routes, Context&) {
     return json_response(200, encode(result.value()));
 }
 
+Response bgp(Routes& routes, Context&) { return json_response(200, encode(of(routes).bgp())); }
+
+Response get_maintenance(Routes& routes, Context&) { return json_response(200, encode(of(routes).maintenance())); }
+
+Response put_maintenance(Routes& routes, Context& context) {
+    contract::Decoded<resources::Maintenance> wanted = resources::decode_maintenance(context.request.body);
+    if (!wanted.value) return problem_response(resources::invalid_request(std::move(wanted.faults)));
+    const Result<resources::Maintenance> result = of(routes).set_maintenance(*wanted.value, context.intent());
+    if (!result.ok()) return problem_response(result.problem());
+    return json_response(200, encode(result.value()));
+}
+
 Response get_backup(Routes& routes, Context&) {
     Result<std::string> result = of(routes).backup();
     if (!result.ok()) return problem_response(result.problem());
@@ -116,12 +131,15 @@ constexpr Names kExplain[] = {"protocol", "source", "source_port", "destination"
 constexpr Names kEventList[] = {"cluster", "namespace",       "kind",          "name", "limit", "continue", "fields",
                                 "watch",   "resourceVersion", "allowBookmarks"};
 
-constexpr std::array<Routes::Entry, 11> kRoutes{{
+constexpr std::array<Routes::Entry, 14> kRoutes{{
     {"GET", "/v1/status", status, Access::any_role, kWait},
     {"GET", "/v1/events", list_events, Access::cluster_read, kEventList},
     {"GET", "/v1/snat-addresses", snat_addresses, Access::any_role},
     {"GET", "/v1/explain", explain, Access::viewer, kExplain},
     {"GET", "/v1/counters", counters, Access::viewer},
+    {"GET", "/v1/bgp", bgp, Access::viewer},
+    {"GET", "/v1/maintenance", get_maintenance, Access::viewer},
+    {"PUT", "/v1/maintenance", put_maintenance, Access::admin, {}, false, BodyKind::json},
     {"GET", "/v1/backup", get_backup, Access::admin},
     {"PUT", "/v1/backup", put_backup, Access::admin, {}, false, BodyKind::ndjson, true},
     {"GET", "/v1/openapi.yaml", openapi, Access::any_role},

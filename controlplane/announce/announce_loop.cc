@@ -139,12 +139,15 @@ void AnnounceLoop::run() {
         if (wanted) error = announcer_->apply(*wanted);
         auto present = announcer_->present();
         lock.lock();
+        bool others = false;
         if (auto* routes = std::get_if<std::vector<Route>>(&present)) {
+            others = *routes != status_.routes;
             if (wanted && (*routes != status_.routes || !status_.known)) {
                 spdlog::info("announced routes={} before={} maintenance={} dataplane={}", routes->size(),
                              status_.routes.size(), now.maintenance, now.dataplane_connected ? "connected" : "away");
             }
             status_.routes = std::move(*routes);
+            status_.seen = true;
         } else if (error.empty()) {
             error = std::move(std::get<std::string>(present));
         }
@@ -152,9 +155,11 @@ void AnnounceLoop::run() {
         if (error != status_.error && !error.empty()) {
             spdlog::error("announcing failed error={}", controlplane::log_value(error));
         }
+        if (!error.empty()) ++status_.failures;
         status_.error = error;
         acted_ = said;
         settled_.notify_all();
+        if (others && options_.told_others) options_.told_others();
         const auto rest = error.empty() ? options_.look_again : kTryAgain;
         woken_.wait_for(lock, rest, [&] { return stopping_ || said_ != said; });
     }

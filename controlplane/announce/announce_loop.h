@@ -29,13 +29,17 @@ struct LoopOptions {
     std::vector<Advertisement> advertisements;
     WithoutBackends without_backends = WithoutBackends::withdraw;
     std::chrono::milliseconds look_again{5000};
+    /// Called after what is told has changed, by the loop's thread: it must not block.
+    std::function<void()> told_others = {};
 };
 
 struct AnnounceStatus {
     bool maintenance = false;
-    bool known = false;         ///< false: since the start nothing was decided; what was told before is left as it is
-    std::vector<Route> routes;  ///< told
-    std::string error;          ///< what could not be done, last time; empty: all is as it should be
+    bool known = false;          ///< false: since the start nothing was decided; what was told before is left as it is
+    bool seen = false;           ///< `routes` are those that are told; false: that could not be looked at yet
+    std::vector<Route> routes;   ///< told
+    std::string error;           ///< what could not be done, last time; empty: all is as it should be
+    std::uint64_t failures = 0;  ///< times that something could not be done, ever
 };
 
 class AnnounceLoop {
@@ -53,6 +57,7 @@ class AnnounceLoop {
     void wanted(const contract::ForwardingState& state);
     void link(const reconcile::LinkStatus& status);
     void pools(std::vector<Pool> pools);
+    /// On: everything is withdrawn at once. Who is told of it here needs no look at the disk (maintenance.h), and the log says it.
     void maintenance(bool on);
 
     AnnounceStatus status() const;

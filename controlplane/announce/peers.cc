@@ -9,6 +9,7 @@
 #include <optional>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <utility>
@@ -40,8 +41,11 @@ class DaemonSocket {
         }
         std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
         fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        // A daemon that hangs takes no connections: once its queue is full, connect() would wait for ever.
+        const timeval patience{kPatience.count(), 0};
+        if (fd_ >= 0) ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
         if (fd_ < 0 || ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-            error_ = path + ": " + std::strerror(errno);
+            error_ = path + ": " + (errno == EAGAIN ? "no connection within 2 s" : std::strerror(errno));
         }
     }
     ~DaemonSocket() {

@@ -11,8 +11,10 @@
 
 #include "api/json/parse.h"
 #include "api/resources/address_pool_codec.h"
+#include "api/resources/bgp_status_codec.h"
 #include "api/resources/event_codec.h"
 #include "api/resources/load_balancer_codec.h"
+#include "api/resources/maintenance_codec.h"
 #include "api/resources/node_codec.h"
 #include "api/resources/problem_codec.h"
 #include "api/resources/selector_query.h"
@@ -75,6 +77,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_answer(read_snat_address_list(text), read_snat_address_list);
     check_answer(read_preview(text), read_preview);
     check_answer(read_status(text), read_status);
+    check_answer(read_bgp_status(text), read_bgp_status);
+    check_answer(decode_maintenance(text), read_maintenance);
+    check_answer(read_maintenance(text), read_maintenance);
     check_reasons(read_problem(text));
     return 0;
 }

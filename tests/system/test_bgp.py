@@ -17,6 +17,7 @@ import time
 
 import pytest
 
+from contract import hold
 from conftest import STEM
 from lab import Lab, fetch
 from lab.appliance import ROOT
@@ -371,6 +372,83 @@ def test_a_wrong_password_keeps_the_session_down_and_is_never_shown(network, tmp
         network.daemon.kill()
         network.daemon.start()
     wait_for(network.is_known, "told again with the right password (none)", 90)
+
+
+def seen(network, condition, what):
+    """What GET /v1/bgp says once it is as `condition` wants it: it is what was seen a few seconds ago."""
+    def look():
+        code, answer = network.lab.appliance.rest("GET", "/v1/bgp")
+        assert code == 200, answer
+        return condition(answer) and answer
+    return wait_for(look, what, 60)
+
+
+def test_sessions_and_routes_are_shown_by_rest_command_and_metrics(network):
+    appliance = network.lab.appliance
+    told = seen(network, lambda now: now["peers"][0]["established"] and now["peers"][0]["routes"] >= len(network.hosts()), "the session is seen")
+    hold("/v1/bgp", told)
+    assert told["daemon"]["name"] == network.ours and told["daemon"]["answers"] and told["daemon"]["asn"] == 64512
+    assert [(one["name"], one["asn"], one["state"]) for one in told["peers"]] == [("tor1", 64513, "Established")]
+    assert {one["prefix"]: one["advertisement"] for one in told["routes"]} == {prefix: "hosts" for prefix in network.hosts()}
+    assert told["announcing"]["error"] == "" and told["maintenance"] is False
+    shown = appliance.cli("bgp")
+    assert re.search(r"^tor1 +\S+ +64513 +Established ", shown, re.M), shown
+    assert all(re.search(rf"^{re.escape(prefix)} +hosts$", shown, re.M) for prefix in network.hosts()), shown
+    for name, value in {"guideway_bgp_routes": len(network.hosts()), "guideway_bgp_daemon_answers": 1, "guideway_maintenance": 0}.items():
+        assert appliance.metric(name) == value, name
+    assert appliance.metric("guideway_bgp_peer_up", peer="tor1") == 1
+    assert appliance.metric("guideway_bgp_peer_routes", peer="tor1") == len(network.hosts())
+
+
+def test_maintenance_by_the_command_withdraws_and_tells_again(network):
+    appliance = network.lab.appliance
+    try:
+        with EveryMillisecond(network.far, network.vips[4], 53) as client:
+            wait_for(client.answered_lately, "the client is answered")
+            assert "everything is withdrawn" in appliance.cli("maintenance", "on", "--reason", "new NIC")
+            wait_for(network.withdrawn, "withdrawn")
+        now = appliance.cli_json("maintenance", "status")
+        hold("/v1/maintenance", now)
+        assert now["on"] and now["withdrawn"] and now["reason"] == "new NIC" and now["connections"] > 0, now
+        told = network.command("--maintenance", "status")[1]
+        assert re.search(r"maintenance is on, since \S+Z \(new NIC\); \d+ connection", told), told
+        assert "routes=0 before=2 maintenance=true" in appliance.controlplane.output()
+        assert seen(network, lambda answer: answer["maintenance"], "shown")["routes"] == []
+        assert appliance.metric("guideway_maintenance") == 1 and appliance.metric("guideway_bgp_routes") == 0
+        # The client's UDP connection is remembered for minutes.
+        told = appliance.cli("maintenance", "on", "--reason", "new NIC", "--wait", "1", status=1)
+        assert "not done yet" in told and "not done after 1 s; everything stays withdrawn" in told, told
+        assert network.withdrawn()
+        appliance.cli("maintenance", "off")
+        wait_for(network.is_known, "told again")
+        # Begun and ended beside the API: it sees that within a second.
+        assert network.command("--maintenance", "on")[0] == 0
+        wait_for(lambda: appliance.cli_json("maintenance", "status")["on"], "the API sees it")
+    finally:
+        appliance.cli("maintenance", "off")
+    wait_for(network.is_known, "told again")
+
+
+def test_a_session_or_a_daemon_that_is_away_fails_the_command_and_the_metrics(network):
+    appliance = network.lab.appliance
+    try:
+        network.router.kill()
+        seen(network, lambda now: not now["peers"][0]["established"], "the session's end is seen")
+        told = appliance.cli("bgp", status=1)
+        assert re.search(r"^tor1 ", told, re.M) and not re.search(r"^tor1 .*Established", told, re.M), told
+        assert appliance.metric("guideway_bgp_peer_up", peer="tor1") == 0 and "guideway_bgp_peer_up" in appliance.metrics()
+        network.start_router()
+        network.daemon.kill()
+        seen(network, lambda now: not now["daemon"]["answers"], "the daemon's end is seen")
+        assert "DOES NOT ANSWER" in appliance.cli("bgp", status=1)
+        assert appliance.metric("guideway_bgp_daemon_answers") == 0 and "guideway_bgp_peer_up" not in appliance.metrics()
+    finally:
+        network.daemon.kill()
+        network.daemon.start()
+        network.start_router()
+    seen(network, lambda now: now["peers"][0]["established"], "the session is seen")
+    assert appliance.cli("bgp")
+    wait_for(network.is_known, "told again", 90)
 
 
 @pytest.mark.parametrize("pair", [("bird", "bird"), ("frr", "frr")], ids=["bird", "frr"])

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -97,6 +98,7 @@ class ManagerTest : public testing::Test {
             if (switches.clock_fails.exchange(false)) throw std::runtime_error("the test's own failure");
             return clock.load();
         };
+        if (adjust) adjust(options);
         auto managed = Manager::open(
             std::make_unique<CountingStore>(std::move(std::get<std::unique_ptr<store::SqliteStore>>(opened)), switches),
             options, metrics);
@@ -146,6 +148,7 @@ class ManagerTest : public testing::Test {
     CountingStore::Switches switches;
     Metrics metrics;
     std::atomic<std::chrono::system_clock::time_point> clock{std::chrono::system_clock::time_point(1'000'000'000s)};
+    std::function<void(ManagerOptions&)> adjust;  ///< of the next restart()
     std::unique_ptr<Manager> manager;
 };
 

@@ -44,6 +44,7 @@ MetricsSnapshot full_snapshot() {
     counters.steering = {{IpFamily::ipv6, contract::Protocol::udp, "rss", ""}};
     counters.flow_file = {"/dev/shm/flows", 4096, 12, {{"idle", 3}, {"damaged", 0}}, {}};
     snapshot.counters = counters;
+    snapshot.announcing = AnnounceSeries{true, 2, 3, true, {{"tor1", true, 2}, {"tor2", false, 0}}};
     return snapshot;
 }
 
@@ -80,6 +81,22 @@ TEST(Metrics, EveryCounterEndsInTotalAndNothingElseDoes) {
         EXPECT_EQ(name.rfind("guideway_", 0), 0U) << name;
         EXPECT_NE(text.find("# HELP " + name + " "), std::string::npos) << name;
     }
+}
+
+TEST(Metrics, SessionsAreSeriesByPeerWhileTheDaemonAnswers) {
+    Metrics metrics;
+    MetricsSnapshot snapshot = full_snapshot();
+    const std::string text = metrics.text(snapshot);
+    for (const char* line :
+         {"guideway_bgp_peer_up{peer=\"tor1\"} 1\n", "guideway_bgp_peer_up{peer=\"tor2\"} 0\n",
+          "guideway_bgp_peer_routes{peer=\"tor1\"} 2\n", "guideway_bgp_routes 2\n", "guideway_bgp_daemon_answers 1\n",
+          "guideway_announce_errors_total 3\n", "guideway_maintenance 1\n"}) {
+        EXPECT_NE(text.find(line), std::string::npos) << line;
+    }
+    snapshot.announcing = AnnounceSeries{};  // it was not asked yet
+    EXPECT_EQ(metrics.text(snapshot).find("guideway_bgp_daemon_answers"), std::string::npos);
+    snapshot.announcing.reset();  // BGP is not configured
+    EXPECT_EQ(metrics.text(snapshot).find("guideway_maintenance"), std::string::npos);
 }
 
 TEST(Metrics, WithoutADataplaneItsSeriesAreAbsentInsteadOfZero) {

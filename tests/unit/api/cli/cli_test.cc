@@ -305,7 +305,13 @@ TEST(CliCompletion, ScriptsAreGivenForBashAndZsh) {
 TEST(CliCompletion, BashReadsTheScriptAndCompletes) {
     const std::string script = run_with({"completion", "bash"}).out +
                                "COMP_WORDS=(guideway get lo); COMP_CWORD=2; _guideway\n"
-                               "[ \"${COMPREPLY[*]}\" = load-balancers ]\n";
+                               "[ \"${COMPREPLY[*]}\" = load-balancers ] || exit 1\n"
+                               "COMP_WORDS=(guideway maint); COMP_CWORD=1; _guideway\n"
+                               "[ \"${COMPREPLY[*]}\" = maintenance ] || exit 1\n"
+                               "COMP_WORDS=(guideway maintenance st); COMP_CWORD=2; _guideway\n"
+                               "[ \"${COMPREPLY[*]}\" = status ] || exit 1\n"
+                               "COMP_WORDS=(guideway maintenance on --w); COMP_CWORD=3; _guideway\n"
+                               "[ \"${COMPREPLY[*]}\" = --wait ]\n";
     FILE* bash = ::popen("bash", "w");
     ASSERT_NE(bash, nullptr);
     std::fwrite(script.data(), 1, script.size(), bash);

@@ -1,12 +1,14 @@
-// Tokens, events, SNAT addresses and previews: the codecs beside those of load balancers, pools and nodes (codec_test.cc).
+// Tokens, events, SNAT addresses, BGP, maintenance and previews: the codecs beside those of load balancers, pools and nodes (codec_test.cc).
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "api/resources/bgp_status_codec.h"
 #include "api/resources/event_codec.h"
 #include "api/resources/load_balancer_codec.h"
+#include "api/resources/maintenance_codec.h"
 #include "api/resources/names.h"
 #include "api/resources/snat_address_codec.h"
 #include "api/resources/token_codec.h"
@@ -35,6 +37,47 @@ Token full_token() {
                              {"a1", "2026-01-01T03:04:05Z", "2026-01-02T00:00:00Z"}};
     object.status.token = "gw_b2_secret";
     return object;
+}
+
+TEST(BgpStatusCodec, AnAnswerRoundTripsWithEverythingAndWithNothing) {
+    BgpStatus status;
+    EXPECT_EQ(*read_bgp_status(encode(status)).value, status) << "not configured";
+    EXPECT_FALSE(Tree::parse(encode(status)).contains("daemon"));
+    status.configured = true;
+    status.daemon = "frr";
+    status.asn = 4294967295;
+    EXPECT_EQ(*read_bgp_status(encode(status, true)).value, status) << "not asked yet";
+    status.router_id = "192.0.2.1";
+    status.daemon_answers = true;
+    status.age_seconds = 2;
+    status.peers = {{"tor1", ip("192.0.2.254"), 64513, "Established", true, "00:01:02", 2, ""},
+                    {"tor2", ip("2001:db8::2"), 64514, "Active", false, "", 0, "Hold timer \"expired\""}};
+    status.routes = {{*IpPrefix::parse("203.0.113.10/32"), "hosts"}, {*IpPrefix::parse("2001:db8:f::/64"), ""}};
+    status.announce_error = "the kernel says no";
+    status.maintenance = true;
+    const auto read = read_bgp_status(encode(status));
+    ASSERT_TRUE(read.ok()) << read.faults[0].field << read.faults[0].message;
+    EXPECT_EQ(*read.value, status);
+    status.daemon_answers = false;
+    status.daemon_error = "bird said \xff";  // a daemon's words may be anything
+    EXPECT_TRUE(read_bgp_status(encode(status)).ok());
+}
+
+TEST(MaintenanceCodec, AnAnswerRoundTripsAndIsAWish) {
+    Maintenance now;
+    EXPECT_EQ(*read_maintenance(encode(now)).value, now);
+    now = {true, "new \"NIC\"", "2026-01-02T03:04:05Z", true, 12};
+    EXPECT_EQ(*read_maintenance(encode(now, true)).value, now);
+    const auto wish = decode_maintenance(encode(now));
+    ASSERT_TRUE(wish.ok()) << wish.faults[0].field << wish.faults[0].message;
+    EXPECT_EQ(*wish.value, (Maintenance{true, "new \"NIC\"", "", false, {}})) << "what the server says is passed over";
+}
+
+TEST(MaintenanceCodec, FaultsAreNamed) {
+    const auto wish = decode_maintenance(R"({"reason": "a\u0007b", "surprise": 1})");
+    EXPECT_EQ(fields_of(wish.faults), (std::vector<std::string>{"/on", "/reason", "/surprise"}));
+    EXPECT_NE(wish.faults[1].message.find("one line without control characters"), std::string::npos)
+        << wish.faults[1].message;
 }
 
 TEST(TokenCodec, AnAnswerRoundTripsWithEverything) {

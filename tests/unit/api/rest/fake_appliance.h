@@ -139,6 +139,23 @@ class FakeAppliance : public Appliance {
     Result<contract::Counters> counters() override {
         return resources::Problem{503, "DataplaneUnavailable", "the dataplane is not connected", {}};
     }
+    resources::BgpStatus bgp() override {
+        resources::BgpStatus out;
+        out.configured = out.daemon_answers = true;
+        out.daemon = "bird";
+        out.peers = {{"tor1", IpAddress::parse("192.0.2.254").value(), 64513, "Established", true, "20:10:47", 1, ""}};
+        return out;
+    }
+    resources::Maintenance maintenance() override {
+        const std::lock_guard lock(mutex_);
+        return maintenance_;
+    }
+    Result<resources::Maintenance> set_maintenance(const resources::Maintenance& wanted, const Intent&) override {
+        const std::lock_guard lock(mutex_);
+        maintenance_ = wanted;
+        maintenance_.withdrawn = wanted.on;
+        return maintenance_;
+    }
     Result<std::string> backup() override { return std::string("{\"format\":\"guideway-backup\"}\n"); }
     Result<resources::SystemStatus> restore(std::string_view document, const Intent& intent) override {
         {
@@ -360,6 +377,7 @@ class FakeAppliance : public Appliance {
     bool forwarding_ = false;
     bool ended_ = false;
     std::string not_ready_;
+    resources::Maintenance maintenance_;
     std::uint64_t revision_ = 0;
     std::uint64_t oldest_ = 0;
     std::map<std::string, resources::LoadBalancer> load_balancers_;

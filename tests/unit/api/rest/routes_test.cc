@@ -221,6 +221,36 @@ TEST_F(RoutesTest, TheSystemsPathsAnswer) {
     EXPECT_EQ(problem(ask("GET", "/readyz"), 503).at("detail"), "the store is closed");
 }
 
+TEST_F(RoutesTest, MaintenanceIsPutAndGot) {
+    EXPECT_EQ(got("/v1/maintenance").at("on"), false);
+    const Response begun = ask("PUT", "/v1/maintenance", R"({"on": true, "reason": "new NIC"})");
+    EXPECT_EQ(begun.status, 200) << begun.body;
+    EXPECT_EQ(nlohmann::json::parse(begun.body).at("reason"), "new NIC");
+    EXPECT_EQ(ask("GET", "/v1/maintenance").body, begun.body);
+    EXPECT_EQ(ask("PUT", "/v1/maintenance", begun.body).status, 200) << "what GET answers can be PUT back";
+    EXPECT_EQ(got("/v1/bgp").at("peers").at(0).at("state"), "Established");
+}
+
+TEST_F(RoutesTest, ABadWishForMaintenanceNamesItsFaultsAndChangesNothing) {
+    using Fields = std::vector<std::string>;
+    const std::string long_reason(1025, 'x');
+    const std::pair<std::string, Fields> table[] = {
+        {"{}", {"/on"}},
+        {R"({"on": "yes"})", {"/on"}},
+        {R"({"on": 1, "reason": 5})", {"/on", "/reason"}},
+        {R"({"on": true, "reason": "two\nlines"})", {"/reason"}},
+        {R"({"on": true, "reason": ")" + long_reason + "\"}", {"/reason"}},
+        {R"({"on": true, "until": "tomorrow"})", {"/until"}},
+        {R"({"on": true, "kind": "BgpStatus"})", {"/kind"}},
+    };
+    for (const auto& [body, wrong] : table) {
+        EXPECT_EQ(fields(problem(ask("PUT", "/v1/maintenance", body), 400)), wrong) << body;
+    }
+    EXPECT_EQ(problem(ask("PUT", "/v1/maintenance", R"({"on": true})", "\"1\""), 400).at("reason"), "InvalidRequest");
+    EXPECT_EQ(got("/v1/maintenance").at("on"), false);
+    EXPECT_EQ(header(ask("DELETE", "/v1/maintenance"), "Allow"), "GET, HEAD, PUT");
+}
+
 TEST_F(RoutesTest, OnlyAWellFormedPutNeedsItsBody) {
     Request request;
     request.method = "PUT";

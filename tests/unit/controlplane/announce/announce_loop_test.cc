@@ -1,5 +1,6 @@
 #include "controlplane/announce/announce_loop.h"
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -239,6 +240,26 @@ TEST_F(AnnounceLoopTest, AFailureIsToldAndTriedAgain) {
     const auto until = std::chrono::steady_clock::now() + kPatience;
     while (!loop->status().error.empty() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
     EXPECT_EQ(told(), Texts{"203.0.113.10/32"});
+}
+
+TEST_F(AnnounceLoopTest, OthersHearOfWhatIsToldWhenItHasChanged) {
+    std::atomic<unsigned> heard{0};
+    LoopOptions options;
+    options.advertisements = {Advertisement{.name = "all"}};
+    options.look_again = std::chrono::hours(1);
+    options.told_others = [&] { ++heard; };
+    loop = std::make_unique<AnnounceLoop>(std::make_unique<FakeAnnouncer>(world), options);
+    loop->start();
+    loop->wanted(state(3, {"203.0.113.10"}));
+    loop->link(link(true, 3));
+    EXPECT_EQ(told().size(), 1U);
+    loop->maintenance(true);
+    EXPECT_EQ(told(), Texts{});
+    loop->maintenance(true);
+    loop->stop();
+    EXPECT_EQ(heard, 2U) << "told, and withdrawn";
+    EXPECT_TRUE(loop->status().seen);
+    EXPECT_TRUE(loop->status().maintenance);
 }
 
 TEST_F(AnnounceLoopTest, WhenItStopsWhatIsToldStays) {

@@ -1,6 +1,7 @@
 #include "controlplane/announce/maintenance.h"
 
 #include <filesystem>
+#include <fstream>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -54,6 +55,49 @@ TEST(Maintenance, AWithdrawalIsHandedOnAsItIs) {
     Held held(std::make_unique<Recorder>(told), file);
     EXPECT_EQ(held.apply({}), "");
     EXPECT_TRUE(told.empty());
+}
+
+TEST(Maintenance, SinceWhenAndWhyStandInTheFile) {
+    const Folder folder;
+    const MaintenanceFile file = MaintenanceFile::beside(folder.path / "guideway.db");
+    EXPECT_FALSE(file.note());
+    EXPECT_EQ(file.begin("new NIC = more ports"), "");
+    const auto first = file.note();
+    ASSERT_TRUE(first);
+    EXPECT_EQ(first->reason, "new NIC = more ports");
+    const auto age = std::chrono::system_clock::now() - first->since;
+    EXPECT_TRUE(age >= std::chrono::seconds(0) && age < std::chrono::hours(1));
+    EXPECT_EQ(file.begin(), "");
+    EXPECT_EQ(file.note(), first) << "who gives no reason leaves the one there is";
+    EXPECT_EQ(file.begin("another"), "");
+    EXPECT_EQ(file.note()->reason, "another");
+    EXPECT_EQ(file.note()->since, first->since);
+    EXPECT_EQ(file.end(), "");
+    EXPECT_FALSE(file.note());
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path), {}), 0) << "nothing is left behind";
+}
+
+TEST(Maintenance, AnyFileOfThatNameIsMaintenance) {
+    const Folder folder;
+    const MaintenanceFile file = MaintenanceFile::beside(folder.path / "guideway.db");
+    for (const char* text : {"", "\n\n", "since=yesterday\nreason", "\xff\xfe", "reason=by touch"}) {
+        std::ofstream(file.path()) << text;
+        ASSERT_TRUE(file.note()) << text;
+        EXPECT_GT(file.note()->since.time_since_epoch().count(), 0) << "when it was made";
+    }
+    EXPECT_EQ(file.note()->reason, "by touch");
+}
+
+TEST(Maintenance, ConnectionsThatAreClosedAlreadyAreNotWaitedFor) {
+    contract::Counters counters;
+    contract::WorkerCounters worker;
+    worker.flows_ipv4 = 5;
+    worker.flows_ipv6 = 2;
+    worker.flows_closed = 3;
+    counters.workers = {worker, worker};
+    EXPECT_EQ(open_connections(counters), 8U);
+    counters.workers[0].flows_closed = 100;  // counted at another instant
+    EXPECT_EQ(open_connections(counters), 4U);
 }
 
 TEST(Maintenance, AFolderThatIsNotThereIsToldByName) {
