@@ -1,5 +1,5 @@
 // The commands, each a function of a Session that answers an exit code. One file a group: read.cc (get, describe, events), change.cc (apply,
-// delete, drain), edit.cc, import.cc, tokens.cc, system.cc (status, explain, top), drops.cc, backup.cc (backup, restore).
+// delete, drain), edit.cc, import.cc, tokens.cc, system.cc (status, explain, top), drops.cc, tap.cc (trace, capture), backup.cc (backup, restore).
 // Thread contract: one thread.
 #pragma once
 
@@ -34,6 +34,8 @@ int explain(Session& session);
 int status(Session& session);
 int top(Session& session);
 int drops(Session& session);
+int trace(Session& session);
+int capture(Session& session);
 
 int backup(Session& session);
 int restore(Session& session);

@@ -1,6 +1,7 @@
 // CliOptions: what was typed. Thread contract: a plain value.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ struct CliOptions {
     // drops
     bool by_worker = false;
     std::string socket;  ///< the dataplane's; empty: the control plane is asked
+    // trace, capture
+    std::string tap_protocol, device, reason;
+    bool drops_only = false;
+    std::uint32_t count = 1000, seconds = 60, rate = 1000, snap = 0;  ///< 0: the command's own
     // events
     std::string regarding;
     bool warnings = false;
