@@ -161,6 +161,8 @@ int follow(Session& session, const contract::TapRequest& request, const TakeReco
         }
         return session.failed(response.problem());
     }
+    session.err() << "Looking, for at most " << request.count << " packets and " << request.seconds
+                  << " seconds; Ctrl-C ends it." << std::endl;
     for (;;) {
         response = dataplane.ask(contract::TapReadRequest{});
         if (!response.ok()) return session.failed(response.problem());

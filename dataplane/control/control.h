@@ -36,9 +36,13 @@ struct Engine {
     std::function<contract::ExplainAnswer(const contract::ExplainRequest&)> explain;
     std::function<std::vector<contract::PortStatus>()> ports;
     std::function<contract::FlowFileStatus()> flow_file = [] { return contract::FlowFileStatus{}; };
-    std::function<std::vector<contract::Fault>(const contract::TapRequest&, std::uint64_t client)> begin_tap;
-    std::function<std::optional<contract::TapAnswer>(std::uint64_t client)> read_tap;
-    std::function<void(std::uint64_t client)> end_tap;
+    /// Of packets' way; a client is its connection's number.
+    std::function<std::vector<contract::Fault>(const contract::TapRequest&, std::uint64_t client)> begin_tap =
+        [](const contract::TapRequest&, std::uint64_t) { return std::vector<contract::Fault>{}; };
+    std::function<std::optional<contract::TapAnswer>(std::uint64_t client)> read_tap = [](std::uint64_t) {
+        return std::optional<contract::TapAnswer>();
+    };
+    std::function<void(std::uint64_t client)> end_tap = [](std::uint64_t) {};
 };
 
 struct ControlSettings {

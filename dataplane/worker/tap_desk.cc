@@ -84,7 +84,7 @@ observe::TapFilter filter_of(const contract::TapFilter& wanted, const std::vecto
         if (port == ports.end()) {
             std::string names;
             for (const std::string& name : ports) names += (names.empty() ? "" : ", ") + name;
-            faults.push_back({"/tap/filter/port", "found '" + wanted.port + "', allowed a port of this appliance: " + names});
+            faults.push_back({"/tap/filter/port", "found \"" + wanted.port + "\", allowed a port of this appliance: " + names});
         }
         filter.device = static_cast<std::uint16_t>(port - ports.begin());
     }
@@ -92,7 +92,7 @@ observe::TapFilter filter_of(const contract::TapFilter& wanted, const std::vecto
         const auto name = std::ranges::find(observe::kDropReasonNames, wanted.reason);
         if (name == observe::kDropReasonNames.end() || wanted.reason == "none") {
             faults.push_back({"/tap/filter/reason",
-                              "found '" + wanted.reason + "', allowed a drop reason (guideway drops --all lists them)"});
+                              "found \"" + wanted.reason + "\", allowed a drop reason (guideway drops --all lists them)"});
         } else {
             filter.reason = static_cast<observe::DropReason>(name - observe::kDropReasonNames.begin());
         }
