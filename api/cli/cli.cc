@@ -311,17 +311,18 @@ differences, nothing was written.)");
 
     void add_taps() {
         CLI::App* trace = command(
-            app_, "trace", "packets on their way through the appliance: what each stage finds, and the verdict", cli::trace,
+            app_, "trace", "packets on their way through the appliance: what each stage finds, and the verdict",
+            cli::trace,
             R"(  guideway trace --source 192.0.2.10 --destination 203.0.113.1:80     a client's connection, both directions
   guideway trace --destination 10.0.2.11:30080      the same from the node's side, once it is open
   guideway trace --drops --seconds 10               whatever is dropped or refused now, with what to do
   guideway trace --reason no_backend --count 1      the next one that finds no backend
   guideway trace --protocol udp --destination :53 -o json | jq .verdict)");
         add_tap(trace);
-        CLI::App* capture = command(
-            app_, "capture", "packets before and after translation, as a pcapng file for wireshark and tcpdump",
-            cli::capture,
-            R"(  guideway capture --destination 203.0.113.1:443 -w web.pcapng
+        CLI::App* capture =
+            command(app_, "capture", "packets before and after translation, as a pcapng file for wireshark and tcpdump",
+                    cli::capture,
+                    R"(  guideway capture --destination 203.0.113.1:443 -w web.pcapng
   guideway capture --port client0 --count 500 --snap 96 -w client.pcapng     what a port sees
   guideway capture --source 192.0.2.10 | tcpdump -r - -n
   ssh root@gw guideway capture --destination :443 | wireshark -k -i -

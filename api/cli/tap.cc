@@ -178,8 +178,7 @@ std::string time_text(std::uint64_t time_ns) {
     gmtime_r(&seconds, &parts);
     std::array<char, 48> text{};
     const std::size_t length = std::strftime(text.data(), text.size(), "%H:%M:%S", &parts);
-    std::snprintf(text.data() + length, text.size() - length, ".%09u",
-                  static_cast<unsigned>(time_ns % 1'000'000'000));
+    std::snprintf(text.data() + length, text.size() - length, ".%09u", static_cast<unsigned>(time_ns % 1'000'000'000));
     return text.data();
 }
 
@@ -191,7 +190,7 @@ std::optional<TapEnd> parse_tap_end(std::string_view text) {
     const auto bracket = text.starts_with('[') ? text.find(']') : std::string_view::npos;
     if (text.starts_with('[') && bracket == std::string_view::npos) return std::nullopt;
     // The colons of an IPv6 address without brackets are all its own.
-    const auto colon = bracket != std::string_view::npos ? text.find(':', bracket)
+    const auto colon = bracket != std::string_view::npos    ? text.find(':', bracket)
                        : std::ranges::count(text, ':') == 1 ? text.find(':')
                                                             : std::string_view::npos;
     if (colon != std::string_view::npos) {

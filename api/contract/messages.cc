@@ -96,8 +96,8 @@ std::vector<Fault> faults_in_line(const ForwardingState& state) {
 }
 
 Request read_request(json::ObjectReader& reader, std::vector<Fault>& faults) {
-    const std::string type =
-        reader.required_string("type", {1, 16, is_request_type, "apply, state, counters, explain, status, tap or tap_read"});
+    const std::string type = reader.required_string(
+        "type", {1, 16, is_request_type, "apply, state, counters, explain, status, tap or tap_read"});
     if (type == "apply") {
         json::ObjectReader part = reader.required_object("state");
         ApplyRequest request{read_forwarding_state(part)};

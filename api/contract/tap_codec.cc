@@ -165,8 +165,7 @@ TapAnswer read_tap_answer(json::ObjectReader& reader) {
             record.in = read_frame(in);
             in.finish();
         }
-        one.each_object("out", {0, 64},
-                        [&](json::ObjectReader& frame) { record.out.push_back(read_frame(frame)); });
+        one.each_object("out", {0, 64}, [&](json::ObjectReader& frame) { record.out.push_back(read_frame(frame)); });
         record.more_out = one.integer_or<std::uint32_t>("more_out", 0, 0, kMost32);
         answer.records.push_back(std::move(record));
     });

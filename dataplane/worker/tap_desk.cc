@@ -84,15 +84,16 @@ observe::TapFilter filter_of(const contract::TapFilter& wanted, const std::vecto
         if (port == ports.end()) {
             std::string names;
             for (const std::string& name : ports) names += (names.empty() ? "" : ", ") + name;
-            faults.push_back({"/tap/filter/port", "found \"" + wanted.port + "\", allowed a port of this appliance: " + names});
+            faults.push_back(
+                {"/tap/filter/port", "found \"" + wanted.port + "\", allowed a port of this appliance: " + names});
         }
         filter.device = static_cast<std::uint16_t>(port - ports.begin());
     }
     if (!wanted.reason.empty()) {
         const auto name = std::ranges::find(observe::kDropReasonNames, wanted.reason);
         if (name == observe::kDropReasonNames.end() || wanted.reason == "none") {
-            faults.push_back({"/tap/filter/reason",
-                              "found \"" + wanted.reason + "\", allowed a drop reason (guideway drops --all lists them)"});
+            faults.push_back({"/tap/filter/reason", "found \"" + wanted.reason +
+                                                        "\", allowed a drop reason (guideway drops --all lists them)"});
         } else {
             filter.reason = static_cast<observe::DropReason>(name - observe::kDropReasonNames.begin());
         }
@@ -115,7 +116,7 @@ struct TapDesk::Open {
     const std::uint64_t client;
     const std::shared_ptr<observe::Tap> tap;
     const std::uint64_t begun_ms;
-    std::uint64_t left;      ///< records to come
+    std::uint64_t left;       ///< records to come
     guard::TokenBucket rate;  ///< of all workers together
     std::uint64_t over_rate = 0;
     std::string ended;  ///< why; empty: workers look
@@ -145,11 +146,11 @@ std::vector<contract::Fault> TapDesk::begin(const contract::TapRequest& request,
     if (open_ && now_ms > open_->tap->bounds.deadline_ms + kLeftBehindMs) close();
     if (open_) {
         const std::string who = open_->request.who.empty() ? "another client" : open_->request.who;
-        return {{"/tap", "in use by " + who + ", for " + std::to_string((now_ms - open_->begun_ms) / 1000) +
-                             " s now and " +
-                             std::to_string((open_->tap->bounds.deadline_ms - std::min(now_ms, open_->tap->bounds.deadline_ms)) /
-                                            1000) +
-                             " s more at the most: one trace or capture at a time"}};
+        return {{"/tap",
+                 "in use by " + who + ", for " + std::to_string((now_ms - open_->begun_ms) / 1000) + " s now and " +
+                     std::to_string(
+                         (open_->tap->bounds.deadline_ms - std::min(now_ms, open_->tap->bounds.deadline_ms)) / 1000) +
+                     " s more at the most: one trace or capture at a time"}};
     }
     std::vector<contract::Fault> faults;
     const observe::TapFilter filter = filter_of(request.filter, around_.port_names, faults);
@@ -188,7 +189,8 @@ void TapDesk::fetch(contract::TapAnswer& answer) {
     bool more = true;
     while (more && all.size() < kMostRecordsARead && bytes < kMostBytesARead) {
         more = false;
-        for (std::uint32_t worker = 0; worker < tap.workers(); ++worker) {  // a record each, so that none waits for another
+        for (std::uint32_t worker = 0; worker < tap.workers();
+             ++worker) {  // a record each, so that none waits for another
             observe::ByteRing& ring = tap.lane(worker).ring;
             const auto record = ring.front();
             if (record.empty()) continue;
@@ -205,8 +207,8 @@ void TapDesk::fetch(contract::TapAnswer& answer) {
     const TapClock clock;
     const auto state = around_.publisher.current_forwarding();
     const auto routing = around_.publisher.current_routing();
-    const FlowSurroundings around{*state, *routing, around_.limits,
-                                  static_cast<std::uint32_t>(around_.now_ms() / 1000), around_.port_names};
+    const FlowSurroundings around{*state, *routing, around_.limits, static_cast<std::uint32_t>(around_.now_ms() / 1000),
+                                  around_.port_names};
     for (const Fetched& one : all) {
         const std::uint64_t time_ns = clock.ns_of(one.note.cycles);
         if (!fits(time_ns / 1'000'000)) continue;

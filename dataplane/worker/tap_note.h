@@ -35,8 +35,9 @@ struct TapNote {
     static constexpr std::uint16_t kNotSent = 0xffff;
     static constexpr std::size_t kMostFrames = 4;
 
-    std::uint64_t cycles = 0;                    ///< time stamp counter
-    std::optional<AnyFlowFinding> finding = {};  ///< the connection after the packet's step, and the packet's half of it
+    std::uint64_t cycles = 0;  ///< time stamp counter
+    std::optional<AnyFlowFinding> finding =
+        {};  ///< the connection after the packet's step, and the packet's half of it
     TapFrameNote in;
     std::array<TapFrameNote, kMostFrames> out{};
     std::uint32_t more_out = 0;

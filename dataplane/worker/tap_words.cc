@@ -118,9 +118,8 @@ std::string port_words(std::size_t port, const FlowSurroundings& around) {
 const balancing::ServiceEntry* service_of(const ParsedPacket& parsed, const FlowSurroundings& around) {
     if (!has_ports(parsed)) return nullptr;
     const auto& services = around.state.services;
-    return parsed.has_v6
-               ? services.find_v6(parsed.v6.destination.data(), parsed.protocol, parsed.v6.destination_port)
-               : services.find_v4(parsed.v4.destination, parsed.protocol, parsed.v4.destination_port);
+    return parsed.has_v6 ? services.find_v6(parsed.v6.destination.data(), parsed.protocol, parsed.v6.destination_port)
+                         : services.find_v4(parsed.v4.destination, parsed.protocol, parsed.v4.destination_port);
 }
 
 std::string service_name(const balancing::ServiceEntry& service, const FlowSurroundings& around) {
@@ -153,7 +152,8 @@ std::string choice_words(const TapNote& note, const contract::FlowView& view) {
         case TapChoice::remembered:
             return "Opens a connection to the backend its client went to before (session affinity): " + backend + ".";
         case TapChoice::remembered_gone:
-            return "Opens a connection; the backend its client went to before takes none any more, now: " + backend + ".";
+            return "Opens a connection; the backend its client went to before takes none any more, now: " + backend +
+                   ".";
         default:
             return "Opens a connection to the backend that the Maglev table has for its hash: " + backend + ".";
     }
@@ -187,13 +187,16 @@ void add_steps(contract::TapRecord& record, const TapNote& note, const WholeFram
     if (in.parsed.kind == PacketKind::bad) steps.push_back("Parsed as " + reason_words(in.parsed.reason) + ".");
     if (note.known_before) {
         std::string text = "Found in the flow table";
-        if (view) text += " by its " + view->half + "'s half: " + view->client + " > " + view->vip + " is " + view->snat + " > " + view->backend_address;
+        if (view)
+            text += " by its " + view->half + "'s half: " + view->client + " > " + view->vip + " is " + view->snat +
+                    " > " + view->backend_address;
         text += ", state " + state_name(note.state_before);
         if (view && view->state != state_name(note.state_before)) text += ", now " + view->state;
         steps.push_back(text + (view ? "." : "; its connection ended with this packet."));
         if (view && !record.service.empty())
-            steps.push_back("Service " + record.service +
-                            (record.backend.empty() ? ", a backend that left it." : ", backend " + record.backend + "."));
+            steps.push_back(
+                "Service " + record.service +
+                (record.backend.empty() ? ", a backend that left it." : ", backend " + record.backend + "."));
     } else {
         if (has_ports(in.parsed)) steps.push_back("Not in this worker's flow table.");
         steps.push_back(destination_words(in.parsed, service_of(in.parsed, around), around));

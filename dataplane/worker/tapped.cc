@@ -48,8 +48,9 @@ observe::TapEnds ends_of(const packet::ParsedPacket& parsed) noexcept {
 
 /// Has ports, so that a connection of it may be known.
 bool has_tuple(const packet::ParsedPacket& parsed) noexcept {
-    return parsed.is_flow() || (parsed.kind == PacketKind::fragment && parsed.part == packet::Part::first &&
-                                (parsed.protocol == packet::protocol::kTcp || parsed.protocol == packet::protocol::kUdp));
+    return parsed.is_flow() ||
+           (parsed.kind == PacketKind::fragment && parsed.part == packet::Part::first &&
+            (parsed.protocol == packet::protocol::kTcp || parsed.protocol == packet::protocol::kUdp));
 }
 
 std::uint16_t keep(std::byte*& to, const rte_mbuf* mbuf, std::uint32_t most) noexcept {
@@ -110,9 +111,8 @@ bool Worker::match_flow(const typename Family::Tuple& tuple, Looked& look) noexc
     if (!ref) return false;
     const auto& entry = table<Family>().entry(ref.index());
     look.state = entry.state;
-    return std::ranges::any_of(entry.halves, [&](const auto& half) {
-        return tap_->filter.matches(ends_of(half, half.protocol));
-    });
+    return std::ranges::any_of(entry.halves,
+                               [&](const auto& half) { return tap_->filter.matches(ends_of(half, half.protocol)); });
 }
 
 bool Worker::is_tapped(rte_mbuf* mbuf, Looked& look) noexcept {

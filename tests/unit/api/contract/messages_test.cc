@@ -92,8 +92,9 @@ TEST(Messages, TapsRoundTrip) {
     const auto plain = decode_request(encode(Request(wanted)));
     ASSERT_TRUE(plain.ok());
     EXPECT_EQ(std::get<TapRequest>(*plain.value), wanted) << "a filter that says nothing";
-    wanted.filter = {"UDP",          IpPrefix::parse("192.0.2.0/24"), 5353, IpPrefix::parse("203.0.113.1/32"), 53,
-                     "client0", true, "no_route"};
+    wanted.filter = {
+        "UDP",     IpPrefix::parse("192.0.2.0/24"), 5353, IpPrefix::parse("203.0.113.1/32"), 53, "client0", true,
+        "no_route"};
     wanted.bytes = kMostTapBytes;
     wanted.count = kMostTapPackets;
     wanted.seconds = kMostTapSeconds;
@@ -132,9 +133,8 @@ TEST(Messages, TapsRoundTrip) {
 
 TEST(Messages, BadTapsAreRefusedByFieldAndReason) {
     const auto fault_of = [](const std::string& filter, const std::string& rest = "") {
-        const auto decoded =
-            decode_request(R"({"type":"tap","tap":{"filter":{)" + filter + R"(},"bytes":64,"count":1,"seconds":1,"rate":1)" +
-                           rest + "}}");
+        const auto decoded = decode_request(R"({"type":"tap","tap":{"filter":{)" + filter +
+                                            R"(},"bytes":64,"count":1,"seconds":1,"rate":1)" + rest + "}}");
         return decoded.faults.empty() ? Fault{} : decoded.faults[0];
     };
     EXPECT_EQ(fault_of(""), Fault{});

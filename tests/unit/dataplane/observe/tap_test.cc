@@ -73,8 +73,8 @@ TEST(ByteRing, OneThreadToAnother) {
     producer.join();
 }
 
-TapEnds ends(std::uint64_t source, std::uint64_t destination, std::uint16_t source_port,
-             std::uint16_t destination_port, std::uint8_t protocol = 6) {
+TapEnds ends(std::uint64_t source, std::uint64_t destination, std::uint16_t source_port, std::uint16_t destination_port,
+             std::uint8_t protocol = 6) {
     return {{0, source}, {0, destination}, source_port, destination_port, protocol};
 }
 
