@@ -265,6 +265,11 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
         for (const auto& port : ports.counters()) list.push_back({port.name, port.driver, port.link_up});
         return list;
     };
+    engine.begin_tap = [&](const contract::TapRequest& wish, std::uint64_t client) {
+        return runtime->taps().begin(wish, client);
+    };
+    engine.read_tap = [&](std::uint64_t client) { return runtime->taps().read(client); };
+    engine.end_tap = [&](std::uint64_t client) { runtime->taps().end(client); };
     control::Control control(std::move(settings), std::move(engine));
     control.load();
     routes.settle(routes_in_force);  // also where no state was found: an earlier process may have left some
@@ -279,8 +284,9 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     // Control socket
     std::error_code ignored;  // what matters shows when the socket is bound
     std::filesystem::create_directories(std::filesystem::path(config.control_socket).parent_path(), ignored);
-    control::LineServer server([&](std::string_view line) { return control.handle(line); },
-                               control::Control::too_long());
+    control::LineServer server(
+        [&](std::string_view line, std::uint64_t client) { return control.handle(line, client); },
+        [&](std::uint64_t client) { control.gone(client); }, control::Control::too_long());
     if (const auto refused = server.start(config.control_socket)) return fail(*refused);
     spdlog::info("forwarding with {} worker(s); control socket {}", config.workers.count, config.control_socket);
 

@@ -9,6 +9,7 @@
 #include "api/cli/commands.h"
 #include "api/cli/completion.h"
 #include "api/cli/options.h"
+#include "api/contract/tap.h"
 
 namespace guideway::cli {
 
@@ -28,6 +29,8 @@ Examples:
   guideway drops --watch                   why packets are dropped, and what to do
   guideway bgp                             sessions with the routers, and what they are told
   guideway maintenance on --wait 600       withdraw everything; wait for connections to end
+  guideway trace --destination 203.0.113.1:80    on the appliance: each packet's way, stage by stage
+  guideway capture --port client0 -w web.pcapng  the same for wireshark, before and after translation
   guideway import metallb metallb.yaml     MetalLB's address pools as ours
   guideway backup gw.backup                everything in one file
   source <(guideway completion bash)       completion for this shell
@@ -264,6 +267,7 @@ differences, nothing was written.)");
         top->add_flag("--once", options_.once, "one table, then end");
         add_drops();
         add_announcing();
+        add_taps();
         CLI::App* backup = command(app_, "backup", "everything the control plane keeps, in one file", cli::backup,
                                    "  guideway backup gw.backup\n"
                                    "  guideway backup - | gzip > gw.backup.gz");
@@ -335,6 +339,56 @@ While no control plane runs: guideway-controlplane --maintenance on.)");
             ->add_option("--wait", options_.patience,
                          "on: wait until all connections are done, at most so many seconds")
             ->check(CLI::Range(1U, 604800U));
+    }
+
+    void add_taps() {
+        CLI::App* trace = command(
+            app_, "trace", "packets on their way through the appliance: what each stage finds, and the verdict",
+            cli::trace,
+            R"(  guideway trace --source 192.0.2.10 --destination 203.0.113.1:80     a client's connection, both directions
+  guideway trace --destination 10.0.2.11:30080      the same from the node's side, once it is open
+  guideway trace --drops --seconds 10               whatever is dropped or refused now, with what to do
+  guideway trace --reason no_backend --count 1      the next one that finds no backend
+  guideway trace --protocol udp --destination :53 -o json | jq .verdict)");
+        add_tap(trace);
+        CLI::App* capture =
+            command(app_, "capture", "packets before and after translation, as a pcapng file for wireshark and tcpdump",
+                    cli::capture,
+                    R"(  guideway capture --destination 203.0.113.1:443 -w web.pcapng
+  guideway capture --port client0 --count 500 --snap 96 -w client.pcapng     what a port sees
+  guideway capture --source 192.0.2.10 | tcpdump -r - -n
+  ssh root@gw guideway capture --destination :443 | wireshark -k -i -
+
+One interface a port and direction ("client0 in", "client0 out"); each packet's comment tells what became of it.)");
+        add_tap(capture);
+        capture->add_option("-w,--write", options_.file, "the file (0600), or - for standard output, as without it");
+        capture->add_flag("--force", options_.force, "replace the file");
+    }
+
+    void add_tap(CLI::App* sub) {
+        sub->add_option("--protocol", options_.tap_protocol, "tcp, udp, sctp or icmp; unasked: any")
+            ->check(CLI::IsMember({"tcp", "udp", "sctp", "icmp"}, CLI::ignore_case));
+        sub->add_option("--source", options_.source,
+                        "who opened the connection: ADDRESS, PREFIX/LENGTH, with or without :PORT, or :PORT alone");
+        sub->add_option("--destination", options_.destination,
+                        "whereto, in the same forms; replies and the translated side match too");
+        sub->add_option("--port", options_.device, "only what comes in or leaves by this port");
+        sub->add_flag("--drops", options_.drops_only, "only what is dropped or refused");
+        sub->add_option("--reason", options_.reason, "only what is dropped or refused for this (guideway drops --all)");
+        sub->add_option("--count", options_.count, "packets, then end")
+            ->check(CLI::Range(1U, contract::kMostTapPackets))
+            ->capture_default_str();
+        sub->add_option("--seconds", options_.seconds, "then end")
+            ->check(CLI::Range(1U, contract::kMostTapSeconds))
+            ->capture_default_str();
+        sub->add_option("--rate", options_.rate, "packets a second; what is more is counted, not shown")
+            ->check(CLI::Range(1U, contract::kMostTapRate))
+            ->capture_default_str();
+        sub->add_option("--snap", options_.snap, "bytes of each packet (128; capture: 2048)")
+            ->check(CLI::Range(contract::kLeastTapBytes, contract::kMostTapBytes));
+        sub->add_option("--socket", options_.socket,
+                        "the dataplane's Unix socket, on the appliance, as root (/run/guideway/dataplane.sock)")
+            ->envname("GUIDEWAY_DATAPLANE_SOCKET");
     }
 
     CliOptions& options_;

@@ -1,5 +1,5 @@
 // The commands, each a function of a Session that answers an exit code. One file a group: read.cc (get, describe, events), change.cc (apply,
-// delete, drain), edit.cc, import.cc, tokens.cc, system.cc (status, explain, top), drops.cc, announce.cc (bgp,
+// delete, drain), edit.cc, import.cc, tokens.cc, system.cc (status, explain, top), drops.cc, tap.cc (trace, capture), announce.cc (bgp,
 // maintenance), backup.cc (backup, restore).
 // Thread contract: one thread.
 #pragma once
@@ -37,6 +37,8 @@ int top(Session& session);
 int drops(Session& session);
 int bgp(Session& session);
 int maintenance(Session& session);
+int trace(Session& session);
+int capture(Session& session);
 
 int backup(Session& session);
 int restore(Session& session);

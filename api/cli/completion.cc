@@ -22,7 +22,7 @@ _guideway() {
                 if ((i + 1 < ${#line[@]})); then given+=("${line[i]}" "${line[i+1]}"); ((i++)); fi ;;
             --server=*|--token-file=*|--ca-file=*|--client-cert=*|--client-key=*|--server-name=*|--cluster=*)
                 given+=("${line[i]}") ;;
-            get|describe|apply|delete|edit|drain|undrain|explain|status|top|drops|bgp|maintenance|events|import|token|backup|restore|completion)
+            get|describe|apply|delete|edit|drain|undrain|explain|trace|capture|status|top|drops|bgp|maintenance|events|import|token|backup|restore|completion)
                 [ -z "$command" ] && command=${line[i]} ;;
             list|create|rotate) [ "$command" = token ] && second=${line[i]} ;;
             metallb) [ "$command" = import ] && second=${line[i]} ;;
@@ -35,13 +35,14 @@ _guideway() {
         -o|--output) COMPREPLY=($(compgen -W "table wide json yaml name" -- "$word")); return ;;
         -f|--file|--token-file|--ca-file|--client-cert|--client-key|--out|--kubeconfig)
             COMPREPLY=($(compgen -f -- "$word")); return ;;
-        --protocol) COMPREPLY=($(compgen -W "tcp udp sctp" -- "$word")); return ;;
+        -w|--write) [ "$command" = capture ] && COMPREPLY=($(compgen -f -- "$word")) && return ;;
+        --protocol) COMPREPLY=($(compgen -W "tcp udp sctp icmp" -- "$word")); return ;;
         --role) COMPREPLY=($(compgen -W "viewer controller admin" -- "$word")); return ;;
     esac
     local words=""
     case $command in
-        "") words="get describe apply delete edit drain undrain explain status top drops bgp maintenance events import token backup
-                restore completion --server --token-file --ca-file --output --help --version" ;;
+        "") words="get describe apply delete edit drain undrain explain trace capture status top drops bgp maintenance events
+                import token backup restore completion --server --token-file --ca-file --output --help --version" ;;
         get|describe|delete|edit)
             if [ -z "$kind" ]; then
                 words="load-balancers address-pools nodes"
@@ -67,6 +68,9 @@ _guideway() {
             esac ;;
         backup|restore) COMPREPLY=($(compgen -f -- "$word")); return ;;
         top) words="--interval --once" ;;
+        trace) words="--protocol --source --destination --port --drops --reason --count --seconds --rate --snap --socket" ;;
+        capture) words="-w --force --protocol --source --destination --port --drops --reason --count --seconds --rate --snap
+                --socket" ;;
         drops) words="--all --workers --watch --interval --once --socket" ;;
         maintenance) words="on off status --reason --wait" ;;
         completion) words="bash zsh" ;;

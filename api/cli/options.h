@@ -1,6 +1,7 @@
 // CliOptions: what was typed. Thread contract: a plain value.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ struct CliOptions {
     // drops
     bool by_worker = false;
     std::string socket;  ///< the dataplane's; empty: the control plane is asked
+    // trace, capture
+    std::string tap_protocol, device;
+    bool drops_only = false;
+    std::uint32_t count = 1000, seconds = 60, rate = 1000, snap = 0;  ///< 0: the command's own
     // events
     std::string regarding;
     bool warnings = false;
@@ -39,7 +44,8 @@ struct CliOptions {
     bool from_cluster = false, strict = false, apply = false;
     std::string drain_timeout;  ///< of drain; empty: as it is
     // maintenance
-    std::string maintain, reason;
+    std::string maintain;
+    std::string reason;     ///< why; of trace and capture: the name of a drop
     unsigned patience = 0;  ///< seconds; 0: does not wait
 };
 

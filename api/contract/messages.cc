@@ -7,6 +7,7 @@
 
 #include "api/contract/forwarding_state_codec.h"
 #include "api/contract/json_form.h"
+#include "api/contract/tap_codec.h"
 #include "api/json/object_reader.h"
 #include "api/json/parse.h"
 
@@ -22,7 +23,8 @@ constexpr auto kMax64 = std::numeric_limits<std::uint64_t>::max();
 constexpr json::TextRule kText{0, 4096, nullptr, nullptr};
 
 bool is_request_type(std::string_view text) {
-    return text == "apply" || text == "state" || text == "counters" || text == "explain" || text == "status";
+    return text == "apply" || text == "state" || text == "counters" || text == "explain" || text == "status" ||
+           text == "tap" || text == "tap_read";
 }
 
 std::string line_of(const Tree& tree) { return tree.dump(-1, ' ', false, Tree::error_handler_t::replace); }
@@ -83,6 +85,8 @@ struct EncodeRequest {
         out.key("type").text("explain").key("explain").raw(line_of(tree_of(request)));
     }
     void operator()(const StatusRequest&) const { out.key("type").text("status"); }
+    void operator()(const TapRequest& request) const { put(out.key("type").text("tap").key("tap"), request); }
+    void operator()(const TapReadRequest&) const { out.key("type").text("tap_read"); }
 };
 
 std::vector<Fault> faults_in_line(const ForwardingState& state) {
@@ -92,8 +96,8 @@ std::vector<Fault> faults_in_line(const ForwardingState& state) {
 }
 
 Request read_request(json::ObjectReader& reader, std::vector<Fault>& faults) {
-    const std::string type =
-        reader.required_string("type", {1, 16, is_request_type, "apply, state, counters, explain or status"});
+    const std::string type = reader.required_string(
+        "type", {1, 16, is_request_type, "apply, state, counters, explain, status, tap or tap_read"});
     if (type == "apply") {
         json::ObjectReader part = reader.required_object("state");
         ApplyRequest request{read_forwarding_state(part)};
@@ -107,6 +111,13 @@ Request read_request(json::ObjectReader& reader, std::vector<Fault>& faults) {
         part.finish();
         return request;
     }
+    if (type == "tap") {
+        json::ObjectReader part = reader.required_object("tap");
+        TapRequest request = read_tap_request(part);
+        part.finish();
+        return request;
+    }
+    if (type == "tap_read") return TapReadRequest{};
     if (type == "state") return StateRequest{};
     if (type == "counters") return CountersRequest{};
     return StatusRequest{};
@@ -136,6 +147,7 @@ Response read_response(json::ObjectReader& reader) {
     response.counters = part_of<Counters>(reader, "counters", read_counters);
     response.answer = part_of<ExplainAnswer>(reader, "answer", read_explain_answer);
     response.status = part_of<DataplaneStatus>(reader, "status", read_status);
+    response.tap = part_of<TapAnswer>(reader, "tap", read_tap_answer);
     return response;
 }
 
@@ -160,6 +172,7 @@ std::string encode(const Response& response) {
     if (response.counters) put(out.key("counters"), *response.counters);
     if (response.answer) out.key("answer").raw(line_of(tree_of(*response.answer)));
     if (response.status) out.key("status").raw(line_of(tree_of_status(*response.status)));
+    if (response.tap) put(out.key("tap"), *response.tap);
     return out.end_object().take();
 }
 

@@ -2,7 +2,8 @@
 //
 // Request:  {"type": "apply", "state": {...}} | {"type": "state"} | {"type": "counters"} | {"type": "status"}
 //           | {"type": "explain", "explain": {"protocol": "TCP", "source": "192.0.2.1", "source_port": 40000, ...}}
-// Response: {"ok": true, "generation": 7} and, as asked for, "state", "counters", "answer" or "status";
+//           | {"type": "tap", "tap": {"filter": {...}, "count": 100, ...}} | {"type": "tap_read"}
+// Response: {"ok": true, "generation": 7} and, as asked for, "state", "counters", "answer", "status" or "tap";
 //           {"ok": false, "generation": 6, "faults": [{"field": "/services/3/port", "message": "..."}]}
 // `generation` is always that of the state in force after the request.
 //
@@ -21,6 +22,7 @@
 #include "api/contract/decoded.h"
 #include "api/contract/explain.h"
 #include "api/contract/forwarding_state.h"
+#include "api/contract/tap.h"
 
 namespace guideway::contract {
 
@@ -31,8 +33,9 @@ struct StateRequest {};
 struct CountersRequest {};
 struct StatusRequest {};
 
-/// An ExplainRequest stands for itself.
-using Request = std::variant<ApplyRequest, StateRequest, CountersRequest, ExplainRequest, StatusRequest>;
+/// An ExplainRequest stands for itself, so does a TapRequest.
+using Request = std::variant<ApplyRequest, StateRequest, CountersRequest, ExplainRequest, StatusRequest, TapRequest,
+                             TapReadRequest>;
 
 struct PortStatus {
     std::string name;
@@ -60,6 +63,7 @@ struct Response {
     std::optional<Counters> counters;
     std::optional<ExplainAnswer> answer;
     std::optional<DataplaneStatus> status;
+    std::optional<TapAnswer> tap;
     friend bool operator==(const Response&, const Response&) = default;
 };
 

@@ -124,8 +124,24 @@ contract::DataplaneStatus Control::status() const {
     return status;
 }
 
-contract::Response Control::answer(contract::Request&& request) {
+contract::Response Control::tap(const contract::Request& request, std::uint64_t client) {
+    contract::Response response = accepted();
+    if (const auto* wish = std::get_if<contract::TapRequest>(&request)) {
+        response.faults = engine_.begin_tap(*wish, client);
+    } else if (auto seen = engine_.read_tap(client)) {
+        response.tap = std::move(seen);
+    } else {
+        response.faults = {{"/type", "found tap_read, allowed only after a tap of the same connection"}};
+    }
+    response.ok = response.faults.empty();
+    return response;
+}
+
+contract::Response Control::answer(contract::Request&& request, std::uint64_t client) {
     if (auto* wish = std::get_if<contract::ApplyRequest>(&request)) return apply(std::move(wish->state));
+    if (std::holds_alternative<contract::TapRequest>(request) ||
+        std::holds_alternative<contract::TapReadRequest>(request))
+        return tap(request, client);
     contract::Response response = accepted();
     if (std::holds_alternative<contract::StateRequest>(request)) {
         response.state = state_.value_or(contract::ForwardingState{});
@@ -141,11 +157,13 @@ contract::Response Control::answer(contract::Request&& request) {
     return response;
 }
 
-std::string Control::handle(std::string_view line) {
+void Control::gone(std::uint64_t client) { engine_.end_tap(client); }
+
+std::string Control::handle(std::string_view line, std::uint64_t client) {
     contract::Response response = accepted();
     try {
         auto request = contract::decode_request(line);
-        if (request.ok()) return contract::encode(answer(*std::move(request.value)));
+        if (request.ok()) return contract::encode(answer(*std::move(request.value), client));
         response.faults = request.faults;
         spdlog::warn("control socket: request refused: {}", to_text(request.faults));
     } catch (const std::exception& error) {

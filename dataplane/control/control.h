@@ -9,6 +9,8 @@
 // restart and the control plane, which got no answer, sends the newer one again. A disk that refuses is an answer with the
 // fault "state_file": the state is in force, but would not survive a restart.
 //
+// A tap (api/contract/tap.h) is its client's: it ends when that hangs up, which gone() is told.
+//
 // What applies a state is given from outside, so that all of this is tested without DPDK.
 // Thread contract: load() from the main thread before the socket is served, then handle() from one thread (the socket's).
 #pragma once
@@ -34,6 +36,13 @@ struct Engine {
     std::function<contract::ExplainAnswer(const contract::ExplainRequest&)> explain;
     std::function<std::vector<contract::PortStatus>()> ports;
     std::function<contract::FlowFileStatus()> flow_file = [] { return contract::FlowFileStatus{}; };
+    /// Of packets' way; a client is its connection's number.
+    std::function<std::vector<contract::Fault>(const contract::TapRequest&, std::uint64_t client)> begin_tap =
+        [](const contract::TapRequest&, std::uint64_t) { return std::vector<contract::Fault>{}; };
+    std::function<std::optional<contract::TapAnswer>(std::uint64_t client)> read_tap = [](std::uint64_t) {
+        return std::optional<contract::TapAnswer>();
+    };
+    std::function<void(std::uint64_t client)> end_tap = [](std::uint64_t) {};
 };
 
 struct ControlSettings {
@@ -53,15 +62,18 @@ class Control {
 
     /// Puts the state from disk in force (I1). A damaged, foreign or refused file is set aside, loudly, and the start is empty.
     void load();
-    /// One request line in, one response line out. Never throws.
-    std::string handle(std::string_view line);
+    /// One request line in, one response line out. Never throws. `client`: the connection's number.
+    std::string handle(std::string_view line, std::uint64_t client = 0);
+    /// The client hung up.
+    void gone(std::uint64_t client);
     /// The answer to a request longer than the socket takes.
     static std::string too_long();
 
     std::uint64_t generation() const { return state_ ? state_->generation : 0; }
 
   private:
-    contract::Response answer(contract::Request&& request);
+    contract::Response answer(contract::Request&& request, std::uint64_t client);
+    contract::Response tap(const contract::Request& request, std::uint64_t client);
     contract::Response apply(contract::ForwardingState&& state);
     std::vector<contract::Fault> put_in_force(const contract::ForwardingState& state);
     std::vector<contract::Fault> collisions(const contract::ForwardingState& state) const;

@@ -45,6 +45,7 @@ bool is_alive(const sockaddr_un& address) {
 
 struct LineServer::Client {
     int fd = -1;
+    std::uint64_t number = 0;
     std::string input;
     std::size_t scanned = 0;  ///< of input: no newline before here
     std::string output;
@@ -60,7 +61,7 @@ class LineServer::Loop {
   public:
     explicit Loop(LineServer& server) : server_(server) {}
     ~Loop() {
-        for (const auto& client : clients_) close(client->fd);
+        for (const auto& client : clients_) cut(*client);
     }
 
     void run() {
@@ -97,6 +98,7 @@ class LineServer::Loop {
         }
         auto client = std::make_unique<Client>();
         client->fd = fd;
+        client->number = ++accepted_;
         clients_.push_back(std::move(client));
     }
 
@@ -157,7 +159,7 @@ class LineServer::Loop {
                 start_answer(client, server_.too_long_);
                 return;
             }
-            std::string answer = server_.handler_(std::string_view(client.input).substr(0, newline));
+            std::string answer = server_.handler_(std::string_view(client.input).substr(0, newline), client.number);
             client.input.erase(0, newline + 1);
             client.scanned = 0;
             start_answer(client, std::move(answer));
@@ -191,18 +193,25 @@ class LineServer::Loop {
         if (client.closing) cut(client);
     }
 
-    static void cut(Client& client) {
-        if (client.fd >= 0) close(client.fd);
+    void cut(Client& client) {
+        if (client.fd < 0) return;
+        close(client.fd);
         client.fd = -1;
+        server_.gone_(client.number);
     }
 
     LineServer& server_;
     std::vector<std::unique_ptr<Client>> clients_;
     std::vector<pollfd> polled_;
+    std::uint64_t accepted_ = 0;
 };
 
 LineServer::LineServer(Handler handler, std::string too_long, LineServerLimits limits)
-    : handler_(std::move(handler)), too_long_(std::move(too_long)), limits_(limits) {}
+    : LineServer([plain = std::move(handler)](std::string_view line, std::uint64_t) { return plain(line); },
+                 [](std::uint64_t) {}, std::move(too_long), limits) {}
+
+LineServer::LineServer(ClientHandler handler, Gone gone, std::string too_long, LineServerLimits limits)
+    : handler_(std::move(handler)), gone_(std::move(gone)), too_long_(std::move(too_long)), limits_(limits) {}
 
 LineServer::~LineServer() { stop(); }
 

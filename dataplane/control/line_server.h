@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,9 +30,14 @@ struct LineServerLimits {
 class LineServer {
   public:
     using Handler = std::function<std::string(std::string_view line)>;
+    /// Clients have numbers 1, 2, ..., none twice.
+    using ClientHandler = std::function<std::string(std::string_view line, std::uint64_t client)>;
+    using Gone = std::function<void(std::uint64_t client)>;
 
     /// `too_long`: the line sent to a client whose request exceeds the limit.
     LineServer(Handler handler, std::string too_long, LineServerLimits limits = {});
+    /// `gone` is told once of each client that hung up or was cut, on the server's thread.
+    LineServer(ClientHandler handler, Gone gone, std::string too_long, LineServerLimits limits = {});
     ~LineServer();
     LineServer(const LineServer&) = delete;
     LineServer& operator=(const LineServer&) = delete;
@@ -46,7 +52,8 @@ class LineServer {
     struct Client;
     class Loop;
 
-    Handler handler_;
+    ClientHandler handler_;
+    Gone gone_;
     std::string too_long_;
     LineServerLimits limits_;
     std::string path_;

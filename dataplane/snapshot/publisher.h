@@ -27,6 +27,10 @@
 
 struct rte_rcu_qsbr;
 
+namespace guideway::observe {
+class Tap;
+}
+
 namespace guideway::snapshot {
 
 /// What is in force, as a worker takes it once a poll.
@@ -34,6 +38,7 @@ struct View {
     const ForwardingSnapshot* forwarding;
     const RoutingSnapshot* routing;
     std::uint64_t number;  ///< another for each change of either: 1, 2, ...
+    observe::Tap* tap;     ///< null nearly always; its coming and going is no change: connections need no new look
 };
 
 class Publisher {
@@ -51,6 +56,8 @@ class Publisher {
     /// Calls are serialised; do not call from a worker.
     void publish(std::shared_ptr<const ForwardingSnapshot> next);
     void publish(std::shared_ptr<const RoutingSnapshot> next);
+    /// Null: packets are looked at no more, and nobody holds the one before.
+    void show_tap(std::shared_ptr<observe::Tap> next);
     /// What is in force, kept alive by the returned pointer.
     std::shared_ptr<const ForwardingSnapshot> current_forwarding() const;
     std::shared_ptr<const RoutingSnapshot> current_routing() const;
@@ -71,8 +78,8 @@ class Publisher {
 
   private:
     void wait_for_grace_period();
-    /// Makes the two pointers below what workers see. Under publishing_; returns the view to be freed after the grace period.
-    std::unique_ptr<const View> show_current();
+    /// Makes the pointers below what workers see. Under publishing_; returns the view to be freed after the grace period.
+    std::unique_ptr<const View> show_current(std::uint64_t changes = 1);
 
     struct FreeMemory {
         void operator()(rte_rcu_qsbr* qsbr) const noexcept;
@@ -84,6 +91,7 @@ class Publisher {
     mutable std::mutex current_;  ///< guards the two pointers below, only for a copy or a swap
     std::shared_ptr<const ForwardingSnapshot> current_forwarding_;
     std::shared_ptr<const RoutingSnapshot> current_routing_;
+    std::shared_ptr<observe::Tap> current_tap_;  ///< under publishing_
 };
 
 }  // namespace guideway::snapshot

@@ -10,29 +10,6 @@ namespace {
 
 std::uint16_t host_order(std::uint16_t value) { return __builtin_bswap16(value); }
 
-std::string endpoint_text(const IpAddress& address, std::uint16_t port_be) {
-    return (address.is_v4() ? address.to_string() : "[" + address.to_string() + "]") + ":" +
-           std::to_string(host_order(port_be));
-}
-
-const char* state_name(flow::ConnectionState state) {
-    constexpr std::array<const char*, flow::kConnectionStateCount> kNames{
-        "none",      "tcp_opening", "tcp_answered",  "tcp_established", "tcp_closing",      "tcp_time_wait",
-        "tcp_reset", "udp_one_way", "udp_both_ways", "sctp_opening",    "sctp_established", "sctp_closing"};
-    return kNames.at(static_cast<std::size_t>(state));
-}
-
-const char* state_meaning(const std::string& state) {
-    if (state == "tcp_opening" || state == "sctp_opening") return "the client asked, the backend has not answered";
-    if (state == "tcp_answered") return "the backend answered the SYN, the client has not acknowledged that";
-    if (state == "tcp_established" || state == "sctp_established") return "established";
-    if (state == "tcp_closing") return "one side has closed";
-    if (state == "tcp_time_wait" || state == "sctp_closing") return "both sides have closed; kept for late packets";
-    if (state == "tcp_reset") return "a RST ended it; kept for late packets";
-    if (state == "udp_one_way") return "the backend has not answered";
-    return "both sides have sent";
-}
-
 /// "port eth1 to 02:00:00:00:00:0b", or why not.
 std::string hop_text(const IpAddress& destination, const FlowSurroundings& around) {
     const snapshot::NextHopResult found = around.routing.lookup(destination);
@@ -97,6 +74,29 @@ contract::FlowView describe(const FlowFinding<Entry>& finding, std::uint32_t wor
 }
 
 }  // namespace
+
+std::string endpoint_text(const IpAddress& address, std::uint16_t port_be) {
+    return (address.is_v4() ? address.to_string() : "[" + address.to_string() + "]") + ":" +
+           std::to_string(host_order(port_be));
+}
+
+std::string state_name(flow::ConnectionState state) {
+    constexpr std::array<const char*, flow::kConnectionStateCount> kNames{
+        "none",      "tcp_opening", "tcp_answered",  "tcp_established", "tcp_closing",      "tcp_time_wait",
+        "tcp_reset", "udp_one_way", "udp_both_ways", "sctp_opening",    "sctp_established", "sctp_closing"};
+    return kNames.at(static_cast<std::size_t>(state));
+}
+
+std::string state_meaning(const std::string& state) {
+    if (state == "tcp_opening" || state == "sctp_opening") return "the client asked, the backend has not answered";
+    if (state == "tcp_answered") return "the backend answered the SYN, the client has not acknowledged that";
+    if (state == "tcp_established" || state == "sctp_established") return "established";
+    if (state == "tcp_closing") return "one side has closed";
+    if (state == "tcp_time_wait" || state == "sctp_closing") return "both sides have closed; kept for late packets";
+    if (state == "tcp_reset") return "a RST ended it; kept for late packets";
+    if (state == "udp_one_way") return "the backend has not answered";
+    return "both sides have sent";
+}
 
 contract::FlowView view_of(const AnyFlowFinding& finding, std::uint32_t worker, const FlowSurroundings& around) {
     return std::visit([&](const auto& one) { return describe(one, worker, around); }, finding);

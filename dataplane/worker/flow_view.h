@@ -26,6 +26,11 @@ struct FlowSurroundings {
 contract::FlowView view_of(const AnyFlowFinding& finding, std::uint32_t worker, const FlowSurroundings& around);
 /// The same as plain sentences.
 std::vector<std::string> steps_of(const contract::FlowView& view);
+/// "tcp_opening"; what the name means.
+std::string state_name(flow::ConnectionState state);
+std::string state_meaning(const std::string& name);
+/// "192.0.2.1:80", "[2001:db8::1]:80"; the port in network order.
+std::string endpoint_text(const IpAddress& address, std::uint16_t port_be);
 /// The packet's tuple as the tables have it.
 FlowTuple tuple_of(const contract::ExplainRequest& request);
 

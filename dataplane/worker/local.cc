@@ -158,6 +158,7 @@ void Worker::answer_in_place(unsigned i) noexcept {
 void Worker::refuse(unsigned i, DropReason reason) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
     rte_mbuf* mbuf = burst_.mbuf[i];
+    refused_for_ = reason;
     // A RST is never answered: it must not use up the others' share.
     const bool is_reset = parsed.protocol == packet::protocol::kTcp && (parsed.tcp_flags & flow::tcp_flag::kRst) != 0;
     if (is_reset || !refusal_allowed(parsed)) {

@@ -53,6 +53,8 @@ class PendingQueue {
     }
 
     std::uint32_t size() const noexcept { return count_; }
+    /// Where size() is not 0.
+    const PendingPacket& newest() const noexcept { return packets_[count_ - 1]; }
 
   private:
     std::array<PendingPacket, kCapacity> packets_;

@@ -154,6 +154,7 @@ struct Runtime::Parts {
     bool state_known = false;    ///< one was applied
     snapshot::Builder builder;
     std::unique_ptr<CounterBook> book;
+    std::unique_ptr<TapDesk> taps;
 
     bool create_rings(std::string& error);
     bool open_flow_file(std::string& error);
@@ -314,6 +315,9 @@ std::unique_ptr<Runtime> Runtime::create(RuntimeSettings settings, std::string& 
             blocks.push_back(parts->places.back()->counters.get());
         }
         parts->book = std::make_unique<CounterBook>(std::move(blocks));
+        parts->taps = std::make_unique<TapDesk>(
+            TapSurroundings{parts->publisher, parts->worker_count(), parts->settings.port_names,
+                            flow::IdleLimits(table_timeouts(parts->settings.worker.timeouts)), boot_time_ms});
         // Slot arrays of full length from the start: a worker may look any slot up.
         parts->publisher.publish(parts->builder.build(contract::ForwardingState{}).snapshot);
         return std::unique_ptr<Runtime>(new Runtime(std::move(parts)));
@@ -565,6 +569,7 @@ contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request
     return answer;
 }
 
+TapDesk& Runtime::taps() { return *parts_->taps; }
 snapshot::Publisher& Runtime::publisher() { return parts_->publisher; }
 std::uint32_t Runtime::worker_count() const { return static_cast<std::uint32_t>(parts_->places.size()); }
 rte_ring* Runtime::to_kernel(std::uint32_t worker) const { return parts_->to_kernel[worker].get(); }

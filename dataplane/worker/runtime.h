@@ -27,6 +27,7 @@
 #include "dataplane/snapshot/publisher.h"
 #include "dataplane/worker/plumbing.h"
 #include "dataplane/worker/takeover.h"
+#include "dataplane/worker/tap_desk.h"
 
 namespace guideway::worker {
 
@@ -86,6 +87,8 @@ class Runtime {
     std::optional<std::size_t> rss_disagreeing_port() const;
     /// Of a connection that a worker knows, that too. Waits for the workers, half a second at the most.
     contract::ExplainAnswer explain(const contract::ExplainRequest& request) const;
+    /// Where packets on their way are looked at.
+    TapDesk& taps();
     snapshot::Publisher& publisher();
 
     std::uint32_t worker_count() const;

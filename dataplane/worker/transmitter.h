@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "dataplane/observe/counters.h"
@@ -47,6 +48,10 @@ class Transmitter {
         }
     }
     std::size_t ports() const noexcept { return count_; }
+    /// What has not been given to the driver yet, in order.
+    std::span<rte_mbuf* const> waiting(std::size_t port) const noexcept {
+        return {queues_[port].mbufs.data(), queues_[port].count};
+    }
 
   private:
     static constexpr std::uint32_t kRoom = 126;

@@ -103,6 +103,7 @@ void Worker::take_view() noexcept {
     const snapshot::View& view = publisher_.view();
     forwarding_ = view.forwarding;
     routing_ = view.routing;
+    tap_ = view.tap;
     if (view.number == view_number_) [[likely]]
         return;
     view_number_ = view.number;
@@ -124,7 +125,7 @@ std::uint32_t Worker::receive(const Source& source) noexcept {
     counters_.totals().rx_packets.add(burst_.count);
     burst_.handed_over = false;
     const std::uint32_t received = burst_.count;
-    process();
+    go();
     return received;
 }
 
@@ -135,8 +136,16 @@ std::uint32_t Worker::take_over(rte_ring* ring) noexcept {
     counters_.totals().taken_over.add(burst_.count);
     burst_.handed_over = true;
     const std::uint32_t received = burst_.count;
-    process();
+    go();
     return received;
+}
+
+void Worker::go() noexcept {
+    if (tap_ == nullptr) [[likely]] {
+        process();
+    } else {
+        process_tapped();
+    }
 }
 
 void Worker::process() noexcept {

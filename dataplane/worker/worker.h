@@ -6,6 +6,7 @@
 //     -> other packets: answer | kernel | drop by name
 //     -> misses: prefetch what opening needs, then connect | hand over | refuse
 //     -> fragments: to the worker that gathers their datagram, then as the first goes
+//   (while an operator looks, a tap: packets that it is about go through these stages one by one, tapped.cc)
 //   then: what came from the kernel -> packets that waited for a MAC -> transmit -> age -> report quiescence
 //
 // Each stage is a loop over a burst of at most 64 packets. Every packet ends in exactly one of: sent, given to the kernel, handed
@@ -24,6 +25,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "dataplane/flow/flow_table.h"
@@ -33,6 +35,7 @@
 #include "dataplane/guard/meter.h"
 #include "dataplane/guard/token_bucket.h"
 #include "dataplane/observe/counters.h"
+#include "dataplane/observe/tap.h"
 #include "dataplane/packet/fragment.h"
 #include "dataplane/packet/icmp_error.h"
 #include "dataplane/snapshot/publisher.h"
@@ -42,6 +45,7 @@
 #include "dataplane/worker/kernel_budget.h"
 #include "dataplane/worker/pending_queue.h"
 #include "dataplane/worker/plumbing.h"
+#include "dataplane/worker/tap_note.h"
 #include "dataplane/worker/transmitter.h"
 
 namespace guideway::worker {
@@ -75,6 +79,7 @@ class Worker {
     void take_view() noexcept;
     std::uint32_t receive(const Source& source) noexcept;
     std::uint32_t take_over(rte_ring* ring) noexcept;
+    void go() noexcept;
     void process() noexcept;
     void sort_out() noexcept;
     template <typename Family>
@@ -221,6 +226,16 @@ class Worker {
     void tell(unsigned i, observe::DropReason reason, observe::Count& told, Build&& build) noexcept;
     bool echo_wanted(const packet::ParsedPacket& parsed) const noexcept;
 
+    // tapped.cc: packets that an operator looks at
+    struct Looked;
+    void process_tapped() noexcept;
+    void process_some(rte_mbuf* const* mbufs, unsigned count) noexcept;
+    bool is_tapped(rte_mbuf* mbuf, Looked& look) noexcept;
+    template <typename Family>
+    bool match_flow(const typename Family::Tuple& tuple, Looked& look) noexcept;
+    void find_flow(const Looked& look, std::optional<AnyFlowFinding>& finding) const noexcept;
+    void take_down(rte_mbuf* mbuf, const Looked& look, observe::TapLane& lane) noexcept;
+
     // segment_size.cc: of handshakes
     void clamp_segments(unsigned i, NextHop out) noexcept;
 
@@ -246,6 +261,7 @@ class Worker {
     std::uint16_t look_ = 0;         ///< the same in 16 bits, never 0: FlowEntry::looked_over
     const snapshot::ForwardingSnapshot* forwarding_ = nullptr;  ///< in force for this poll
     const snapshot::RoutingSnapshot* routing_ = nullptr;
+    observe::Tap* tap_ = nullptr;  ///< for this poll; null: nobody looks at packets
     std::uint32_t now_s_ = 0;
     std::uint64_t now_ms_ = 0;
     flow::FlowTableV4& flows_v4_;
@@ -287,6 +303,7 @@ class Worker {
     std::uint64_t gauges_shown_ms_ = ~std::uint64_t{0};
     Fragments fragments_;
     flow::FragmentIds fragment_ids_;
+    observe::DropReason refused_for_ = observe::DropReason::none;  ///< the last refusal; for a tap
 };
 
 /// Its backend's time to drain is over. Of an entry whose service is there.

@@ -24,6 +24,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         answer.verdict = "refuse";
         return answer;
     };
+    engine.begin_tap = [](const contract::TapRequest& request, std::uint64_t) {
+        if (request.bytes < contract::kLeastTapBytes || request.bytes > contract::kMostTapBytes) std::abort();
+        return std::vector<contract::Fault>{};
+    };
+    engine.read_tap = [](std::uint64_t) { return std::optional<contract::TapAnswer>(contract::TapAnswer{}); };
     engine.ports = [] { return std::vector<contract::PortStatus>{}; };
     control::Control control(settings, engine);
 

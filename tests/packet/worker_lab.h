@@ -141,6 +141,7 @@ class Lab {
     ResolveQueue& resolve(std::uint32_t worker = 0);
     ClaimQueue& claims(std::uint32_t worker = 0);
     const snapshot::ForwardingSnapshot& state() const;
+    snapshot::Publisher& publisher() { return *publisher_; }
     /// What the worker's flow table holds of a packet's five-tuple; polls it once.
     std::optional<contract::FlowView> look_up(const contract::ExplainRequest& request, std::uint32_t worker = 0);
     /// Where a TCP connection of the client's port stands: the request as it left, the reply's frame ready to inject.

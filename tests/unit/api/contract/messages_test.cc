@@ -84,6 +84,85 @@ TEST(Messages, RequestsRoundTrip) {
     const auto explain = decode_request(encode(Request(wanted)));
     ASSERT_TRUE(explain.ok());
     EXPECT_EQ(encode(std::get<ExplainRequest>(*explain.value)), encode(wanted));
+    EXPECT_TRUE(std::holds_alternative<TapReadRequest>(*decode_request(encode(Request(TapReadRequest{}))).value));
+}
+
+TEST(Messages, TapsRoundTrip) {
+    TapRequest wanted;
+    const auto plain = decode_request(encode(Request(wanted)));
+    ASSERT_TRUE(plain.ok());
+    EXPECT_EQ(std::get<TapRequest>(*plain.value), wanted) << "a filter that says nothing";
+    wanted.filter = {
+        "UDP",     IpPrefix::parse("192.0.2.0/24"), 5353, IpPrefix::parse("203.0.113.1/32"), 53, "client0", true,
+        "no_route"};
+    wanted.bytes = kMostTapBytes;
+    wanted.count = kMostTapPackets;
+    wanted.seconds = kMostTapSeconds;
+    wanted.rate = kMostTapRate;
+    wanted.steps = true;
+    wanted.who = "somebody";
+    const auto full = decode_request(encode(Request(wanted)));
+    ASSERT_TRUE(full.ok()) << full.faults[0].field << full.faults[0].message;
+    EXPECT_EQ(std::get<TapRequest>(*full.value), wanted);
+
+    Response response;
+    response.ok = true;
+    response.tap.emplace();
+    response.tap->ended = "count";
+    response.tap->ports = {"client0", "node0"};
+    response.tap->matched = 12;
+    response.tap->lost = 3;
+    response.tap->over_rate = 2;
+    response.tap->not_looked_at = 1;
+    TapRecord& record = response.tap->records.emplace_back();
+    record.time_ns = 1'700'000'000'123'456'789;
+    record.worker = 1;
+    record.taken_over = true;
+    record.verdict = "dropped";
+    record.reason = "no_route";
+    record.service = "default/web";
+    record.backend = "node-1";
+    record.steps = {"one", "two"};
+    record.in = {"client0", "TCP a > b", 1500, std::string("\0\x01\xfe\xff", 4)};
+    record.out = {{"", "", 60, std::string(60, 'x')}, {"node0", "", 0, ""}};
+    record.more_out = 5;
+    const auto decoded = decode_response(encode(response));
+    ASSERT_TRUE(decoded.ok()) << decoded.faults[0].field << decoded.faults[0].message;
+    EXPECT_EQ(decoded.value->tap, response.tap);
+}
+
+TEST(Messages, BadTapsAreRefusedByFieldAndReason) {
+    const auto fault_of = [](const std::string& filter, const std::string& rest = "") {
+        const auto decoded = decode_request(R"({"type":"tap","tap":{"filter":{)" + filter +
+                                            R"(},"bytes":64,"count":1,"seconds":1,"rate":1)" + rest + "}}");
+        return decoded.faults.empty() ? Fault{} : decoded.faults[0];
+    };
+    EXPECT_EQ(fault_of(""), Fault{});
+    EXPECT_EQ(fault_of(R"("protocol":"GRE")").field, "/tap/filter/protocol");
+    EXPECT_EQ(fault_of(R"("source":"192.0.2.1")").field, "/tap/filter/source") << "a prefix has a length";
+    EXPECT_EQ(fault_of(R"("source":"192.0.2.0/24","destination":"2001:db8::/32")").field, "/tap/filter/destination");
+    EXPECT_EQ(fault_of(R"("destination_port":65536)").field, "/tap/filter/destination_port");
+    EXPECT_EQ(fault_of(R"("protocol":"ICMP","source_port":1)").field, "/tap/filter/source_port");
+    EXPECT_EQ(fault_of(R"("vlan":1)").field, "/tap/filter/vlan");
+    EXPECT_EQ(fault_of("", R"(,"more":1)").field, "/tap/more");
+    const auto bound = [](const char* bytes, const char* count, const char* seconds, const char* rate) {
+        const auto decoded = decode_request(std::string(R"({"type":"tap","tap":{"bytes":)") + bytes + R"(,"count":)" +
+                                            count + R"(,"seconds":)" + seconds + R"(,"rate":)" + rate + "}}");
+        return decoded.faults.empty() ? std::string() : decoded.faults[0].field;
+    };
+    EXPECT_EQ(bound("64", "1", "1", "1"), "");
+    EXPECT_EQ(bound("63", "1", "1", "1"), "/tap/bytes");
+    EXPECT_EQ(bound("9217", "1", "1", "1"), "/tap/bytes");
+    EXPECT_EQ(bound("64", "0", "1", "1"), "/tap/count");
+    EXPECT_EQ(bound("64", "1000001", "1", "1"), "/tap/count");
+    EXPECT_EQ(bound("64", "1", "3601", "1"), "/tap/seconds");
+    EXPECT_EQ(bound("64", "1", "1", "50001"), "/tap/rate");
+    EXPECT_EQ(decode_request(R"({"type":"tap"})").faults.at(0).field, "/tap");
+    EXPECT_EQ(decode_response(R"({"ok":true,"generation":1,"tap":{"matched":0,"lost":0,"over_rate":0,"not_looked_at":0,
+        "records":[{"time_ns":1,"worker":0,"verdict":"kernel","in":{"port":"a","length":1,"bytes":"0g"}}]}})")
+                  .faults.at(0)
+                  .field,
+              "/tap/records/0/in/bytes");
 }
 
 TEST(Messages, AStatesFaultsPointIntoTheLine) {
@@ -136,7 +215,7 @@ TEST(Messages, ResponsesRoundTripOnOneLine) {
     const auto decoded = decode_response(line);
     ASSERT_TRUE(decoded.ok()) << decoded.faults[0].field << decoded.faults[0].message;
     EXPECT_EQ(*decoded.value, response);
-    const auto refused = decode_response(encode(Response{false, 6, {{"/x", "y"}}, {}, {}, {}, {}}));
+    const auto refused = decode_response(encode(Response{false, 6, {{"/x", "y"}}, {}, {}, {}, {}, {}}));
     ASSERT_TRUE(refused.ok());
     EXPECT_FALSE(refused.value->state.has_value());
 }

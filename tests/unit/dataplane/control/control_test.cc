@@ -212,6 +212,42 @@ TEST_F(ControlTest, AnswersCountersExplainAndStatus) {
     EXPECT_EQ(status->ports[0].driver, "af_packet");
 }
 
+TEST_F(ControlTest, ATapIsItsClients) {
+    std::uint64_t owner = 0;
+    Engine engine = fake.engine();
+    engine.begin_tap = [&](const contract::TapRequest& request, std::uint64_t client) {
+        if (owner != 0) return std::vector<contract::Fault>{{"/tap", "in use by " + request.who}};
+        owner = client;
+        return std::vector<contract::Fault>{};
+    };
+    engine.read_tap = [&](std::uint64_t client) -> std::optional<contract::TapAnswer> {
+        if (client != owner) return std::nullopt;
+        contract::TapAnswer answer;
+        answer.matched = 5;
+        return answer;
+    };
+    engine.end_tap = [&](std::uint64_t client) {
+        if (client == owner) owner = 0;
+    };
+    Control control(settings, engine);
+    const auto ask_as = [&](std::uint64_t client, const contract::Request& request) {
+        return contract::decode_response(control.handle(contract::encode(request), client)).value.value();
+    };
+    contract::TapRequest wanted;
+    wanted.who = "me";
+    const auto early = ask_as(1, contract::TapReadRequest{});
+    EXPECT_FALSE(early.ok);
+    EXPECT_EQ(early.faults.at(0).field, "/type");
+    EXPECT_TRUE(ask_as(1, wanted).ok);
+    EXPECT_EQ(ask_as(1, contract::TapReadRequest{}).tap->matched, 5U);
+    EXPECT_EQ(ask_as(2, wanted).faults.at(0).message, "in use by me");
+    EXPECT_FALSE(ask_as(2, contract::TapReadRequest{}).ok);
+    control.gone(2);
+    EXPECT_EQ(owner, 1U);
+    control.gone(1);
+    EXPECT_TRUE(ask_as(2, wanted).ok);
+}
+
 TEST_F(ControlTest, ServesTheSocket) {
     Control control(settings, fake.engine());
     LineServer server([&](std::string_view line) { return control.handle(line); }, Control::too_long());

@@ -114,6 +114,38 @@ TEST_F(LineServerTest, ASilentClientAndOneThatDoesNotReadHoldUpNobody) {
     EXPECT_EQ(other.line(), "xx");
 }
 
+TEST_F(LineServerTest, TellsWhoAsksAndWhoIsGone) {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::vector<std::uint64_t> gone;
+    LineServer server([](std::string_view, std::uint64_t client) { return std::to_string(client); },
+                      [&](std::uint64_t client) {
+                          const std::lock_guard lock(mutex);
+                          gone.push_back(client);
+                          changed.notify_one();
+                      },
+                      "too long");
+    ASSERT_EQ(server.start(path_), std::nullopt);
+    TestClient stays(path_);
+    ASSERT_TRUE(stays.send_text("x\n"));
+    EXPECT_EQ(stays.line(), "1");
+    {
+        TestClient leaves(path_);
+        ASSERT_TRUE(leaves.send_text("x\nx\n"));
+        EXPECT_EQ(leaves.line(), "2");
+        EXPECT_EQ(leaves.line(), "2");
+    }
+    {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return !gone.empty(); });
+        EXPECT_EQ(gone, std::vector<std::uint64_t>{2});
+    }
+    ASSERT_TRUE(stays.send_text("x\n"));
+    EXPECT_EQ(stays.line(), "1");
+    server.stop();
+    EXPECT_EQ(gone, (std::vector<std::uint64_t>{2, 1})) << "those that are there when it stops too";
+}
+
 TEST_F(LineServerTest, RefusesALineThatIsTooLongAndHangsUp) {
     auto server = echo({.request_bytes = 1000});
     ASSERT_EQ(server.start(path_), std::nullopt);

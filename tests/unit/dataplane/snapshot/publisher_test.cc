@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "dataplane/observe/tap.h"
+
 namespace guideway::snapshot {
 namespace {
 
@@ -23,6 +25,23 @@ TEST(Publisher, ReadersNeverSeeNull) {
     EXPECT_NE(publisher.forwarding(), nullptr);
     EXPECT_NE(publisher.routing(), nullptr);
     EXPECT_EQ(publisher.current_forwarding()->generation, 0U);
+}
+
+TEST(Publisher, ATapComesAndGoesWithoutAChangeOfTheState) {
+    Publisher publisher(1);
+    EXPECT_EQ(publisher.view().tap, nullptr);
+    const std::uint64_t number = publisher.view().number;
+    auto tap = std::make_shared<observe::Tap>(observe::TapFilter{}, observe::TapBounds{}, 1);
+    const std::weak_ptr<observe::Tap> held = tap;
+    publisher.show_tap(std::move(tap));
+    EXPECT_EQ(publisher.view().tap, held.lock().get());
+    EXPECT_EQ(publisher.view().number, number);
+    publisher.publish(routing(2));
+    EXPECT_NE(publisher.view().tap, nullptr) << "a change of the state does not end it";
+    EXPECT_EQ(publisher.view().number, number + 1);
+    publisher.show_tap(nullptr);
+    EXPECT_EQ(publisher.view().tap, nullptr);
+    EXPECT_TRUE(held.expired());
 }
 
 TEST(Publisher, WithoutWorkersOnlineNothingIsWaitedFor) {
