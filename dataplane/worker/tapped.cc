@@ -81,7 +81,7 @@ struct Worker::Looked {
     unsigned first = 0;  // of those not worked on yet
     for (unsigned i = 0; i < count; ++i) {
         Looked look;
-        if (!is_tapped(all[i], look)) continue;
+        if (lane.left == 0 || !is_tapped(all[i], look)) continue;
         lane.matched.add(1);
         if (!lane.looks.take(now_ms_)) {
             lane.not_looked_at.add(1);
