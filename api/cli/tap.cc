@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -172,7 +173,7 @@ int follow(Session& session, const contract::TapRequest& request, const TakeReco
     }
 }
 
-std::string time_text(std::uint64_t time_ns) {
+std::string clock_text(std::uint64_t time_ns) {
     const auto seconds = static_cast<std::time_t>(time_ns / 1'000'000'000);
     std::tm parts{};
     gmtime_r(&seconds, &parts);
@@ -220,7 +221,7 @@ std::optional<TapEnd> parse_tap_end(std::string_view text) {
 }
 
 void show_traced(std::ostream& out, const contract::TapRecord& record) {
-    out << time_text(record.time_ns) << " worker " << record.worker << "  in by " << printable(record.in.port)
+    out << clock_text(record.time_ns) << " worker " << record.worker << "  in by " << printable(record.in.port)
         << (record.taken_over ? ", handed over" : "") << "  " << printable(record.in.packet) << ", " << record.in.length
         << " bytes\n";
     for (const std::string& step : record.steps) out << "    " << printable(step) << '\n';

@@ -53,7 +53,7 @@ bool has_tuple(const packet::ParsedPacket& parsed) noexcept {
             (parsed.protocol == packet::protocol::kTcp || parsed.protocol == packet::protocol::kUdp));
 }
 
-std::uint16_t keep(std::byte*& to, const rte_mbuf* mbuf, std::uint32_t most) noexcept {
+std::uint16_t keep_beginning(std::byte*& to, const rte_mbuf* mbuf, std::uint32_t most) noexcept {
     const std::uint32_t kept = std::min<std::uint32_t>(rte_pktmbuf_data_len(mbuf), most);
     std::memcpy(to, rte_pktmbuf_mtod(mbuf, const std::byte*), kept);
     to += kept;
@@ -81,7 +81,7 @@ struct Worker::Looked {
     unsigned first = 0;  // of those not worked on yet
     for (unsigned i = 0; i < count; ++i) {
         Looked look;
-        if (!is_tapped(all[i], look)) continue;
+        if (lane.left == 0 || !is_tapped(all[i], look)) continue;
         lane.matched.add(1);
         if (!lane.looks.take(now_ms_)) {
             lane.not_looked_at.add(1);
@@ -176,7 +176,7 @@ void Worker::take_down(rte_mbuf* mbuf, const Looked& look, observe::TapLane& lan
     note.in.port = burst_.handed_over ? mbuf->port : burst_.port;
     note.in.length = rte_pktmbuf_pkt_len(mbuf);
     std::byte* at = room + sizeof note;
-    note.in.kept = keep(at, mbuf, most);
+    note.in.kept = keep_beginning(at, mbuf, most);
 
     // As it is, so that what is put there is the packet's.
     transmitter_.prepare(packet::kMostParts);
@@ -203,7 +203,7 @@ void Worker::take_down(rte_mbuf* mbuf, const Looked& look, observe::TapLane& lan
             TapFrameNote& out = note.out[note.outs++];
             out.port = static_cast<std::uint16_t>(port);
             out.length = rte_pktmbuf_pkt_len(queue[i]);
-            out.kept = keep(at, queue[i], most);
+            out.kept = keep_beginning(at, queue[i], most);
         }
     }
     DropReason dropped = DropReason::none;
@@ -241,7 +241,7 @@ void Worker::take_down(rte_mbuf* mbuf, const Looked& look, observe::TapLane& lan
             TapFrameNote& out = note.out[note.outs++];
             out.port = TapNote::kNotSent;
             out.length = rte_pktmbuf_pkt_len(waits);
-            out.kept = keep(at, waits, most);
+            out.kept = keep_beginning(at, waits, most);
         }
     } else if (fragments_.held_packets() > held) {
         note.verdict = TapVerdict::held;

@@ -346,6 +346,18 @@ TEST_F(WorkerTap, ItsBoundsHold) {
     EXPECT_EQ(answer_.ended, "seconds");
 }
 
+TEST_F(WorkerTap, TheLastOneMayStandWithinABurst) {
+    TapRequest request = tap_of(to_vip());
+    request.count = 2;
+    look(request);
+    for (std::uint16_t i = 0; i < 5; ++i) lab_.inject(kClientPort, syn(static_cast<std::uint16_t>(40000 + i)));
+    lab_.poll();
+    EXPECT_EQ(lab_.sent(kNodePort).size(), 5U);
+    EXPECT_EQ(seen().size(), 2U);
+    EXPECT_EQ(answer_.matched, 2U) << "from then on nobody looks";
+    EXPECT_EQ(answer_.ended, "count");
+}
+
 TEST_F(WorkerTap, AFullRingIsCountedAndNeverWaitedFor) {
     TapRequest request = tap_of(to_vip("UDP", 53));
     request.bytes = contract::kMostTapBytes;
