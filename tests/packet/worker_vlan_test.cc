@@ -177,9 +177,9 @@ TEST_P(WorkerVlan, FragmentsBehindTagsGoWhereTheirFirstGoes) {
 INSTANTIATE_TEST_SUITE_P(Tags, WorkerVlan,
                          ::testing::Values(Case{kNodes, false}, Case{kNodes, true}, Case{kProvidersNodes, false},
                                            Case{kProvidersNodes, true}),
-                         [](const auto& info) {
-                             return std::string(info.param.nodes.outer == 0 ? "Trunk" : "Qinq") +
-                                    (info.param.v6 ? "V6" : "V4");
+                         [](const auto& each) {
+                             return std::string(each.param.nodes.outer == 0 ? "Trunk" : "Qinq") +
+                                    (each.param.v6 ? "V6" : "V4");
                          });
 
 class WorkerVlanTrunk : public ::testing::Test {
