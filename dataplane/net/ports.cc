@@ -184,6 +184,7 @@ std::optional<std::string> Ports::open_interface(const config::PortConfig& wante
 
     using config::InterfaceDriver;
     port.software = true;
+    port.mtu_is_set = true;
     std::string refused;
     if (wanted.driver != InterfaceDriver::af_packet) {
         const auto error = open_af_xdp(wanted.device, kernel.queues(), port);
@@ -260,8 +261,10 @@ std::optional<std::string> Ports::start(Device& device, unsigned queues, Port& p
         return "configuring " + std::to_string(device.rx_queues) + " receive and " + std::to_string(device.tx_queues) +
                " transmit queues: " + text_of(refused);
     }
-    if (const int error = rte_eth_dev_set_mtu(device.ethdev, port.wire_mtu); error != 0 && error != -ENOTSUP) {
-        return "MTU " + std::to_string(port.wire_mtu) + ": " + text_of(error);
+    // DPDK takes AF_PACKET for a driver of frames of 1518 bytes at the most, which it is not: no larger MTU could be asked for.
+    const int mtu_error = port.mtu_is_set ? 0 : rte_eth_dev_set_mtu(device.ethdev, port.wire_mtu);
+    if (mtu_error != 0 && mtu_error != -ENOTSUP) {
+        return "MTU " + std::to_string(port.wire_mtu) + ": " + text_of(mtu_error);
     }
     std::uint16_t rx = kDescriptors;
     std::uint16_t tx = kDescriptors;

@@ -45,6 +45,7 @@ struct Port {
     std::string driver;
     std::uint16_t mtu = 1500;
     std::uint16_t wire_mtu = 1500;  ///< of the device: more, where VLANs' tags need it
+    bool mtu_is_set = false;        ///< a Linux interface, which the kernel gave it already
     bool software = false;
     snapshot::MacAddress mac{};
     std::vector<Device> devices;  ///< AF_XDP: one for each queue of the interface; of a VLAN none; else one

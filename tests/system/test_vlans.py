@@ -139,5 +139,7 @@ def test_an_unknown_vlan_is_counted_by_name(trunk):
     eventually(lambda: counted() > before, 20, "vlan_unknown is counted")
 
 
-def test_nothing_left_untagged(trunk):
-    assert "stray" not in trunk.tagger.output(), trunk.tagger.output()
+def test_nothing_left_with_wrong_tags(trunk):
+    """What the kernel says by the port's own twin, untagged, to all: it has IPv6, and looks for routers."""
+    strays = {line for line in trunk.tagger.output().splitlines() if line.startswith("stray")}
+    assert strays <= {"stray untagged multicast"}, trunk.tagger.output()

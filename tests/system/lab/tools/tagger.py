@@ -3,7 +3,7 @@
 come back without.
 
 usage: tagger.py TRUNK PORT=TAGS...     PORT=100: 802.1Q; PORT=10.100: 100 within the provider's 10 (802.1ad)
-Frames of the trunk with other tags, or with none, are counted: "stray TAGS" is printed once for each.
+Frames of the trunk with other tags, or with none, go nowhere: "stray TAGS unicast" or "... multicast" is printed once for each.
 """
 import selectors
 import socket
@@ -39,9 +39,11 @@ def main(trunk_name, *ports):
                 tags, frame = untagged(frame, outer)
                 if tags in port_of:
                     send(port_of[tags], frame)
-                elif tags not in strays:
-                    strays.add(tags)
-                    print("stray", ".".join(map(str, tags)), flush=True)
+                    continue
+                stray = ".".join(map(str, tags)) or "untagged", "multicast" if frame[0] & 1 else "unicast"
+                if stray not in strays:
+                    strays.add(stray)
+                    print("stray", *stray, flush=True)
 
 
 def wire(name):
