@@ -22,15 +22,21 @@ constexpr std::uint32_t kBuffersAPairMost = 4096 + 2048;  ///< AF_XDP: fill ring
 constexpr std::uint32_t kBuffersBase = 8192;              ///< rings, packets that wait, caches
 constexpr std::uint32_t kCache = 256;
 
+/// Of AF_PACKET's ring. The kernel puts its header (TPACKET2_HDRLEN and alignment, under 128 bytes) before each frame.
+std::uint32_t ring_frame(std::uint16_t mtu) { return std::bit_ceil(frame_bytes(mtu) + 128); }
+
 std::string text_of(int error) { return rte_strerror(error < 0 ? -error : error); }
 
 }  // namespace
 
 rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& error) {
-    std::uint32_t largest = 1500;
-    for (const auto& port : config.ports) largest = std::max<std::uint32_t>(largest, port.wire_mtu);
-    const auto room = std::max<std::uint32_t>(RTE_MBUF_DEFAULT_BUF_SIZE,
-                                              RTE_PKTMBUF_HEADROOM + frame_bytes(static_cast<std::uint16_t>(largest)));
+    std::uint32_t room = RTE_MBUF_DEFAULT_BUF_SIZE;
+    for (const auto& port : config.ports) {
+        // AF_PACKET's driver wants buffers as large as the ring's frames, whatever the MTU.
+        const bool by_ring = port.kind == config::PortKind::interface && port.driver != config::InterfaceDriver::af_xdp;
+        const std::uint32_t frame = by_ring ? ring_frame(port.wire_mtu) : frame_bytes(port.wire_mtu);
+        room = std::max(room, RTE_PKTMBUF_HEADROOM + frame);
+    }
     std::uint32_t pairs = 0;
     for (const auto& port : config.ports) {
         if (port.kind == config::PortKind::vlan) continue;
@@ -45,6 +51,8 @@ rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& err
     // With little memory fewer buffers still forward; below one burst ring a pair nothing would.
     for (const std::uint32_t least = kBuffersBase / 2 + pairs * kDescriptors + held; buffers >= least;
          buffers = buffers / 4 * 3) {
+        // DPDK's devices want memory too, and panic without: large buffers must not take all of it.
+        if (std::uint64_t{buffers} * (room + 256) > std::uint64_t{config.memory.megabytes} * (768 << 10)) continue;
         rte_mempool* pool =
             rte_pktmbuf_pool_create("packets", buffers, kCache, 0, static_cast<std::uint16_t>(room), SOCKET_ID_ANY);
         if (pool != nullptr) {
@@ -58,8 +66,7 @@ rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& err
 }
 
 std::string af_packet_arguments(const std::string& interface, unsigned workers, std::uint16_t mtu) {
-    // The kernel puts its header (TPACKET2_HDRLEN and alignment, under 128 bytes) before each frame of the ring.
-    const std::uint32_t frame = std::bit_ceil(frame_bytes(mtu) + 128);
+    const std::uint32_t frame = ring_frame(mtu);
     const std::uint32_t block = std::max<std::uint32_t>(frame, 65536);
     return "iface=" + interface + ",qpairs=" + std::to_string(workers) + ",framesz=" + std::to_string(frame) +
            ",blocksz=" + std::to_string(block) + ",framecnt=" + std::to_string(kDescriptors) + ",qdisc_bypass=1";

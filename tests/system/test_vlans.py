@@ -27,7 +27,7 @@ from lab.wait import eventually
 TOOL = pathlib.Path(__file__).parent / "lab" / "tools" / "tagger.py"
 PORTS = """ports = ( {
         name = "trunk"; interface = "client0"; driver = "auto";
-        vlans = ( { id = 100; %(outer)s name = "clients"; addresses = [ "192.0.2.1/24", "2001:db8:1::1/64" ]; },
+        vlans = ( { id = 100; %(outer)s name = "clients"; mtu = %(mtu)s; addresses = [ "192.0.2.1/24", "2001:db8:1::1/64" ]; },
                   { id = 200; %(outer)s name = "nodes"; addresses = [ "10.0.2.1/24", "fd00:2::1/64" ]; } );
     } );"""
 
@@ -35,8 +35,10 @@ PORTS = """ports = ( {
 class Trunk:
     """The lab, with the appliance's two cables ending at a tagger, and one from there to the appliance."""
 
-    def __init__(self, outer):
+    def __init__(self, outer, mtu):
+        """`mtu`: of the clients' VLAN."""
         self.outer = outer
+        self.mtu = mtu
         self.lab = Lab(unique_name(f"{STEM}v"), os.environ.get("GUIDEWAY_BUILD", "build"), "af_packet", 2, huge_pages=0)
         self.namespace = Namespace(f"{self.lab.name}-tagger")
         self.tagger = None
@@ -58,7 +60,8 @@ class Trunk:
             self.namespace.ip(f"link set {new} up")
             self.namespace.run("ethtool", "-K", new, *OFFLOADS_OFF.split())
         topology._cable(topology.appliance, "client0", self.namespace, "trunk")
-        self.namespace.ip("link set trunk mtu 1508")
+        self.namespace.ip(f"link set trunk mtu {self.mtu + 8}", f"link set clients mtu {self.mtu}")
+        lab.client.ip(f"link set eth0 mtu {self.mtu}")
         self.namespace.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
         within = f"{self.outer}." if self.outer else ""
         self.tagger = lab.run("tagger", sys.executable, TOOL, "trunk", f"clients={within}100", f"nodes={within}200",
@@ -66,7 +69,7 @@ class Trunk:
         self.tagger.wait_until(lambda: "ready" in self.tagger.output(), 20, "the tagger listens")
         lab.appliance.write_config(huge_pages='"never"')
         text, found = re.subn(r"^    ports = \(.*?^    \);",
-                              "    " + PORTS % {"outer": f"outer = {self.outer};" if self.outer else ""},
+                              "    " + PORTS % {"outer": f"outer = {self.outer};" if self.outer else "", "mtu": self.mtu},
                               lab.appliance.config.read_text(), count=1, flags=re.M | re.S)
         assert found == 1
         lab.appliance.config.write_text(text)
@@ -82,9 +85,9 @@ class Trunk:
         self.namespace.delete()
 
 
-@pytest.fixture(scope="module", params=[None, 10], ids=["trunk", "qinq"])
+@pytest.fixture(scope="module", params=[(None, 1500), (10, 1500), (10, 9000)], ids=["trunk", "qinq", "jumbo"])
 def trunk(request):
-    with Trunk(request.param) as made:
+    with Trunk(*request.param) as made:
         try:
             yield made
         finally:
@@ -112,8 +115,8 @@ def test_pings_reach_vip_and_the_appliances_own_address_of_the_vlan(trunk, famil
         assert " 0% packet loss" in done.stdout, f"{address}: {done.stdout}"
 
 
-def test_full_packets_of_1500_bytes_pass(trunk, family):
-    size = "1472" if family == 4 else "1452"
+def test_full_packets_pass(trunk, family):
+    size = str(trunk.mtu - (28 if family == 4 else 48))
     done = trunk.lab.client.run("ping", "-M", "do", "-c", "3", "-i", "0.1", "-W", "3", "-s", size,
                                 trunk.lab.site.client_side[family == 6], check=False)
     assert " 0% packet loss" in done.stdout, done.stdout
