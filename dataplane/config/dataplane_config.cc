@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -142,23 +143,96 @@ void read_routes(Section& section, PortConfig& port) {
     }
 }
 
-void read_ports(Section& dataplane, DataplaneConfig& config) {
+/// What must be there once among all ports and VLANs.
+struct Taken {
     std::set<std::string> names;
     std::map<std::string, std::string> devices;
     std::map<IpAddress, std::string> addresses;
+};
+
+void take_name(Section& section, const PortConfig& port, Taken& taken) {
+    if (!port.name.empty() && !taken.names.insert(port.name).second) {
+        section.fault("name", "found \"" + port.name + "\" twice, allowed one port of a name");
+    }
+}
+
+/// What ports and VLANs have alike.
+void read_interface(Section& section, PortConfig& port, Taken& taken) {
+    const std::string check = section.string_or("source_check", "off", one_of({"off", "loose", "strict"}));
+    if (check == "loose") port.source_check = SourceCheck::loose;
+    if (check == "strict") port.source_check = SourceCheck::strict;
+    read_addresses(section, port);
+    read_routes(section, port);
+    for (const IpPrefix& own : port.addresses) {
+        const auto [other, fresh] = taken.addresses.emplace(own.address, port.name);
+        if (!fresh) {
+            section.fault("addresses",
+                          "found " + own.address.to_string() + ", which port \"" + other->second + "\" has already");
+        }
+    }
+}
+
+std::string tags_text(const PortConfig& vlan) {
+    const std::string id = std::to_string(vlan.vlan_id);
+    return vlan.vlan_outer == 0 ? id : id + " in outer " + std::to_string(vlan.vlan_outer);
+}
+
+void read_vlans(Section& section, PortConfig& port, std::size_t position, std::vector<PortConfig>& vlans,
+                Taken& taken) {
+    std::vector<PortConfig> own;
+    for (Section& group : section.groups("vlans", 0, DataplaneConfig::kMostPortsAndVlans)) {
+        PortConfig vlan;
+        vlan.kind = PortKind::vlan;
+        vlan.lies_on = position;
+        if (!group.has("id")) {
+            group.fault("id", "missing, allowed 1..4094");
+        }
+        vlan.vlan_id = static_cast<std::uint16_t>(group.integer_or("id", 1, 1, 4094));
+        if (group.has("outer")) vlan.vlan_outer = static_cast<std::uint16_t>(group.integer_or("outer", 1, 1, 4094));
+        const std::string outer = vlan.vlan_outer == 0 ? "" : std::to_string(vlan.vlan_outer) + ".";
+        const std::string usual = port.name + "." + outer + std::to_string(vlan.vlan_id);
+        if (group.has("name")) {
+            vlan.name = group.required_string("name", kPortName);
+        } else if (is_port_name(usual)) {
+            vlan.name = usual;
+        } else {
+            group.fault("name", "missing, and \"" + usual + "\" is too long, allowed " +
+                                    std::to_string(PortConfig::kLongestName) + " characters");
+        }
+        take_name(group, vlan, taken);
+        const auto same = [&](const PortConfig& other) {
+            return other.vlan_id == vlan.vlan_id && other.vlan_outer == vlan.vlan_outer;
+        };
+        if (group.has("id") && std::ranges::any_of(own, same)) {
+            group.fault("id", "found " + tags_text(vlan) + " twice, allowed one VLAN of these tags on a port");
+        }
+        vlan.mtu = vlan.wire_mtu = static_cast<std::uint16_t>(group.integer_or("mtu", port.mtu, 1280, 9000));
+        const int tags = vlan.vlan_outer == 0 ? 4 : 8;
+        port.wire_mtu = std::max(port.wire_mtu, static_cast<std::uint16_t>(vlan.mtu + tags));
+        read_interface(group, vlan, taken);
+        own.push_back(vlan);
+    }
+    if (!own.empty() && port.driver == InterfaceDriver::af_xdp) {
+        section.fault("driver",
+                      "found \"af_xdp\" beside vlans, allowed \"auto\" or \"af_packet\": AF_XDP does not show "
+                      "tags that the interface took off");
+    }
+    // With "auto" too.
+    if (!own.empty() && port.kind == PortKind::interface) port.driver = InterfaceDriver::af_packet;
+    std::ranges::move(own, std::back_inserter(vlans));
+}
+
+void read_ports(Section& dataplane, DataplaneConfig& config) {
+    Taken taken;
+    std::vector<PortConfig> vlans;
     for (Section& section : dataplane.groups("ports", 1, DataplaneConfig::kMostPorts)) {
         PortConfig port;
         port.name = section.required_string("name", kPortName);
-        if (!port.name.empty() && !names.insert(port.name).second) {
-            section.fault("name", "found \"" + port.name + "\" twice, allowed one port of a name");
-        }
-        port.mtu = static_cast<std::uint16_t>(section.integer_or("mtu", 1500, 1280, 9000));
-        const std::string check = section.string_or("source_check", "off", one_of({"off", "loose", "strict"}));
-        if (check == "loose") port.source_check = SourceCheck::loose;
-        if (check == "strict") port.source_check = SourceCheck::strict;
+        take_name(section, port, taken);
+        port.mtu = port.wire_mtu = static_cast<std::uint16_t>(section.integer_or("mtu", 1500, 1280, 9000));
         read_device(section, port);
         if (!port.device.empty()) {
-            const auto [other, fresh] = devices.emplace(port.device, port.name);
+            const auto [other, fresh] = taken.devices.emplace(port.device, port.name);
             const char* key = port.kind == PortKind::interface ? "interface"
                               : port.kind == PortKind::pci     ? "pci"
                                                                : "vdev";
@@ -168,17 +242,16 @@ void read_ports(Section& dataplane, DataplaneConfig& config) {
         if (port.kind == PortKind::interface && !port.device.empty() && port.device == port.twin_name()) {
             section.fault("interface", "found \"" + port.device + "\", which is the name of the port's own TAP twin");
         }
-        read_addresses(section, port);
-        read_routes(section, port);
-        for (const IpPrefix& own : port.addresses) {
-            const auto [other, fresh] = addresses.emplace(own.address, port.name);
-            if (!fresh) {
-                section.fault("addresses", "found " + own.address.to_string() + ", which port \"" + other->second +
-                                               "\" has already");
-            }
-        }
+        read_interface(section, port, taken);
+        read_vlans(section, port, config.ports.size(), vlans, taken);
         config.ports.push_back(std::move(port));
     }
+    if (const std::size_t all = config.ports.size() + vlans.size(); all > DataplaneConfig::kMostPortsAndVlans) {
+        dataplane.fault("ports", "found " + std::to_string(all) + " ports and VLANs, allowed at most " +
+                                     std::to_string(DataplaneConfig::kMostPortsAndVlans) + " together");
+    }
+    // Behind the real ports, whose positions so are those of the devices.
+    std::ranges::move(vlans, std::back_inserter(config.ports));
 }
 
 void read_snat_addresses(Section& dataplane, DataplaneConfig& config) {

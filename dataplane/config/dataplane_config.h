@@ -6,6 +6,7 @@
 //
 // Terms:
 //   port       a NIC the dataplane drives: a Linux interface, a PCI device or a DPDK virtual device.
+//   VLAN       tagged frames of a port: a port of its own for everything but the device, behind all real ports in `ports`.
 //   TAP twin   the kernel's end of a port, named "gw-" + the port's name; carries the appliance's own addresses.
 // Thread contract: plain values, written once at start.
 #pragma once
@@ -20,7 +21,7 @@
 
 namespace guideway::config {
 
-enum class PortKind : std::uint8_t { interface, pci, vdev };
+enum class PortKind : std::uint8_t { interface, pci, vdev, vlan };
 enum class InterfaceDriver : std::uint8_t { automatic, af_xdp, af_packet };
 enum class HugePages : std::uint8_t { automatic, require, never };
 enum class Idle : std::uint8_t { busy, adaptive };
@@ -44,6 +45,11 @@ struct PortConfig {
     std::vector<RouteConfig> routes;                      ///< through the TAP twin
     std::uint16_t mtu = 1500;                             ///< 1280..9000: largest IP packet
     SourceCheck source_check = SourceCheck::off;          ///< of who opens connections (RFC 3704)
+    std::uint16_t wire_mtu = 1500;  ///< of the device: the largest IP packet of the port and its VLANs, with their tags
+    // Of a VLAN:
+    std::uint16_t vlan_id = 0;     ///< 1..4094
+    std::uint16_t vlan_outer = 0;  ///< the service provider's tag, 1..4094; 0: none
+    std::size_t lies_on = 0;       ///< position of its port in DataplaneConfig::ports
 
     std::string twin_name() const { return "gw-" + name; }
 };
@@ -83,10 +89,11 @@ struct FragmentsConfig {
 
 struct DataplaneConfig {
     static constexpr std::size_t kMostPorts = 16;
+    static constexpr std::size_t kMostPortsAndVlans = 32;
     static constexpr std::size_t kMostSnatAddresses = 64;
     static constexpr std::uint32_t kMostWorkers = 16;
 
-    std::vector<PortConfig> ports;
+    std::vector<PortConfig> ports;  ///< first the real ones, then the VLANs
     std::vector<IpAddress> snat_addresses;
     WorkersConfig workers;
     MemoryConfig memory;

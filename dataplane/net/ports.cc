@@ -22,17 +22,24 @@ constexpr std::uint32_t kBuffersAPairMost = 4096 + 2048;  ///< AF_XDP: fill ring
 constexpr std::uint32_t kBuffersBase = 8192;              ///< rings, packets that wait, caches
 constexpr std::uint32_t kCache = 256;
 
+/// Of AF_PACKET's ring. The kernel puts its header (TPACKET2_HDRLEN and alignment, under 128 bytes) before each frame.
+std::uint32_t ring_frame(std::uint16_t mtu) { return std::bit_ceil(frame_bytes(mtu) + 128); }
+
 std::string text_of(int error) { return rte_strerror(error < 0 ? -error : error); }
 
 }  // namespace
 
 rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& error) {
-    std::uint32_t largest = 1500;
-    for (const auto& port : config.ports) largest = std::max<std::uint32_t>(largest, port.mtu);
-    const auto room = std::max<std::uint32_t>(RTE_MBUF_DEFAULT_BUF_SIZE,
-                                              RTE_PKTMBUF_HEADROOM + frame_bytes(static_cast<std::uint16_t>(largest)));
+    std::uint32_t room = RTE_MBUF_DEFAULT_BUF_SIZE;
+    for (const auto& port : config.ports) {
+        // AF_PACKET's driver wants buffers as large as the ring's frames, whatever the MTU.
+        const bool by_ring = port.kind == config::PortKind::interface && port.driver != config::InterfaceDriver::af_xdp;
+        const std::uint32_t frame = by_ring ? ring_frame(port.wire_mtu) : frame_bytes(port.wire_mtu);
+        room = std::max(room, RTE_PKTMBUF_HEADROOM + frame);
+    }
     std::uint32_t pairs = 0;
     for (const auto& port : config.ports) {
+        if (port.kind == config::PortKind::vlan) continue;
         const bool by_queue =
             port.kind == config::PortKind::interface && port.driver != config::InterfaceDriver::af_packet;
         pairs += std::max<std::uint32_t>(config.workers.count, by_queue ? LinuxInterface(port.device).queues() : 1);
@@ -44,6 +51,8 @@ rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& err
     // With little memory fewer buffers still forward; below one burst ring a pair nothing would.
     for (const std::uint32_t least = kBuffersBase / 2 + pairs * kDescriptors + held; buffers >= least;
          buffers = buffers / 4 * 3) {
+        // DPDK's devices want memory too, and panic without: large buffers must not take all of it.
+        if (std::uint64_t{buffers} * (room + 256) > std::uint64_t{config.memory.megabytes} * (768 << 10)) continue;
         rte_mempool* pool =
             rte_pktmbuf_pool_create("packets", buffers, kCache, 0, static_cast<std::uint16_t>(room), SOCKET_ID_ANY);
         if (pool != nullptr) {
@@ -57,8 +66,7 @@ rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& err
 }
 
 std::string af_packet_arguments(const std::string& interface, unsigned workers, std::uint16_t mtu) {
-    // The kernel puts its header (TPACKET2_HDRLEN and alignment, under 128 bytes) before each frame of the ring.
-    const std::uint32_t frame = std::bit_ceil(frame_bytes(mtu) + 128);
+    const std::uint32_t frame = ring_frame(mtu);
     const std::uint32_t block = std::max<std::uint32_t>(frame, 65536);
     return "iface=" + interface + ",qpairs=" + std::to_string(workers) + ",framesz=" + std::to_string(frame) +
            ",blocksz=" + std::to_string(block) + ",framecnt=" + std::to_string(kDescriptors) + ",qdisc_bypass=1";
@@ -125,6 +133,19 @@ std::optional<std::string> Ports::open(const config::DataplaneConfig& config, rt
         Port port;
         port.name = wanted.name;
         port.mtu = wanted.mtu;
+        port.wire_mtu = wanted.wire_mtu;
+        if (wanted.kind == config::PortKind::vlan) {
+            const Port& below = ports_[wanted.lies_on];
+            port.driver = "vlan";
+            port.mac = below.mac;
+            port.tags = {wanted.vlan_outer, wanted.vlan_id};
+            port.lies_on = wanted.lies_on;
+            spdlog::info("port '{}': VLAN {}{} of port '{}', MTU {}", port.name, wanted.vlan_id,
+                         wanted.vlan_outer == 0 ? "" : " in outer " + std::to_string(wanted.vlan_outer), below.name,
+                         port.mtu);
+            ports_.push_back(std::move(port));
+            continue;
+        }
         if (const auto error = open_port(wanted, port)) {
             remove(port);
             close();
@@ -162,7 +183,7 @@ std::optional<std::string> Ports::open_port(const config::PortConfig& wanted, Po
 
 std::optional<std::string> Ports::open_interface(const config::PortConfig& wanted, Port& port) {
     auto interface = std::make_unique<LinuxInterface>(wanted.device);
-    const auto unusable = interface->take(wanted.mtu);
+    const auto unusable = interface->take(wanted.wire_mtu);
     for (const auto& warning : interface->warnings()) spdlog::warn("port '{}': {}", wanted.name, warning);
     const LinuxInterface& kernel = *interface;
     interfaces_.push_back(std::move(interface));  // given back by close(), whatever happens now
@@ -170,6 +191,7 @@ std::optional<std::string> Ports::open_interface(const config::PortConfig& wante
 
     using config::InterfaceDriver;
     port.software = true;
+    port.mtu_is_set = true;
     std::string refused;
     if (wanted.driver != InterfaceDriver::af_packet) {
         const auto error = open_af_xdp(wanted.device, kernel.queues(), port);
@@ -183,7 +205,7 @@ std::optional<std::string> Ports::open_interface(const config::PortConfig& wante
         refused = "AF_XDP: " + *error + "; ";
     }
     if (const auto error = open_vdev("net_af_packet_" + wanted.name,
-                                     af_packet_arguments(wanted.device, workers_, wanted.mtu), workers_, port)) {
+                                     af_packet_arguments(wanted.device, workers_, wanted.wire_mtu), workers_, port)) {
         return refused + "AF_PACKET: " + *error;
     }
     port.driver = "af_packet";
@@ -246,8 +268,10 @@ std::optional<std::string> Ports::start(Device& device, unsigned queues, Port& p
         return "configuring " + std::to_string(device.rx_queues) + " receive and " + std::to_string(device.tx_queues) +
                " transmit queues: " + text_of(refused);
     }
-    if (const int error = rte_eth_dev_set_mtu(device.ethdev, port.mtu); error != 0 && error != -ENOTSUP) {
-        return "MTU " + std::to_string(port.mtu) + ": " + text_of(error);
+    // DPDK takes AF_PACKET for a driver of frames of 1518 bytes at the most, which it is not: no larger MTU could be asked for.
+    const int mtu_error = port.mtu_is_set ? 0 : rte_eth_dev_set_mtu(device.ethdev, port.wire_mtu);
+    if (mtu_error != 0 && mtu_error != -ENOTSUP) {
+        return "MTU " + std::to_string(port.wire_mtu) + ": " + text_of(mtu_error);
     }
     std::uint16_t rx = kDescriptors;
     std::uint16_t tx = kDescriptors;
@@ -295,13 +319,24 @@ void Ports::close() {
 
 std::vector<worker::WorkerPort> Ports::for_worker(std::uint32_t worker) const {
     std::vector<worker::WorkerPort> list;
-    for (const Port& port : ports_) list.push_back(share_of(port, worker, workers_));
+    for (const Port& port : ports_) {
+        worker::WorkerPort share = share_of(port.tags.id == 0 ? port : ports_[port.lies_on], worker, workers_);
+        if (port.tags.id != 0) {
+            share.rx_queue = worker::kNoQueue;
+            share.further_rx.clear();
+            share.tags = port.tags;
+            share.lies_on = static_cast<std::uint16_t>(port.lies_on);
+        }
+        list.push_back(std::move(share));
+    }
     return list;
 }
 
 std::vector<PortRss> Ports::rss() const {
     std::vector<PortRss> list;
-    for (const Port& port : ports_) list.push_back(rss_of(port, workers_));
+    for (const Port& port : ports_) {
+        if (port.tags.id == 0) list.push_back(rss_of(port, workers_));
+    }
     return list;
 }
 
@@ -311,6 +346,7 @@ std::vector<contract::PortCounters> Ports::counters() const {
         contract::PortCounters counters;
         counters.name = port.name;
         counters.driver = port.driver;
+        if (port.tags.id != 0) counters.link_up = list[port.lies_on].link_up;
         for (const Device& device : port.devices) {
             rte_eth_link link{};
             if (rte_eth_link_get_nowait(device.ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP)

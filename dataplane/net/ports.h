@@ -44,9 +44,13 @@ struct Port {
     std::string name;
     std::string driver;
     std::uint16_t mtu = 1500;
+    std::uint16_t wire_mtu = 1500;  ///< of the device: more, where VLANs' tags need it
+    bool mtu_is_set = false;        ///< a Linux interface, which the kernel gave it already
     bool software = false;
     snapshot::MacAddress mac{};
-    std::vector<Device> devices;  ///< AF_XDP: one for each queue of the interface; else one
+    std::vector<Device> devices;  ///< AF_XDP: one for each queue of the interface; of a VLAN none; else one
+    worker::VlanTags tags{};      ///< of a VLAN
+    std::size_t lies_on = 0;      ///< of a VLAN: the index of its port, whose devices it uses
 };
 
 /// Bytes of a frame that a buffer must hold for this MTU: Ethernet header and two VLAN tags.
@@ -80,9 +84,9 @@ class Ports {
     const std::vector<Port>& all() const { return ports_; }
     /// By port index, for one worker.
     std::vector<worker::WorkerPort> for_worker(std::uint32_t worker) const;
-    /// By port index.
+    /// By port index, of ports with devices: VLANs come behind them.
     std::vector<PortRss> rss() const;
-    /// By port index; the kernel path's counts are filled elsewhere.
+    /// By port index; the kernel path's counts are filled elsewhere. A VLAN's frames are counted at its port.
     std::vector<contract::PortCounters> counters() const;
 
   private:

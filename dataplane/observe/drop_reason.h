@@ -16,6 +16,7 @@ namespace guideway::observe {
 #define GUIDEWAY_DROP_REASONS(X)                                                                                \
     X(none, "not dropped")                                                                                      \
     X(ethernet_truncated, "frame shorter than its Ethernet or VLAN header")                                     \
+    X(vlan_unknown, "VLAN tags that no VLAN of the port has (ports with VLANs only)")                           \
     X(frame_too_long, "frame in more buffers than fit into one: longer than the packet buffers")                \
     X(other_station, "for a VIP or a SNAT address, but to another station's or a group's MAC address")          \
     X(ip_header_bad, "IP version, header length or total length impossible")                                    \
@@ -71,6 +72,7 @@ namespace guideway::observe {
     X(neighbour_queue_full, "too many packets wait for a next hop's MAC address")                               \
     X(packet_too_big, "larger than the outgoing port's MTU")                                                    \
     X(fragmentation_wanted, "larger than the outgoing port's MTU, and more than 64 parts of that")              \
+    X(tag_room_missing, "no room for the outgoing VLAN's tags in front of the frame")                           \
     X(tx_full, "outgoing queue full or refused by the driver")                                                  \
     X(handover_full, "ring to the worker that owns the connection full")                                        \
     X(kernel_path_full, "ring to the kernel full")                                                              \

@@ -5,7 +5,8 @@
 //            entries they seem to belong to, one behind the other.
 //   general  every other packet, and plain ones that are found not to be a known connection's: `parsed[i]`, `hash[i]`. TCP, UDP
 //            and SCTP in `flows`, the rest in `others`.
-//   port     drivers leave the ethdev's number in mbuf->port; the port's index is written there for general packets only.
+//   port     drivers leave the ethdev's number in mbuf->port; the port's index is written there for general packets only, and for
+//            all where they may be of several: handed over, or of a port with VLANs.
 //   miss     a flow packet that may open a connection: acted on after the others, so that what it needs is there by then.
 // A stage takes packets out by listing them nowhere. Packets of one burst come from one place.
 // Thread contract: one worker's; lives in its memory for ever, filled anew each time.
@@ -76,8 +77,9 @@ struct Burst {
     BurstList others;
     BurstList misses;
     std::uint16_t count = 0;
-    std::uint16_t port = 0;    ///< index of the one they came from; where handed over, of the last burst before
+    std::uint16_t port = 0;    ///< index of the one they came from; where ports_named, of no meaning
     bool handed_over = false;  ///< by a peer: never handed over again
+    bool ports_named = false;  ///< mbuf->port is the index already
 };
 
 }  // namespace guideway::worker

@@ -67,7 +67,17 @@ enum class SourceCheck : std::uint8_t {
     strict,  ///< a route through the port that the packet came by
 };
 
-/// One port as this worker uses it.
+/// The tags of frames of a VLAN, outermost first. A port with none of them is its wire's untagged traffic.
+struct VlanTags {
+    std::uint16_t outer = 0;  ///< 802.1ad's; 0: none
+    std::uint16_t id = 0;     ///< 802.1Q's; 0: untagged
+
+    constexpr std::uint32_t bytes() const noexcept { return id == 0 ? 0 : outer == 0 ? 4 : 8; }
+    friend constexpr bool operator==(const VlanTags&, const VlanTags&) = default;
+};
+
+/// One port as this worker uses it. A VLAN is a port of its own: it sends by the queue of the port it lies on, whose receive
+/// queues bring its frames too.
 struct WorkerPort {
     std::uint16_t ethdev = 0;                    ///< DPDK's port id
     std::uint16_t rx_queue = kNoQueue;           ///< kNoQueue: this worker receives nothing here
@@ -76,6 +86,8 @@ struct WorkerPort {
     snapshot::MacAddress mac{};                  ///< of the port and its TAP twin
     SourceCheck source_check = SourceCheck::off;
     std::vector<RxQueue> further_rx;  ///< polled as rx_queue is: a port may have more queues than there are workers
+    VlanTags tags{};                  ///< of a VLAN
+    std::uint16_t lies_on = 0;        ///< of a VLAN: the index of its port
 };
 
 enum class IdleMode : std::uint8_t {

@@ -116,7 +116,7 @@ bool Worker::match_flow(const typename Family::Tuple& tuple, Looked& look) noexc
 }
 
 bool Worker::is_tapped(rte_mbuf* mbuf, Looked& look) noexcept {
-    const std::uint16_t port = burst_.handed_over ? mbuf->port : burst_.port;
+    const std::uint16_t port = burst_.ports_named ? mbuf->port : burst_.port;
     // A mbuf of several segments is made one by the stages as well.
     if (mbuf->nb_segs != 1 && rte_pktmbuf_linearize(mbuf) != 0) return false;
     const auto* frame = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
@@ -173,7 +173,7 @@ void Worker::take_down(rte_mbuf* mbuf, const Looked& look, observe::TapLane& lan
     note.taken_over = burst_.handed_over;
     note.known_before = look.known;
     note.state_before = look.state;
-    note.in.port = burst_.handed_over ? mbuf->port : burst_.port;
+    note.in.port = burst_.ports_named ? mbuf->port : burst_.port;
     note.in.length = rte_pktmbuf_pkt_len(mbuf);
     std::byte* at = room + sizeof note;
     note.in.kept = keep_beginning(at, mbuf, most);

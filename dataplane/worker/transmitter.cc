@@ -3,6 +3,8 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "dataplane/worker/vlan.h"
+
 namespace guideway::worker {
 
 Transmitter::Transmitter(const std::vector<WorkerPort>& ports, observe::CounterBlock& counters)
@@ -10,10 +12,29 @@ Transmitter::Transmitter(const std::vector<WorkerPort>& ports, observe::CounterB
     for (std::size_t port = 0; port < count_; ++port) {
         queues_.at(port).ethdev = ports[port].ethdev;
         queues_.at(port).tx_queue = ports[port].tx_queue;
+        tags_.at(port) = ports[port].tags;
     }
 }
 
+/// In front of every frame of the queue; one without room for them goes.
+void Transmitter::put_tags(Queue& queue, const VlanTags& tags) noexcept {
+    std::uint32_t kept = 0;
+    for (std::uint32_t i = 0; i < queue.count; ++i) {
+        rte_mbuf* mbuf = queue.mbufs[i];
+        if (vlan::put_in_front(mbuf, tags)) [[likely]] {
+            queue.mbufs[kept++] = mbuf;
+        } else {
+            counters_.drop(observe::DropReason::tag_room_missing);
+            rte_pktmbuf_free(mbuf);
+        }
+    }
+    queue.count = kept;
+}
+
 void Transmitter::flush(Queue& queue) noexcept {
+    const VlanTags& tags = tags_[static_cast<std::size_t>(&queue - queues_.data())];
+    if (tags.id != 0) [[unlikely]]
+        put_tags(queue, tags);
     std::uint16_t sent = 0;
     const auto count = static_cast<std::uint16_t>(queue.count);
     if (queue.tx_queue != kNoQueue) {

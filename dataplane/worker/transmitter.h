@@ -1,6 +1,7 @@
 // Transmitter: collects what leaves through each port and gives it to the driver in bursts.
 //
-// What the driver does not take is freed and counted (tx_full): waiting would hold up every other port.
+// What the driver does not take is freed and counted (tx_full): waiting would hold up every other port. A VLAN's tags are put in
+// front here, at the last moment: everything before sees untagged frames.
 // Thread contract: one worker's.
 #pragma once
 
@@ -63,9 +64,11 @@ class Transmitter {
     };
     static_assert(sizeof(Queue) == 1024 && kRoom >= kMostBurst);
     void flush(Queue& queue) noexcept;
+    void put_tags(Queue& queue, const VlanTags& tags) noexcept;
 
     std::size_t count_;
     std::array<Queue, kMaxPorts> queues_;
+    std::array<VlanTags, kMaxPorts> tags_{};
     observe::CounterBlock& counters_;
 };
 

@@ -10,6 +10,7 @@
 #include <rte_ring.h>
 
 #include "dataplane/packet/unfinished_checksum.h"
+#include "dataplane/worker/vlan.h"
 
 namespace guideway::worker {
 namespace {
@@ -50,12 +51,18 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
                  plumbing_.settings.fragments.held_kilobytes, flows_v4_.keys()),
       fragment_ids_(plumbing_.worker, plumbing_.worker_count, flows_v4_.keys()) {
     for (std::size_t port = 0; port < plumbing_.ports.size(); ++port) {
+        const WorkerPort& vlan = plumbing_.ports[port];
+        if (vlan.tags.id != 0) vlans_.at(vlan.lies_on).push_back({vlan.tags, static_cast<std::uint16_t>(port)});
+    }
+    for (std::size_t port = 0; port < plumbing_.ports.size(); ++port) {
         const WorkerPort& from = plumbing_.ports[port];
         const auto index = static_cast<std::uint16_t>(port);
+        const bool has_vlans = !vlans_.at(port).empty();
         stations_.at(port) =
             packet::station_of(from.mac) | (from.unfinished_checksums_possible ? kUnfinishedPossible : 0);
-        if (from.rx_queue != kNoQueue) sources_.push_back({from.ethdev, from.rx_queue, index});
-        for (const RxQueue& further : from.further_rx) sources_.push_back({further.ethdev, further.queue, index});
+        if (from.rx_queue != kNoQueue) sources_.push_back({from.ethdev, from.rx_queue, index, has_vlans});
+        for (const RxQueue& further : from.further_rx)
+            sources_.push_back({further.ethdev, further.queue, index, has_vlans});
     }
     counters_.totals().flow_capacity_ipv4.set(flows_v4_.capacity());
     counters_.totals().flow_capacity_ipv6.set(flows_v6_.capacity());
@@ -124,9 +131,35 @@ std::uint32_t Worker::receive(const Source& source) noexcept {
     burst_.port = source.port;
     counters_.totals().rx_packets.add(burst_.count);
     burst_.handed_over = false;
+    burst_.ports_named = source.has_vlans;
     const std::uint32_t received = burst_.count;
+    if (source.has_vlans) [[unlikely]] {
+        take_tags(source.port);
+        if (burst_.count == 0) return received;
+    }
     go();
     return received;
+}
+
+/// Of a burst of a port with VLANs: off with the tags, so that all that follows sees untagged frames of the VLAN's own port.
+[[gnu::noinline]] void Worker::take_tags(std::uint16_t port) noexcept {
+    const std::vector<Vlan>& vlans = vlans_[port];
+    std::uint16_t kept = 0;
+    for (unsigned i = 0; i < burst_.count; ++i) {
+        rte_mbuf* mbuf = burst_.mbuf[i];
+        const VlanTags tags = vlan::take_off(mbuf);
+        std::uint16_t index = tags.id == 0 ? port : static_cast<std::uint16_t>(kMaxPorts);
+        for (const Vlan& one : vlans) {
+            if (one.tags == tags) index = one.port;
+        }
+        if (index == kMaxPorts) {
+            drop(mbuf, DropReason::vlan_unknown);
+            continue;
+        }
+        mbuf->port = index;
+        burst_.mbuf[kept++] = mbuf;
+    }
+    burst_.count = kept;
 }
 
 std::uint32_t Worker::take_over(rte_ring* ring) noexcept {
@@ -135,6 +168,7 @@ std::uint32_t Worker::take_over(rte_ring* ring) noexcept {
     if (burst_.count == 0) return 0;
     counters_.totals().taken_over.add(burst_.count);
     burst_.handed_over = true;
+    burst_.ports_named = true;
     const std::uint32_t received = burst_.count;
     go();
     return received;
@@ -198,7 +232,7 @@ inline void Worker::sort_family() noexcept {
     const unsigned count = burst_.count;
     for (unsigned i = 0; i < count; ++i) {
         rte_mbuf* mbuf = burst_.mbuf[i];
-        if (burst_.handed_over) station = stations_[mbuf->port];
+        if (burst_.ports_named) station = stations_[mbuf->port];
         // Bit 63 of the station, for a peer that may leave checksums unfinished, is tested with the number of segments.
         if ((mbuf->nb_segs | station >> 62) != 1 || !take_plain(flows, keys, mbuf, station, i, *slot)) [[unlikely]] {
             slots.count = static_cast<std::uint32_t>(slot - slots.begin());
@@ -257,7 +291,7 @@ inline bool Worker::take_plain(const Table& flows, const flow::HashKeys& keys, r
 }
 
 void Worker::name_port(unsigned i) noexcept {
-    if (!burst_.handed_over) burst_.mbuf[i]->port = burst_.port;
+    if (!burst_.ports_named) burst_.mbuf[i]->port = burst_.port;
 }
 
 void Worker::sort_general(unsigned i) noexcept {

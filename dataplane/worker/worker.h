@@ -72,12 +72,19 @@ class Worker {
         std::uint16_t ethdev;
         std::uint16_t queue;
         std::uint16_t port;  ///< index
+        bool has_vlans;      ///< frames of several ports come by it
+    };
+
+    struct Vlan {
+        VlanTags tags;
+        std::uint16_t port;  ///< index
     };
 
     // worker.cc: the stages, in their order
     void tell_time(std::uint64_t now_ms) noexcept;
     void take_view() noexcept;
     std::uint32_t receive(const Source& source) noexcept;
+    void take_tags(std::uint16_t port) noexcept;
     std::uint32_t take_over(rte_ring* ring) noexcept;
     void go() noexcept;
     void process() noexcept;
@@ -277,6 +284,7 @@ class Worker {
     Plumbing plumbing_;
     flow::AffinityTable* affinity_;  ///< this worker's own; null: nobody is remembered
     std::vector<Source> sources_;
+    std::array<std::vector<Vlan>, kMaxPorts> vlans_;  ///< by the index of the port they lie on
     snapshot::Publisher& publisher_;
     flow::IdleLimits idle_limits_;
     flow::Ownership ownership_;

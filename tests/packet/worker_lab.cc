@@ -246,6 +246,13 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
             entry.mac = port == kClientPort ? kPortMac0 : kPortMac1;
             plumbing.ports.push_back(entry);
         }
+        for (const WorkerPort& vlan : settings_.vlans) {
+            WorkerPort entry = plumbing.ports[vlan.lies_on];
+            entry.rx_queue = kNoQueue;
+            entry.tags = vlan.tags;
+            entry.lies_on = vlan.lies_on;
+            plumbing.ports.push_back(entry);
+        }
         if (settings_.rss) plumbing.ownership = ownership_;
         plumbing.to_kernel = place.to_kernel;
         plumbing.from_kernel = place.from_kernel;
@@ -267,6 +274,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
 
     routing_.epoch = 1;
     routing_.ports = {{kPortMac0, 1500, true, {}}, {kPortMac1, 1500, true, {}}};
+    for (const WorkerPort& vlan : settings_.vlans) routing_.ports.push_back(routing_.ports[vlan.lies_on]);
     const auto via = [&](const char* prefix, std::uint16_t port, const char* gateway) {
         snapshot::Route route;
         route.prefix = IpPrefix::parse(prefix).value();
@@ -400,8 +408,7 @@ void Lab::forget_neighbour(std::uint16_t port, std::string_view address) {
 
 void Lab::learn_neighbour(std::uint16_t port, std::string_view address, const MacAddress& mac) {
     const auto index = static_cast<std::uint16_t>(routing_.next_hops.size());
-    routing_.next_hops.push_back(
-        {mac, port == kClientPort ? kPortMac0 : kPortMac1, static_cast<std::uint8_t>(port), true, 0});
+    routing_.next_hops.push_back({mac, routing_.ports.at(port).mac, static_cast<std::uint8_t>(port), true, 0});
     routing_.neighbours[{port, ip(address)}] = index;
 }
 

@@ -76,6 +76,8 @@ struct LabSettings {
     std::optional<flow::RssLayout> rss;
     /// What workers remember of clients, of an earlier lab: attached already, by worker. None: the lab's own, empty.
     std::span<flow::AffinityTable> affinity;
+    /// Ports behind the two: VLANs of one of them (WorkerPort::tags, lies_on). From index 2.
+    std::vector<WorkerPort> vlans;
     bool rss_hash_told = true;  ///< NICs write the hash into the packet's buffer
 };
 

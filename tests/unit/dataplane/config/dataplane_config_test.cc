@@ -124,6 +124,31 @@ TEST(DataplaneConfig, ReadsEveryField) {
     EXPECT_EQ(config.log_level, "debug");
 }
 
+TEST(DataplaneConfig, VlansArePortsBehindTheRealOnes) {
+    const auto loaded = parse_dataplane_config(
+        file_with("mtu = 1600; vlans = ( { id = 100; addresses = [ \"10.0.1.1/24\" ]; routes = ( { to = \"0.0.0.0/0\"; "
+                  "via = \"10.0.1.2\"; } ); source_check = \"loose\"; },"
+                  "{ id = 100; outer = 10; name = \"provider\"; mtu = 1700; } );"),
+        "x.cfg");
+    ASSERT_TRUE(loaded.config) << loaded.report;
+    const auto& ports = loaded.config->ports;
+    ASSERT_EQ(ports.size(), 3U);
+    EXPECT_EQ(ports[0].mtu, 1600);
+    EXPECT_EQ(ports[0].wire_mtu, 1708);  // the larger VLAN's and its two tags
+    EXPECT_EQ(ports[1].name, "client0.100");
+    EXPECT_EQ(ports[1].twin_name(), "gw-client0.100");
+    EXPECT_EQ(ports[1].kind, PortKind::vlan);
+    EXPECT_EQ(ports[1].vlan_id, 100);
+    EXPECT_EQ(ports[1].vlan_outer, 0);
+    EXPECT_EQ(ports[1].lies_on, 0U);
+    EXPECT_EQ(ports[1].mtu, 1600);
+    EXPECT_EQ(ports[1].routes.size(), 1U);
+    EXPECT_EQ(ports[1].source_check, SourceCheck::loose);
+    EXPECT_EQ(ports[2].name, "provider");
+    EXPECT_EQ(ports[2].vlan_outer, 10);
+    EXPECT_EQ(ports[2].mtu, 1700);
+}
+
 TEST(DataplaneConfig, TheControlPlanesSectionIsAnotherProgramsMatter) {
     EXPECT_EQ(report_of(file_with("") + "controlplane: { anything = 7; };\n"), "");
     const std::string report = report_of(file_with("") + "control: { anything = 7; };\n");
@@ -196,6 +221,27 @@ INSTANTIATE_TEST_SUITE_P(
               "x.cfg:8: dataplane.source_prefix_ipv6: ", "found 128, allowed 32..64"},
         Wrong{"refusals_per_source", "", "refusals_per_source = -1;",
               "x.cfg:8: dataplane.refusals_per_source: ", "found -1, allowed 0..1000000"},
+        Wrong{"vlan_id", "vlans = ( { id = 4095; } );", "",
+              "x.cfg:6: dataplane.ports[0].vlans[0].id: ", "found 4095, allowed 1..4094"},
+        Wrong{"vlan_outer_alone", "vlans = ( { outer = 10; } );", "", "dataplane.ports[0].vlans[0].id: ", "missing"},
+        Wrong{"vlan_outer", "vlans = ( { id = 1; outer = 0; } );", "",
+              "x.cfg:6: dataplane.ports[0].vlans[0].outer: ", "found 0, allowed 1..4094"},
+        Wrong{"vlan_twice", "vlans = ( { id = 7; outer = 10; name = \"a\"; }, { id = 7; outer = 10; name = \"b\"; } );",
+              "", "x.cfg:6: dataplane.ports[0].vlans[1].id: ", "found 7 in outer 10 twice"},
+        Wrong{"vlan_name", "vlans = ( { id = 7; outer = 1000; } );", "",
+              "dataplane.ports[0].vlans[0].name: ", "\"client0.1000.7\" is too long, allowed 12 characters"},
+        Wrong{"vlan_name_taken", "vlans = ( { id = 7; name = \"client0\"; } );", "",
+              "x.cfg:6: dataplane.ports[0].vlans[0].name: ", "found \"client0\" twice"},
+        Wrong{"vlan_address", "vlans = ( { id = 7; addresses = [ \"192.0.2.1/24\" ]; } );", "",
+              "x.cfg:6: dataplane.ports[0].vlans[0].addresses: ", "which port \"client0\" has already"},
+        Wrong{"vlan_mtu", "vlans = ( { id = 7; mtu = 9001; } );", "",
+              "x.cfg:6: dataplane.ports[0].vlans[0].mtu: ", "found 9001, allowed 1280..9000"},
+        Wrong{"vlan_key", "vlans = ( { id = 7; driver = \"auto\"; } );", "",
+              "x.cfg:6: dataplane.ports[0].vlans[0].driver: ", ""},
+        Wrong{"vlan_snat", "vlans = ( { id = 7; addresses = [ \"10.0.2.1/24\" ]; } );",
+              "snat_addresses = [ \"10.0.2.1\" ];", "x.cfg:8: dataplane.snat_addresses[0]: ", "port \"client0.7\""},
+        Wrong{"vlan_xdp", "driver = \"af_xdp\"; vlans = ( { id = 7; } );", "",
+              "x.cfg:6: dataplane.ports[0].driver: ", "beside vlans, allowed \"auto\" or \"af_packet\""},
         Wrong{"kernel_rate", "", "kernel_packets_per_second = -1;",
               "x.cfg:8: dataplane.kernel_packets_per_second: ", "found -1, allowed 0..10000000"},
         Wrong{"icmp_rate", "", "icmp_errors_per_second = -1;",
