@@ -53,7 +53,8 @@ bool RoutingSnapshot::has_route_through(const IpAddress& destination, std::uint1
     const std::int32_t at = index.find(destination);
     if (at == RouteIndex::kNone) return false;
     const auto longest = routes.begin() + at;
-    const auto others = std::find_if(longest, routes.end(), [&](const Route& route) { return route.prefix != longest->prefix; });
+    const auto others =
+        std::find_if(longest, routes.end(), [&](const Route& route) { return route.prefix != longest->prefix; });
     return std::any_of(longest, others, [&](const Route& route) { return route.port == port; });
 }
 
