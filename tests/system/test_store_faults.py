@@ -122,7 +122,9 @@ def small_disk(tmp_path):
     """A tmpfs in a mount namespace of its own, held by a process that ends with the test: (its place, how to get there)."""
     place = tmp_path / "disk"
     place.mkdir()
-    holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c",
+    # In a changed root, which need not be a mount, nothing can be said of its propagation; whoever made it has.
+    holder = subprocess.Popen(["unshare", "--mount", "--propagation", "unchanged", "sh", "-c",
+                               "mount --make-rprivate / 2>/dev/null; "
                                f"mount -t tmpfs -o size=1m none {place} && echo ready && exec cat"],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "ready\n"
