@@ -48,7 +48,8 @@ struct BackendCounters {
 
 struct PortCounters {
     std::string name;
-    std::string driver;  ///< in use: "af_xdp", "af_packet", a PMD's name; "vlan": of another port, which counts its frames
+    /// In use: "af_xdp", "af_packet", a PMD's name; "vlan": of another port, which counts its frames.
+    std::string driver;
     bool link_up = false;
     std::uint64_t rx_packets = 0, rx_bytes = 0, rx_missed = 0, rx_errors = 0;
     std::uint64_t tx_packets = 0, tx_bytes = 0, tx_errors = 0;
