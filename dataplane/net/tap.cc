@@ -119,6 +119,14 @@ std::optional<std::string> Tap::configure(const config::PortConfig& port, const 
     write_sysctl("/proc/sys/net/ipv6/conf/" + name + "/keep_addr_on_down", "1");
     // An address that goes leaves the others of its subnet alone.
     write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/promote_secondaries", "1");
+    // The kernel does not see the packets that confirm a neighbour: it asks each again after 3 to 8 seconds, and one that no longer
+    // answers under its MAC is asked for by all before it is given up. So a neighbour that changed its MAC without a word is followed.
+    for (const char* family : {"ipv4", "ipv6"}) {
+        const std::string timing = std::string("/proc/sys/net/") + family + "/neigh/" + name + "/";
+        write_sysctl(timing + "base_reachable_time_ms", "5000");
+        write_sysctl(timing + "delay_first_probe_time", "1");
+        write_sysctl(timing + "mcast_resolicit", "3");
+    }
 
     if (ioctl(control.fd, SIOCGIFFLAGS, &request) != 0) return failed("flags cannot be read");
     request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
