@@ -237,7 +237,7 @@ void Bond::tell(const std::vector<Member>& before) const {
         if (link) {
             what = now.link_up ? " has a link" : " lost its link";
         } else if (then.carries && !now.carries && lacp_) {
-            what = lacp_->partner(i) ? " is not taken by its partner" : " hears nothing of its partner";
+            what = lacp_->hears(i) ? " is not taken by its partner" : " hears nothing of its partner";
         }
         if (!what.empty()) changes += (changes.empty() ? "member " : ", member ") + now.name + what;
         if (now.carries) {

@@ -82,7 +82,9 @@ class Aggregator {
 
     bool collecting(std::size_t member) const { return (members_[member].actor.state & kCollecting) != 0; }
     bool distributing(std::size_t member) const { return (members_[member].actor.state & kDistributing) != 0; }
-    /// Whom the member is cabled to; nothing while it is silent.
+    /// LACPDUs come as often as they were asked for.
+    bool hears(std::size_t member) const { return members_[member].hearing == Hearing::current; }
+    /// Whom the member is cabled to; nothing once it was silent for long.
     std::optional<PortInfo> partner(std::size_t member) const;
     /// The system that the carrying members lead to; nothing where none does.
     std::optional<MacAddress> system_carried() const;

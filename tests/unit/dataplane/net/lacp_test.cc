@@ -108,6 +108,7 @@ TEST_F(Cabled, ASilentCableIsOutAfterThreeSecondsAndForgottenAfterSix) {
     EXPECT_EQ(carrying(here_), "dd");
     pass(1500ms);
     EXPECT_EQ(carrying(here_) + carrying(there_), "-d-d");
+    EXPECT_FALSE(here_.hears(0));
     EXPECT_TRUE(here_.partner(0)) << "expired: not forgotten yet";
     pass(3s);
     EXPECT_FALSE(here_.partner(0));
