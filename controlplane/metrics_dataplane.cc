@@ -115,6 +115,27 @@ void add_ports(const contract::Counters& counters, std::vector<MetricFamily>& fa
     for (Filled* family : {&up, &packets, &bytes, &errors, &missed, &kernel}) family->into(families);
 }
 
+/// The way by which a bonded port goes: absent where there is none.
+void add_bonds(const contract::Counters& counters, std::vector<MetricFamily>& families) {
+    Filled up(MetricType::Gauge, "guideway_bond_member_up", "1 while the member of the bonded port has a link.");
+    Filled carries(
+        MetricType::Gauge, "guideway_bond_member_carries",
+        "1 while the bonded port's traffic goes by the member: one of them, or with LACP all that the partner takes.");
+    Filled moves(MetricType::Counter, "guideway_bond_moves_total",
+                 "How often other members than before carried the port's traffic.");
+    for (const contract::PortCounters& port : counters.ports) {
+        if (!port.bond) continue;
+        const Labels name{{"port", port.name}};
+        for (const contract::BondMember& member : port.bond->members) {
+            const Labels labels = with(with(name, "member", member.name), "mode", port.bond->mode);
+            up.add(labels, std::uint64_t{member.link_up ? 1U : 0U});
+            carries.add(labels, std::uint64_t{member.carries ? 1U : 0U});
+        }
+        moves.add(name, port.bond->moves);
+    }
+    for (Filled* family : {&up, &carries, &moves}) family->into(families);
+}
+
 void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& families) {
     Filled packets(MetricType::Counter, "guideway_dataplane_packets_total",
                    "Packets received (rx) and sent (tx) by the worker.");
@@ -311,6 +332,7 @@ void add_dataplane(const contract::Counters& counters, std::vector<MetricFamily>
     add_services(counters, families);
     add_backends(counters, families);
     add_ports(counters, families);
+    add_bonds(counters, families);
     add_workers(counters, families);
 }
 

@@ -226,7 +226,8 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     std::vector<std::string> port_names;
     for (const auto& port : config.ports) port_names.push_back(port.name);
     net::Announcer announcer({config.announce_repeats, config.announce_per_second}, std::move(port_names),
-                             runtime->publisher(), kernel_path, std::move(claims));
+                             runtime->publisher(), kernel_path, std::move(claims),
+                             [&ports](std::size_t port) { return ports.moves(port); });
 
     // Routes and neighbours
     net::StateRoutes routes(identities, runtime->publisher());

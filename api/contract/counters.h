@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,15 +47,32 @@ struct BackendCounters {
     friend bool operator==(const BackendCounters&, const BackendCounters&) = default;
 };
 
+/// One of the devices that a bonded port is made of.
+struct BondMember {
+    std::string name;  ///< the interface or the PCI address
+    bool link_up = false;
+    bool carries = false;  ///< the port's traffic goes by it: one of them, or with LACP all that the partner takes
+    std::string partner;   ///< LACP: the MAC address of the system at its other end; empty: it is silent
+    friend bool operator==(const BondMember&, const BondMember&) = default;
+};
+
+struct Bond {
+    std::string mode;         ///< "active-backup" or "lacp"
+    std::uint64_t moves = 0;  ///< how often other members than before carried
+    std::vector<BondMember> members;
+    friend bool operator==(const Bond&, const Bond&) = default;
+};
+
 struct PortCounters {
     std::string name;
-    /// In use: "af_xdp", "af_packet", a PMD's name; "vlan": of another port, which counts its frames.
+    /// In use: "af_xdp", "af_packet", a PMD's name ("net_bonding" of a bond); "vlan": of another port, which counts its frames.
     std::string driver;
     bool link_up = false;
     std::uint64_t rx_packets = 0, rx_bytes = 0, rx_missed = 0, rx_errors = 0;
     std::uint64_t tx_packets = 0, tx_bytes = 0, tx_errors = 0;
     std::uint64_t kernel_rx_packets = 0;  ///< handed to the kernel through the TAP twin
     std::uint64_t kernel_tx_packets = 0;  ///< sent by the kernel
+    std::optional<Bond> bond{};           ///< of a bonded port
     friend bool operator==(const PortCounters&, const PortCounters&) = default;
 };
 

@@ -148,7 +148,32 @@ void put(json::Writer& out, const PortCounters& port) {
     out.begin_object().key("name").text(port.name).key("driver").text(port.driver);
     out.key("link_up").boolean(port.link_up);
     each_port_count(port, [&](const char* key, std::uint64_t value) { out.key(key).number(value); });
+    if (port.bond) {
+        out.key("bond").begin_object().key("mode").text(port.bond->mode).key("moves").number(port.bond->moves);
+        out.key("members").begin_array();
+        for (const BondMember& member : port.bond->members) {
+            out.begin_object().key("name").text(member.name).key("link_up").boolean(member.link_up);
+            out.key("carries").boolean(member.carries).key("partner").text(member.partner).end_object();
+        }
+        out.end_array().end_object();
+    }
     out.end_object();
+}
+
+Bond read_bond(json::ObjectReader reader) {
+    Bond bond;
+    bond.mode = reader.required_string("mode", kText);
+    bond.moves = count(reader, "moves");
+    reader.each_object("members", {0, 64}, [&](json::ObjectReader& one) {
+        BondMember member;
+        member.name = one.required_string("name", kText);
+        member.link_up = one.required_boolean("link_up");
+        member.carries = one.required_boolean("carries");
+        member.partner = one.required_string("partner", kText);
+        bond.members.push_back(std::move(member));
+    });
+    reader.finish();
+    return bond;
 }
 
 PortCounters read_port(json::ObjectReader& reader) {
@@ -157,6 +182,7 @@ PortCounters read_port(json::ObjectReader& reader) {
     port.driver = reader.required_string("driver", kText);
     port.link_up = reader.required_boolean("link_up");
     each_port_count(port, [&](const char* key, std::uint64_t& value) { value = count(reader, key); });
+    if (reader.has("bond")) port.bond = read_bond(reader.optional_object("bond"));
     return port;
 }
 

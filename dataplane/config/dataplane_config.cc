@@ -83,7 +83,59 @@ const Allowed kFlowFile =
     matching([](std::string_view text) { return text == "auto" || text == "none" || is_absolute_path(text); },
              "\"auto\", \"none\" or the absolute path of a folder on hugetlbfs or tmpfs");
 
-/// Exactly one of the three ways to name the device.
+void read_bond(Section bond, PortConfig& port) {
+    BondConfig& out = port.bond;
+    if (!bond.has("mode")) bond.fault("mode", "missing, allowed \"active-backup\" or \"lacp\"");
+    const std::string mode = bond.string_or("mode", "active-backup", one_of({"active-backup", "lacp"}));
+    if (mode == "lacp") out.mode = BondMode::lacp;
+    bool first = true;
+    for (Section& member : bond.groups("members", 2, BondConfig::kMostMembers)) {
+        const bool both = member.has("interface") && member.has("pci");
+        const bool is_pci = member.has("pci");
+        const auto interface = member.optional_string("interface", kInterface);
+        const auto pci = member.optional_string("pci", kPci);
+        if (both || (!member.has("interface") && !is_pci)) {
+            member.fault(both ? "pci" : "interface", (both ? std::string("found beside \"interface\"") : "missing") +
+                                                         ", allowed one of interface, pci");
+            continue;
+        }
+        const PortKind kind = is_pci ? PortKind::pci : PortKind::interface;
+        if (first) out.kind = kind;
+        first = false;
+        if (kind != out.kind) {
+            member.fault(is_pci ? "pci" : "interface",
+                         "found beside members of the other kind, allowed members of one kind");
+            continue;
+        }
+        const std::string device = (is_pci ? pci : interface).value_or("");
+        if (device.empty()) continue;
+        if (std::ranges::find(out.members, device) != out.members.end()) {
+            member.fault(is_pci ? "pci" : "interface", "found \"" + device + "\" twice, allowed once");
+            continue;
+        }
+        port.device += (port.device.empty() ? "" : " + ") + device;
+        out.members.push_back(device);
+    }
+    if (bond.has("primary")) {
+        const std::string primary = bond.required_string("primary");
+        const auto found = std::ranges::find(out.members, primary);
+        if (mode == "lacp") {
+            bond.fault("primary",
+                       "found beside mode \"lacp\", in which all members carry: allowed with \"active-backup\"");
+        } else if (!primary.empty() && found == out.members.end()) {
+            bond.fault("primary", "found \"" + primary + "\", allowed one of the members");
+        } else if (!primary.empty()) {
+            out.primary = static_cast<std::size_t>(found - out.members.begin());
+        }
+    }
+    out.up_delay_ms = static_cast<std::uint32_t>(bond.integer_or("up_delay_ms", out.up_delay_ms, 0, 600'000));
+    out.fast = bond.string_or("lacp_rate", "fast", one_of({"fast", "slow"})) == "fast";
+    if (bond.has("lacp_rate") && mode != "lacp") {
+        bond.fault("lacp_rate", "found beside mode \"active-backup\", allowed with \"lacp\"");
+    }
+}
+
+/// Exactly one of the four ways to name the device.
 void read_device(Section& section, PortConfig& port) {
     const std::pair<const char*, PortKind> ways[] = {
         {"interface", PortKind::interface}, {"pci", PortKind::pci}, {"vdev", PortKind::vdev}};
@@ -93,21 +145,38 @@ void read_device(Section& section, PortConfig& port) {
         const auto device = section.optional_string(ways[i].first, *allowed[i]);
         if (!section.has(ways[i].first)) continue;
         if (!found.empty()) {
-            section.fault(ways[i].first, "found beside \"" + found + "\", allowed exactly one of interface, pci, vdev");
+            section.fault(ways[i].first,
+                          "found beside \"" + found + "\", allowed exactly one of interface, pci, vdev, bond");
             continue;
         }
         found = ways[i].first;
         port.kind = ways[i].second;
         port.device = device.value_or("");
     }
-    if (found.empty()) section.fault("interface", "missing, allowed exactly one of interface, pci, vdev");
+    if (section.has("bond")) {
+        if (!found.empty()) {
+            section.fault("bond", "found beside \"" + found + "\", allowed exactly one of interface, pci, vdev, bond");
+        } else {
+            port.kind = PortKind::bond;
+        }
+        found = "bond";
+        read_bond(section.required_group("bond"), port);
+    }
+    if (found.empty()) section.fault("interface", "missing, allowed exactly one of interface, pci, vdev, bond");
 
     const std::string driver = section.string_or("driver", "auto", one_of({"auto", "af_xdp", "af_packet"}));
     if (driver == "af_xdp") port.driver = InterfaceDriver::af_xdp;
     if (driver == "af_packet") port.driver = InterfaceDriver::af_packet;
-    if (section.has("driver") && port.kind != PortKind::interface) {
+    if (section.has("driver") && !port.is_of_interfaces()) {
         section.fault("driver", "found \"" + driver + "\", allowed only beside interface");
     }
+    if (port.kind != PortKind::bond) return;
+    if (port.driver == InterfaceDriver::af_xdp) {
+        section.fault("driver",
+                      "found \"af_xdp\" beside bond, allowed \"auto\" or \"af_packet\": with AF_XDP each queue is a "
+                      "device of its own, and a member is one device");
+    }
+    if (port.is_of_interfaces()) port.driver = InterfaceDriver::af_packet;  // with "auto" too
 }
 
 void read_addresses(Section& section, PortConfig& port) {
@@ -153,6 +222,23 @@ struct Taken {
 void take_name(Section& section, const PortConfig& port, Taken& taken) {
     if (!port.name.empty() && !taken.names.insert(port.name).second) {
         section.fault("name", "found \"" + port.name + "\" twice, allowed one port of a name");
+    }
+}
+
+void take_devices(Section& section, const PortConfig& port, Taken& taken) {
+    const char* key = port.kind == PortKind::interface ? "interface"
+                      : port.kind == PortKind::pci     ? "pci"
+                      : port.kind == PortKind::bond    ? "bond"
+                                                       : "vdev";
+    const std::vector<std::string> devices =
+        port.kind == PortKind::bond ? port.bond.members : std::vector<std::string>{port.device};
+    for (const std::string& device : devices) {
+        if (device.empty()) continue;
+        const auto [other, fresh] = taken.devices.emplace(device, port.name);
+        if (!fresh) section.fault(key, "found \"" + device + "\", which port \"" + other->second + "\" has already");
+        if (port.is_of_interfaces() && device == port.twin_name()) {
+            section.fault(key, "found \"" + device + "\", which is the name of the port's own TAP twin");
+        }
     }
 }
 
@@ -231,17 +317,7 @@ void read_ports(Section& dataplane, DataplaneConfig& config) {
         take_name(section, port, taken);
         port.mtu = port.wire_mtu = static_cast<std::uint16_t>(section.integer_or("mtu", 1500, 1280, 9000));
         read_device(section, port);
-        if (!port.device.empty()) {
-            const auto [other, fresh] = taken.devices.emplace(port.device, port.name);
-            const char* key = port.kind == PortKind::interface ? "interface"
-                              : port.kind == PortKind::pci     ? "pci"
-                                                               : "vdev";
-            if (!fresh)
-                section.fault(key, "found \"" + port.device + "\", which port \"" + other->second + "\" has already");
-        }
-        if (port.kind == PortKind::interface && !port.device.empty() && port.device == port.twin_name()) {
-            section.fault("interface", "found \"" + port.device + "\", which is the name of the port's own TAP twin");
-        }
+        take_devices(section, port, taken);
         read_interface(section, port, taken);
         read_vlans(section, port, config.ports.size(), vlans, taken);
         config.ports.push_back(std::move(port));

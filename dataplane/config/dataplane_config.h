@@ -5,7 +5,8 @@
 // refused. configs/guideway.cfg is the commented sample.
 //
 // Terms:
-//   port       a NIC the dataplane drives: a Linux interface, a PCI device or a DPDK virtual device.
+//   port       a NIC the dataplane drives: a Linux interface, a PCI device, a DPDK virtual device, or a bond of several.
+//   bond       two to eight interfaces or PCI devices, its members, that are one port.
 //   VLAN       tagged frames of a port: a port of its own for everything but the device, behind all real ports in `ports`.
 //   TAP twin   the kernel's end of a port, named "gw-" + the port's name; carries the appliance's own addresses.
 // Thread contract: plain values, written once at start.
@@ -21,8 +22,9 @@
 
 namespace guideway::config {
 
-enum class PortKind : std::uint8_t { interface, pci, vdev, vlan };
+enum class PortKind : std::uint8_t { interface, pci, vdev, vlan, bond };
 enum class InterfaceDriver : std::uint8_t { automatic, af_xdp, af_packet };
+enum class BondMode : std::uint8_t { active_backup, lacp };
 enum class HugePages : std::uint8_t { automatic, require, never };
 enum class Idle : std::uint8_t { busy, adaptive };
 enum class SourceCheck : std::uint8_t { off, loose, strict };
@@ -34,12 +36,26 @@ struct RouteConfig {
     friend bool operator==(const RouteConfig&, const RouteConfig&) = default;
 };
 
+struct BondConfig {
+    static constexpr std::size_t kMostMembers = 8;
+
+    BondMode mode = BondMode::active_backup;
+    PortKind kind = PortKind::interface;  ///< of all members: interface or pci
+    std::vector<std::string> members;     ///< interfaces or PCI addresses, in the order of preference
+    std::optional<std::size_t> primary;   ///< of active-backup: the member that carries whenever it can
+    std::uint32_t up_delay_ms = 1000;     ///< for so long a link must be up before the primary takes over again
+    bool fast = true;                     ///< of LACP: the partner is to send each second, silence of three is the end
+    friend bool operator==(const BondConfig&, const BondConfig&) = default;
+};
+
 struct PortConfig {
     static constexpr std::size_t kLongestName = 12;  ///< so that "gw-" + name fits an interface's name
 
     std::string name;
     PortKind kind = PortKind::interface;
-    std::string device;                                   ///< the interface, the PCI address or the DPDK vdev string
+    std::string
+        device;       ///< the interface, the PCI address or the DPDK vdev string; of a bond its members, "eth0 + eth1"
+    BondConfig bond;  ///< of a bond
     InterfaceDriver driver = InterfaceDriver::automatic;  ///< of an interface
     std::vector<IpPrefix> addresses;                      ///< of the TAP twin
     std::vector<RouteConfig> routes;                      ///< through the TAP twin
@@ -51,6 +67,10 @@ struct PortConfig {
     std::uint16_t vlan_outer = 0;  ///< the service provider's tag, 1..4094; 0: none
     std::size_t lies_on = 0;       ///< position of its port in DataplaneConfig::ports
 
+    /// Whether AF_PACKET or AF_XDP drives it: an interface, or a bond of some.
+    bool is_of_interfaces() const {
+        return kind == PortKind::interface || (kind == PortKind::bond && bond.kind == PortKind::interface);
+    }
     std::string twin_name() const { return "gw-" + name; }
 };
 

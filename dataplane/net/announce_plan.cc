@@ -44,6 +44,15 @@ void AnnouncePlan::update(const std::vector<IpAddress>& addresses, const snapsho
     pairs_ = std::move(wanted);
 }
 
+void AnnouncePlan::again(std::uint16_t port, const std::vector<IpPrefix>& own, TimePoint now) {
+    if (settings_.repeats == 0) return;
+    std::erase_if(due_, [&](const auto& entry) { return entry.second.port == port; });
+    for (const Pair& pair : pairs_) {
+        if (pair.port == port) due_.emplace(now, Item{port, pair.address, 0});
+    }
+    for (const IpPrefix& prefix : own) due_.emplace(now, Item{port, prefix.address, settings_.repeats});
+}
+
 std::optional<AnnouncePlan::Item> AnnouncePlan::next(TimePoint now) {
     if (due_.empty() || due_.begin()->first > now || now < not_before_) return std::nullopt;
     const Item item = due_.begin()->second;

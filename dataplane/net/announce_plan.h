@@ -3,6 +3,7 @@
 // Terms: pair: (port, address), where the address is in use and the kernel's best route to it says "on this link": hosts there ask for
 // it by ARP or neighbour discovery. Addresses that are only routed to the appliance are in nobody's cache and need no announcement.
 // New pair: the address came into use, the port's link came up, its addresses or its MAC changed: all announced anew, by the same rule.
+// So are a port's pairs where other members of its bond carry than before.
 // Repeats: the first is sent at once, the next after one second, two, four: a frame may be lost. Defence: somebody else claimed
 // the address: announced once more, at most each ten seconds (RFC 5227 2.4 (c)).
 //
@@ -57,6 +58,9 @@ class AnnouncePlan {
 
     /// What is in use now, and how the kernel reaches it.
     void update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing, TimePoint now);
+    /// The port's traffic takes another cable: all its pairs are announced anew, and once `own` addresses (of its twin), so that the
+    /// switches there learn the MAC address at its new place also where no pair is.
+    void again(std::uint16_t port, const std::vector<IpPrefix>& own, TimePoint now);
     /// What is to be sent now; nothing where none is due or the pace is reached.
     std::optional<Item> next(TimePoint now);
     /// What next() gave could not be sent: it comes again.

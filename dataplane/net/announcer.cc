@@ -33,12 +33,15 @@ std::vector<IpAddress> addresses_of(const snapshot::ForwardingSnapshot& forwardi
 }  // namespace
 
 Announcer::Announcer(AnnounceSettings settings, std::vector<std::string> port_names, snapshot::Publisher& publisher,
-                     KernelPath& kernel_path, std::vector<worker::ClaimQueue*> claims)
+                     KernelPath& kernel_path, std::vector<worker::ClaimQueue*> claims,
+                     std::function<std::uint64_t(std::size_t port)> moves)
     : plan_(settings),
       port_names_(std::move(port_names)),
       publisher_(publisher),
       kernel_path_(kernel_path),
-      claims_(std::move(claims)) {}
+      claims_(std::move(claims)),
+      moves_(std::move(moves)),
+      moves_seen_(port_names_.size(), 0) {}
 
 Announcer::~Announcer() { stop(); }
 
@@ -63,6 +66,7 @@ void Announcer::run() {
         lock.unlock();
         const auto now = std::chrono::steady_clock::now();
         follow(now);
+        follow_moves(now);
         hear(now);
         send(now);
         show(now);
@@ -78,6 +82,14 @@ void Announcer::follow(AnnouncePlan::TimePoint now) {
     forwarding_ = std::move(forwarding);
     routing_ = std::move(routing);
     plan_.update(addresses_of(*forwarding_), *routing_, now);
+}
+
+void Announcer::follow_moves(AnnouncePlan::TimePoint now) {
+    for (std::size_t port = 0; port < moves_seen_.size() && port < routing_->ports.size(); ++port) {
+        const std::uint64_t moves = moves_(port);
+        if (std::exchange(moves_seen_[port], moves) == moves) continue;
+        plan_.again(static_cast<std::uint16_t>(port), routing_->ports[port].addresses, now);
+    }
 }
 
 void Announcer::hear(AnnouncePlan::TimePoint now) {

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,9 +27,11 @@ namespace guideway::net {
 
 class Announcer {
   public:
-    /// `claims`: one ring a worker. `port_names` by port index. All references must outlive it.
+    /// `claims`: one ring a worker. `port_names` by port index. `moves` counts how often a port's traffic took another cable. All
+    /// references must outlive it.
     Announcer(AnnounceSettings settings, std::vector<std::string> port_names, snapshot::Publisher& publisher,
-              KernelPath& kernel_path, std::vector<worker::ClaimQueue*> claims);
+              KernelPath& kernel_path, std::vector<worker::ClaimQueue*> claims,
+              std::function<std::uint64_t(std::size_t port)> moves);
     ~Announcer();  ///< stops
     Announcer(const Announcer&) = delete;
     Announcer& operator=(const Announcer&) = delete;
@@ -40,6 +44,7 @@ class Announcer {
   private:
     void run();
     void follow(AnnouncePlan::TimePoint now);
+    void follow_moves(AnnouncePlan::TimePoint now);
     void hear(AnnouncePlan::TimePoint now);
     void send(AnnouncePlan::TimePoint now);
     void show(AnnouncePlan::TimePoint now);
@@ -49,6 +54,8 @@ class Announcer {
     snapshot::Publisher& publisher_;
     KernelPath& kernel_path_;
     std::vector<worker::ClaimQueue*> claims_;
+    std::function<std::uint64_t(std::size_t port)> moves_;
+    std::vector<std::uint64_t> moves_seen_;  ///< by port index
     std::shared_ptr<const snapshot::ForwardingSnapshot> forwarding_;
     std::shared_ptr<const snapshot::RoutingSnapshot> routing_;
     std::uint64_t sent_ = 0;

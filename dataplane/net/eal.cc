@@ -53,7 +53,10 @@ std::string list(const std::vector<unsigned>& cores) {
 }
 
 bool drives_pci(const config::DataplaneConfig& config) {
-    return std::ranges::any_of(config.ports, [](const auto& port) { return port.kind == config::PortKind::pci; });
+    return std::ranges::any_of(config.ports, [](const auto& port) {
+        const auto kind = port.kind == config::PortKind::bond ? port.bond.kind : port.kind;
+        return kind == config::PortKind::pci;
+    });
 }
 
 void plan_memory(const config::MemoryConfig& wanted, const Machine& machine, EalPlan& plan) {

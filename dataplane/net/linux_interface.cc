@@ -146,6 +146,20 @@ void LinuxInterface::restore() {
     }
 }
 
+std::optional<std::string> LinuxInterface::set_mtu(std::uint16_t mtu) const {
+    ifreq request = request_for(name_);
+    request.ifr_mtu = mtu;
+    if (ControlSocket().ask(SIOCSIFMTU, request)) return std::nullopt;
+    return "interface '" + name_ + "': MTU " + std::to_string(mtu) + " refused: " + std::strerror(errno);
+}
+
+bool LinuxInterface::has_carrier() const {
+    // Not the flag IFF_RUNNING, which may come a second late: the kernel tells of links in turns.
+    ethtool_value value{};
+    value.cmd = ETHTOOL_GLINK;
+    return ethtool(name_, value) && value.data != 0;
+}
+
 unsigned LinuxInterface::queues() const {
     ethtool_channels channels{};
     channels.cmd = ETHTOOL_GCHANNELS;

@@ -5,7 +5,7 @@
 // is received is what was on the wire. Everything changed is remembered and put back by restore() (a clean stop).
 //
 // What cannot be changed (a read-only /proc/sys, a driver without that offload) is a warning, not an error.
-// Thread contract: one thread.
+// Thread contract: one thread; has_carrier() from any.
 #pragma once
 
 #include <array>
@@ -24,6 +24,10 @@ class LinuxInterface {
     /// Up, quiet, with this MTU and without offloads. Returns why it cannot be used.
     std::optional<std::string> take(std::uint16_t mtu);
     void restore();
+    /// Once more, after a driver set another one. Returns why not.
+    std::optional<std::string> set_mtu(std::uint16_t mtu) const;
+    /// Whether it is up and its cable leads somewhere, as the driver knows it at this moment.
+    bool has_carrier() const;
 
     const std::string& name() const { return name_; }
     std::array<std::uint8_t, 6> mac() const { return mac_; }

@@ -11,6 +11,7 @@
 #include <rte_mempool.h>
 #include <spdlog/spdlog.h>
 
+#include "dataplane/net/bond.h"
 #include "dataplane/net/device_rss.h"
 #include "dataplane/net/linux_interface.h"
 
@@ -25,6 +26,11 @@ constexpr std::uint32_t kCache = 256;
 /// Of AF_PACKET's ring. The kernel puts its header (TPACKET2_HDRLEN and alignment, under 128 bytes) before each frame.
 std::uint32_t ring_frame(std::uint16_t mtu) { return std::bit_ceil(frame_bytes(mtu) + 128); }
 
+std::optional<std::string> find_pci(const std::string& address, std::uint16_t& ethdev) {
+    if (rte_eth_dev_get_port_by_name(address.c_str(), &ethdev) == 0) return std::nullopt;
+    return "no DPDK device at " + address + " (bind it: dpdk-devbind.py -b vfio-pci " + address + ")";
+}
+
 std::string text_of(int error) { return rte_strerror(error < 0 ? -error : error); }
 
 }  // namespace
@@ -33,7 +39,7 @@ rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& err
     std::uint32_t room = RTE_MBUF_DEFAULT_BUF_SIZE;
     for (const auto& port : config.ports) {
         // AF_PACKET's driver wants buffers as large as the ring's frames, whatever the MTU.
-        const bool by_ring = port.kind == config::PortKind::interface && port.driver != config::InterfaceDriver::af_xdp;
+        const bool by_ring = port.is_of_interfaces() && port.driver != config::InterfaceDriver::af_xdp;
         const std::uint32_t frame = by_ring ? ring_frame(port.wire_mtu) : frame_bytes(port.wire_mtu);
         room = std::max(room, RTE_PKTMBUF_HEADROOM + frame);
     }
@@ -42,7 +48,9 @@ rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& err
         if (port.kind == config::PortKind::vlan) continue;
         const bool by_queue =
             port.kind == config::PortKind::interface && port.driver != config::InterfaceDriver::af_packet;
-        pairs += std::max<std::uint32_t>(config.workers.count, by_queue ? LinuxInterface(port.device).queues() : 1);
+        const auto devices = static_cast<std::uint32_t>(std::max<std::size_t>(port.bond.members.size(), 1));
+        pairs += std::max<std::uint32_t>(config.workers.count * devices,
+                                         by_queue ? LinuxInterface(port.device).queues() : 1);
     }
     // What fragments may hold is beside what the rings need: else a flood of them would leave the ports nothing to receive into.
     const auto held =
@@ -81,6 +89,7 @@ worker::WorkerPort share_of(const Port& port, std::uint32_t worker, std::uint32_
     worker::WorkerPort share;
     share.unfinished_checksums_possible = port.software;
     share.mac = port.mac;
+    share.drives_bond = port.bond != nullptr;
     std::vector<worker::RxQueue> rx;
     std::vector<worker::RxQueue> tx;
     for (const Device& device : port.devices) {
@@ -172,29 +181,64 @@ std::optional<std::string> Ports::open_port(const config::PortConfig& wanted, Po
         return open_vdev(wanted.device.substr(0, comma),
                          comma == std::string::npos ? "" : wanted.device.substr(comma + 1), workers_, port);
     }
+    if (wanted.kind == config::PortKind::bond) return open_bond(wanted, port);
     Device device;
-    if (rte_eth_dev_get_port_by_name(wanted.device.c_str(), &device.ethdev) != 0) {
-        return "no DPDK device at " + wanted.device + " (bind it: dpdk-devbind.py -b vfio-pci " + wanted.device + ")";
-    }
+    if (const auto missing = find_pci(wanted.device, device.ethdev)) return missing;
     const auto error = start(device, workers_, port);
     port.devices.push_back(device);
     return error;
 }
 
-std::optional<std::string> Ports::open_interface(const config::PortConfig& wanted, Port& port) {
-    auto interface = std::make_unique<LinuxInterface>(wanted.device);
+std::optional<std::string> Ports::take_interface(const std::string& name, const config::PortConfig& wanted,
+                                                 const LinuxInterface*& taken) {
+    auto interface = std::make_unique<LinuxInterface>(name);
     const auto unusable = interface->take(wanted.wire_mtu);
     for (const auto& warning : interface->warnings()) spdlog::warn("port '{}': {}", wanted.name, warning);
-    const LinuxInterface& kernel = *interface;
-    interfaces_.push_back(std::move(interface));  // given back by close(), whatever happens now
-    if (unusable) return unusable;
+    taken = interface.get();
+    interfaces_.push_back(std::move(interface));
+    return unusable;
+}
+
+std::optional<std::string> Ports::open_bond(const config::PortConfig& wanted, Port& port) {
+    const bool of_interfaces = wanted.is_of_interfaces();
+    port.bond = std::make_shared<Bond>(wanted.name, wanted.bond);
+    port.software = port.mtu_is_set = of_interfaces;
+    std::vector<const LinuxInterface*> kernel;
+    for (std::size_t i = 0; i < wanted.bond.members.size(); ++i) {
+        const std::string& name = wanted.bond.members[i];
+        Device member;
+        if (of_interfaces) {
+            if (const auto unusable = take_interface(name, wanted, kernel.emplace_back())) return unusable;
+            if (const auto error = make_vdev("net_af_packet_" + wanted.name + "_" + std::to_string(i),
+                                             af_packet_arguments(name, workers_, wanted.wire_mtu), member)) {
+                return "member " + name + ": AF_PACKET: " + *error;
+            }
+        } else if (const auto missing = find_pci(name, member.ethdev)) {
+            return missing;
+        }
+        port.bond->add(name, member.ethdev, member.vdev, of_interfaces ? kernel.back() : nullptr);
+    }
+    Device device;
+    auto error = port.bond->create(device.vdev, device.ethdev);
+    if (!error) error = start(device, workers_, port);
+    if (!device.vdev.empty()) port.devices.push_back(std::move(device));
+    // The bonding driver gave them DPDK's own.
+    for (const LinuxInterface* interface : kernel) {
+        if (!error) error = interface->set_mtu(wanted.wire_mtu);
+    }
+    return error ? error : port.bond->watch(port.mac, pool_);
+}
+
+std::optional<std::string> Ports::open_interface(const config::PortConfig& wanted, Port& port) {
+    const LinuxInterface* kernel = nullptr;
+    if (const auto unusable = take_interface(wanted.device, wanted, kernel)) return unusable;
 
     using config::InterfaceDriver;
     port.software = true;
     port.mtu_is_set = true;
     std::string refused;
     if (wanted.driver != InterfaceDriver::af_packet) {
-        const auto error = open_af_xdp(wanted.device, kernel.queues(), port);
+        const auto error = open_af_xdp(wanted.device, kernel->queues(), port);
         if (!error) {
             port.driver = "af_xdp";
             return std::nullopt;
@@ -229,17 +273,22 @@ std::optional<std::string> Ports::open_af_xdp(const std::string& interface, unsi
     return std::nullopt;
 }
 
-std::optional<std::string> Ports::open_vdev(const std::string& name, const std::string& arguments, unsigned queues,
-                                            Port& port) {
+std::optional<std::string> Ports::make_vdev(const std::string& name, const std::string& arguments, Device& device) {
     if (const int error = rte_eal_hotplug_add("vdev", name.c_str(), arguments.c_str()); error != 0) {
         return "DPDK could not make " + name + " (" + arguments + "): " + text_of(error);
     }
-    Device device;
-    device.vdev = name;
     if (rte_eth_dev_get_port_by_name(name.c_str(), &device.ethdev) != 0) {
         rte_eal_hotplug_remove("vdev", name.c_str());
         return "DPDK made " + name + " but no Ethernet device of it";
     }
+    device.vdev = name;
+    return std::nullopt;
+}
+
+std::optional<std::string> Ports::open_vdev(const std::string& name, const std::string& arguments, unsigned queues,
+                                            Port& port) {
+    Device device;
+    if (auto error = make_vdev(name, arguments, device)) return error;
     const auto error = start(device, queues, port);
     port.devices.push_back(std::move(device));
     return error;
@@ -258,6 +307,9 @@ std::optional<std::string> Ports::start(Device& device, unsigned queues, Port& p
     rte_eth_conf settings{};
     RssKeyBuffer key;
     ask_for_offloads(info, device.rx_queues, settings, key);
+    // A bond gives its members at their start what it was configured with; before that they cannot be asked.
+    const bool mtu_is_set = port.mtu_is_set || port.bond != nullptr;
+    if (port.bond != nullptr && !port.mtu_is_set) settings.rxmode.mtu = port.wire_mtu;
     int refused = rte_eth_dev_configure(device.ethdev, device.rx_queues, device.tx_queues, &settings);
     if (refused != 0 && settings.rx_adv_conf.rss_conf.rss_key != nullptr) {
         settings.rx_adv_conf.rss_conf.rss_key = nullptr;  // the driver's own key, then
@@ -269,7 +321,7 @@ std::optional<std::string> Ports::start(Device& device, unsigned queues, Port& p
                " transmit queues: " + text_of(refused);
     }
     // DPDK takes AF_PACKET for a driver of frames of 1518 bytes at the most, which it is not: no larger MTU could be asked for.
-    const int mtu_error = port.mtu_is_set ? 0 : rte_eth_dev_set_mtu(device.ethdev, port.wire_mtu);
+    const int mtu_error = mtu_is_set ? 0 : rte_eth_dev_set_mtu(device.ethdev, port.wire_mtu);
     if (mtu_error != 0 && mtu_error != -ENOTSUP) {
         return "MTU " + std::to_string(port.wire_mtu) + ": " + text_of(mtu_error);
     }
@@ -301,6 +353,7 @@ std::optional<std::string> Ports::start(Device& device, unsigned queues, Port& p
 }
 
 void Ports::remove(Port& port) {
+    if (port.bond) port.bond->unwatch();
     for (const Device& device : port.devices) {
         rte_eth_promiscuous_disable(device.ethdev);
         rte_eth_dev_stop(device.ethdev);
@@ -308,6 +361,7 @@ void Ports::remove(Port& port) {
         if (!device.vdev.empty()) rte_eal_hotplug_remove("vdev", device.vdev.c_str());
     }
     port.devices.clear();
+    port.bond.reset();  // the members, which the bonding device has let go
 }
 
 void Ports::close() {
@@ -324,6 +378,7 @@ std::vector<worker::WorkerPort> Ports::for_worker(std::uint32_t worker) const {
         if (port.tags.id != 0) {
             share.rx_queue = worker::kNoQueue;
             share.further_rx.clear();
+            share.drives_bond = false;
             share.tags = port.tags;
             share.lies_on = static_cast<std::uint16_t>(port.lies_on);
         }
@@ -361,9 +416,18 @@ std::vector<contract::PortCounters> Ports::counters() const {
             counters.tx_bytes += stats.obytes;
             counters.tx_errors += stats.oerrors;
         }
+        if (port.bond) {
+            counters.link_up = port.bond->carries();
+            counters.bond = port.bond->status();
+        }
         list.push_back(std::move(counters));
     }
     return list;
+}
+
+std::uint64_t Ports::moves(std::size_t port) const {
+    const Port& below = ports_[port].tags.id == 0 ? ports_[port] : ports_[ports_[port].lies_on];
+    return below.bond ? below.bond->moves() : 0;
 }
 
 }  // namespace guideway::net

@@ -3,6 +3,7 @@
 // Terms:
 //   port index   position in the configuration; everything above this module uses it, never the ethdev id.
 //   driver       "af_xdp", "af_packet" for a Linux interface; else the PMD's name.
+//   bond         a port whose one device is DPDK's bonding driver, over members that are devices of no port (bond.h).
 //   software port  frames come from a socket or another program of this machine: their L4 checksums may be unfinished.
 //
 // A Linux interface with driver = "auto" is tried with AF_XDP, then AF_PACKET; each attempt is verified up to a started device
@@ -11,7 +12,7 @@
 // Worked example: two workers, a veth with one queue: AF_XDP offers one queue -> "1 queue, 2 workers need 2 (ip link add ...
 // numrxqueues 2 numtxqueues 2, or ethtool -L ... combined 2)" -> AF_PACKET with two sockets in a fanout group -> used.
 //
-// Thread contract: open() and close() from the main thread; the rest is constant in between. counters() from any thread.
+// Thread contract: open() and close() from the main thread; the rest is constant in between. counters() and moves() from any thread.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,7 @@ struct rte_mempool;
 
 namespace guideway::net {
 
+class Bond;
 class LinuxInterface;
 
 /// One ethdev of a port.
@@ -51,6 +53,7 @@ struct Port {
     std::vector<Device> devices;  ///< AF_XDP: one for each queue of the interface; of a VLAN none; else one
     worker::VlanTags tags{};      ///< of a VLAN
     std::size_t lies_on = 0;      ///< of a VLAN: the index of its port, whose devices it uses
+    std::shared_ptr<Bond> bond;   ///< of a bonded port
 };
 
 /// Bytes of a frame that a buffer must hold for this MTU: Ethernet header and two VLAN tags.
@@ -88,14 +91,21 @@ class Ports {
     std::vector<PortRss> rss() const;
     /// By port index; the kernel path's counts are filled elsewhere. A VLAN's frames are counted at its port.
     std::vector<contract::PortCounters> counters() const;
+    /// How often the traffic of a port, or of the one that the VLAN lies on, moved to other members of its bond.
+    std::uint64_t moves(std::size_t port) const;
 
   private:
     std::optional<std::string> open_port(const config::PortConfig& wanted, Port& port);
     std::optional<std::string> open_interface(const config::PortConfig& wanted, Port& port);
+    std::optional<std::string> open_bond(const config::PortConfig& wanted, Port& port);
+    /// Makes the interface ours; it is given back by close(), whatever happens then.
+    std::optional<std::string> take_interface(const std::string& name, const config::PortConfig& wanted,
+                                              const LinuxInterface*& taken);
     std::optional<std::string> open_af_xdp(const std::string& interface, unsigned queues, Port& port);
     /// Makes a virtual device and starts it with `queues` queue pairs.
     std::optional<std::string> open_vdev(const std::string& device, const std::string& arguments, unsigned queues,
                                          Port& port);
+    static std::optional<std::string> make_vdev(const std::string& name, const std::string& arguments, Device& device);
     std::optional<std::string> start(Device& device, unsigned queues, Port& port);
     static void remove(Port& port);
 

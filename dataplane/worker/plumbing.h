@@ -88,6 +88,8 @@ struct WorkerPort {
     std::vector<RxQueue> further_rx;  ///< polled as rx_queue is: a port may have more queues than there are workers
     VlanTags tags{};                  ///< of a VLAN
     std::uint16_t lies_on = 0;        ///< of a VLAN: the index of its port
+    bool drives_bond =
+        false;  ///< its driver has frames of its own to send (LACP), which leave with a worker's next burst
 };
 
 enum class IdleMode : std::uint8_t {

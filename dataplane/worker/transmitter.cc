@@ -13,6 +13,8 @@ Transmitter::Transmitter(const std::vector<WorkerPort>& ports, observe::CounterB
         queues_.at(port).ethdev = ports[port].ethdev;
         queues_.at(port).tx_queue = ports[port].tx_queue;
         tags_.at(port) = ports[port].tags;
+        if (ports[port].drives_bond && ports[port].tx_queue != kNoQueue)
+            bonds_.at(bond_count_++) = static_cast<std::uint8_t>(port);
     }
 }
 
@@ -29,6 +31,13 @@ void Transmitter::put_tags(Queue& queue, const VlanTags& tags) noexcept {
         }
     }
     queue.count = kept;
+}
+
+void Transmitter::give_empty_bursts() noexcept {
+    for (std::size_t i = 0; i < bond_count_; ++i) {
+        const Queue& queue = queues_[bonds_[i]];
+        rte_eth_tx_burst(queue.ethdev, queue.tx_queue, nullptr, 0);
+    }
 }
 
 void Transmitter::flush(Queue& queue) noexcept {

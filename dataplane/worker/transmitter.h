@@ -48,6 +48,11 @@ class Transmitter {
             if (queues_[port].count != 0) flush(queues_[port]);
         }
     }
+    /// Once a millisecond: what drivers of bonds have to send themselves leaves with a burst, if with an empty one.
+    void drive_bonds() noexcept {
+        if (bond_count_ != 0) [[unlikely]]
+            give_empty_bursts();
+    }
     std::size_t ports() const noexcept { return count_; }
     /// What has not been given to the driver yet, in order.
     std::span<rte_mbuf* const> waiting(std::size_t port) const noexcept {
@@ -64,11 +69,14 @@ class Transmitter {
     };
     static_assert(sizeof(Queue) == 1024 && kRoom >= kMostBurst);
     void flush(Queue& queue) noexcept;
+    void give_empty_bursts() noexcept;
     void put_tags(Queue& queue, const VlanTags& tags) noexcept;
 
     std::size_t count_;
     std::array<Queue, kMaxPorts> queues_;
     std::array<VlanTags, kMaxPorts> tags_{};
+    std::array<std::uint8_t, kMaxPorts> bonds_{};  ///< port indices
+    std::size_t bond_count_ = 0;
     observe::CounterBlock& counters_;
 };
 

@@ -122,6 +122,7 @@ void Worker::tell_time(std::uint64_t now_ms) noexcept {
     if (now_ms == now_ms_) return;
     now_ms_ = now_ms;
     now_s_ = static_cast<std::uint32_t>(now_ms / 1000);
+    transmitter_.drive_bonds();
 }
 
 std::uint32_t Worker::receive(const Source& source) noexcept {

@@ -36,6 +36,7 @@ MetricsSnapshot full_snapshot() {
     contract::PortCounters port;
     port.name = "outside";
     port.driver = "af_xdp";
+    port.bond = contract::Bond{"lacp", 4, {{"eth0", true, true, "02:00:00:00:00:01"}, {"eth1", true, false, ""}}};
     counters.ports = {port};
     contract::WorkerCounters worker;
     worker.drops = {{"no_route", 1}};
@@ -67,6 +68,20 @@ TEST(Metrics, SteeringIsShown) {
         << text;
     EXPECT_NE(text.find("guideway_dataplane_rss_hashes_total{worker=\"0\",result=\"disagreed\"} 7"), std::string::npos)
         << text;
+}
+
+TEST(Metrics, MembersOfBondsAreSeriesByPort) {
+    Metrics metrics;
+    MetricsSnapshot snapshot = full_snapshot();
+    const std::string text = metrics.text(snapshot);
+    for (const char* line : {"guideway_bond_member_up{port=\"outside\",member=\"eth1\",mode=\"lacp\"} 1\n",
+                             "guideway_bond_member_carries{port=\"outside\",member=\"eth0\",mode=\"lacp\"} 1\n",
+                             "guideway_bond_member_carries{port=\"outside\",member=\"eth1\",mode=\"lacp\"} 0\n",
+                             "guideway_bond_moves_total{port=\"outside\"} 4\n"}) {
+        EXPECT_NE(text.find(line), std::string::npos) << line << text;
+    }
+    snapshot.counters->ports[0].bond.reset();
+    EXPECT_EQ(metrics.text(snapshot).find("guideway_bond_"), std::string::npos) << "no bond, no series";
 }
 
 TEST(Metrics, EveryCounterEndsInTotalAndNothingElseDoes) {

@@ -16,7 +16,9 @@ Counters some_counters() {
     counters.started_at_unix_seconds = 1700000000;
     counters.services = {{"default/web", ip("203.0.113.1"), Protocol::udp, 53, {1, 2, 3, 4}, 5, 6}};
     counters.backends = {{"nodes", "node-1", ip("fd00::1"), 0, {1, 2, 3, ~0ULL}, 7}};
-    counters.ports = {{"client", "af_xdp", true, 1, 2, 3, 4, 5, 6, 7, 8, 9}};
+    counters.ports = {{"client", "af_xdp", true, 1, 2, 3, 4, 5, 6, 7, 8, 9},
+                      {"up", "net_bonding", true, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+                       Bond{"lacp", 3, {{"eth0", true, false, "02:00:00:00:00:01"}, {"eth1", false, true, ""}}}}};
     counters.workers = {{1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
                          14, 15, 16, 17, 18, 19, 20, 21, 22, {{"no_route", 11}, {"truncated", 0}},
                          12, 13}};

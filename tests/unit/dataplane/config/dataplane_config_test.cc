@@ -262,6 +262,92 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"type", "", "workers = \"two\";", "x.cfg:8: dataplane.workers: ", "two"}),
     [](const auto& wrong) { return wrong.param.name; });
 
+std::string with_bond(const std::string& bond, const std::string& more = "") {
+    return "dataplane: { ports = ( { name = \"up\"; " + more + "\nbond = { " + bond +
+           " };\n}, { name = \"other\"; interface = \"eth9\"; } ); };";
+}
+
+TEST(DataplaneConfig, ABondIsAPortOfSeveralDevices) {
+    const auto loaded = parse_dataplane_config(
+        with_bond(
+            "mode = \"active-backup\"; members = ( { interface = \"eth0\"; }, { interface = \"eth1\"; } ); primary = "
+            "\"eth1\"; up_delay_ms = 5;",
+            "vlans = ( { id = 7; } );"),
+        "x.cfg");
+    ASSERT_TRUE(loaded.config) << loaded.report;
+    const PortConfig& port = loaded.config->ports[0];
+    EXPECT_EQ(port.kind, PortKind::bond);
+    EXPECT_EQ(port.device, "eth0 + eth1");
+    EXPECT_EQ(port.bond.mode, BondMode::active_backup);
+    EXPECT_EQ(port.bond.kind, PortKind::interface);
+    EXPECT_EQ(port.bond.members, (std::vector<std::string>{"eth0", "eth1"}));
+    EXPECT_EQ(port.bond.primary, 1U);
+    EXPECT_EQ(port.bond.up_delay_ms, 5U);
+    EXPECT_EQ(port.driver, InterfaceDriver::af_packet);
+    EXPECT_TRUE(port.is_of_interfaces());
+    EXPECT_EQ(port.wire_mtu, 1504);
+    EXPECT_EQ(loaded.config->ports[2].lies_on, 0U);
+
+    const auto lacp = parse_dataplane_config(
+        with_bond(
+            "mode = \"lacp\"; lacp_rate = \"slow\"; members = ( { pci = \"03:00.0\"; }, { pci = \"03:00.1\"; } );"),
+        "x.cfg");
+    ASSERT_TRUE(lacp.config) << lacp.report;
+    EXPECT_EQ(lacp.config->ports[0].bond.mode, BondMode::lacp);
+    EXPECT_EQ(lacp.config->ports[0].bond.kind, PortKind::pci);
+    EXPECT_FALSE(lacp.config->ports[0].bond.fast);
+    EXPECT_FALSE(lacp.config->ports[0].bond.primary);
+    EXPECT_EQ(lacp.config->ports[0].bond.up_delay_ms, 1000U);
+}
+
+TEST(DataplaneConfig, MistakesInABondAreNamed) {
+    const std::string members = "members = ( { interface = \"eth0\"; }, { interface = \"eth1\"; } ); ";
+    const std::string backup = "mode = \"active-backup\"; ";
+    struct Mistake {
+        std::string bond, more, field, words;
+    };
+    for (const Mistake& one : {
+             Mistake{members, "", "x.cfg:2: dataplane.ports[0].bond.mode: ", "missing, allowed \"active-backup\""},
+             Mistake{"mode = \"802.3ad\"; " + members, "",
+                     "x.cfg:2: dataplane.ports[0].bond.mode: ", "found \"802.3ad\""},
+             Mistake{backup, "", "dataplane.ports[0].bond.members: ", ""},
+             Mistake{backup + "members = ( { interface = \"eth0\"; } );", "", "dataplane.ports[0].bond.members: ", "2"},
+             Mistake{backup + "members = ( { interface = \"eth0\"; }, { interface = \"eth0\"; } );", "",
+                     "dataplane.ports[0].bond.members[1].interface: ", "found \"eth0\" twice"},
+             Mistake{backup + "members = ( { interface = \"eth0\"; }, { interface = \"eth9\"; } );", "",
+                     "dataplane.ports[1].interface: ", "found \"eth9\", which port \"up\" has already"},
+             Mistake{backup + "members = ( { interface = \"eth0\"; }, { interface = \"gw-up\"; } );", "",
+                     "dataplane.ports[0].bond: ", "TAP twin"},
+             Mistake{backup + "members = ( { interface = \"eth0\"; }, { pci = \"03:00.0\"; } );", "",
+                     "dataplane.ports[0].bond.members[1].pci: ", "members of one kind"},
+             Mistake{backup + "members = ( { interface = \"eth0\"; }, { } );", "",
+                     "dataplane.ports[0].bond.members[1].interface: ", "missing, allowed one of interface, pci"},
+             Mistake{backup + "members = ( { interface = \"eth0\"; pci = \"03:00.0\"; }, { interface = \"eth1\"; } );",
+                     "", "dataplane.ports[0].bond.members[0].pci: ", "beside \"interface\""},
+             Mistake{backup + "members = ( { interface = \"eth0\"; }, { vdev = \"net_null0\"; } );", "",
+                     "dataplane.ports[0].bond.members[1].vdev: ", ""},
+             Mistake{backup + members + "primary = \"eth2\";", "",
+                     "dataplane.ports[0].bond.primary: ", "one of the members"},
+             Mistake{"mode = \"lacp\"; " + members + "primary = \"eth0\";", "",
+                     "dataplane.ports[0].bond.primary: ", "\"lacp\""},
+             Mistake{backup + members + "lacp_rate = \"fast\";", "",
+                     "dataplane.ports[0].bond.lacp_rate: ", "\"active-backup\""},
+             Mistake{backup + members + "up_delay_ms = -1;", "",
+                     "dataplane.ports[0].bond.up_delay_ms: ", "allowed 0..600000"},
+             Mistake{backup + members, "driver = \"af_xdp\";", "dataplane.ports[0].driver: ", "beside bond"},
+             Mistake{backup + members, "interface = \"eth5\";", "dataplane.ports[0].bond: ", "beside \"interface\""},
+         }) {
+        const std::string report = report_of(with_bond(one.bond, one.more));
+        const std::size_t at = report.find(one.field);
+        ASSERT_NE(at, std::string::npos) << one.field << "\n" << report;
+        EXPECT_NE(report.find(one.words, at), std::string::npos) << one.words << "\n" << report;
+    }
+    std::string nine = backup + "members = ( ";
+    for (int i = 0; i < 9; ++i)
+        nine += std::string(i == 0 ? "" : ", ") + "{ interface = \"e" + std::to_string(i) + "\"; }";
+    EXPECT_NE(report_of(with_bond(nine + " );")).find("dataplane.ports[0].bond.members: "), std::string::npos);
+}
+
 TEST(DataplaneConfig, NamesAllMistakesAtOnce) {
     const std::string report = report_of(file_with("mtu = 1;", "workers = 0; idle = \"x\";"));
     EXPECT_NE(report.find("ports[0].mtu"), std::string::npos);

@@ -191,5 +191,22 @@ TEST_F(Plan, NothingIsAnnouncedNorDefendedWhereThatIsWished) {
     EXPECT_EQ(plan_.conflicts(now_).size(), 1U) << "but known";
 }
 
+TEST_F(Plan, AMoveToAnotherCableAnnouncesThePortAnew) {
+    use({"203.0.113.10", "10.0.2.100"});
+    for (int i = 0; i < 4; ++i) {
+        due();
+        now_ += 10s;
+    }
+    plan_.again(1, {*IpPrefix::parse("10.0.2.1/24")}, now_);
+    EXPECT_EQ(due(), (List{"1 10.0.2.1 3", "1 10.0.2.100 0"})) << "and the port's own address once";
+    now_ += 1s;
+    EXPECT_EQ(due(), (List{"1 10.0.2.100 1"}));
+    plan_.again(1, {}, now_);
+    EXPECT_EQ(due(), (List{"1 10.0.2.100 0"})) << "what was still to come is not beside it";
+    AnnouncePlan silent({0, 1000});
+    silent.again(0, {*IpPrefix::parse("10.0.2.1/24")}, now_);
+    EXPECT_FALSE(silent.next(now_)) << "never means never";
+}
+
 }  // namespace
 }  // namespace guideway::net
