@@ -145,6 +145,7 @@ def test_traffic_goes_on_when_the_active_member_is_cut_and_comes_back(backup):
         eventually(lambda: backup.carrying() == {"two"}, 20, "two carries")
         assert backup.said("port 'client0': member one lost its link; two carries")
         assert not backup.members()["one"]["link_up"]
+        assert "active-backup: one HAS NO LINK, two carries" in lab.appliance.cli("status")
         assert lab.appliance.metric("guideway_port_up", port="client0") == 1, "one member is enough"
         goes_on(load)
         backup.mend("one")
