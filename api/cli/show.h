@@ -47,6 +47,8 @@ void show_snat_addresses(std::ostream& out, const std::vector<resources::SnatAdd
 /// True where the dataplane is connected and does what is wanted.
 bool is_forwarding(const resources::SystemStatus& status);
 void show_status(std::ostream& out, const resources::SystemStatus& status, const std::string& server);
+/// A line for each bonded port; none where there is none.
+void show_bonds(std::ostream& out, const contract::Counters& counters);
 void show_explain(std::ostream& out, const contract::ExplainRequest& request, const contract::ExplainAnswer& answer);
 /// What it would get and why; the pools passed over and why.
 void show_preview(std::ostream& out, const std::string& title, const resources::AllocationPreview& preview);

@@ -31,6 +31,23 @@ void show_status(std::ostream& out, const resources::SystemStatus& status, const
              (status.nodes_draining == 0 ? "" : " (" + std::to_string(status.nodes_draining) + " draining)"));
 }
 
+void show_bonds(std::ostream& out, const contract::Counters& counters) {
+    for (const contract::PortCounters& port : counters.ports) {
+        if (!port.bond) continue;
+        std::string text = port.bond->mode;
+        for (std::size_t i = 0; i < port.bond->members.size(); ++i) {
+            const contract::BondMember& member = port.bond->members[i];
+            text += (i == 0 ? ": " : ", ") + member.name +
+                    (member.carries              ? " carries"
+                     : !member.link_up           ? " HAS NO LINK"
+                     : port.bond->mode != "lacp" ? " waits"
+                     : member.partner.empty()    ? " HEARS NOBODY"
+                                                 : " IS NOT TAKEN by " + member.partner);
+        }
+        line(out, "Bond " + port.name, text);
+    }
+}
+
 void show_explain(std::ostream& out, const contract::ExplainRequest& request, const contract::ExplainAnswer& answer) {
     out << contract::to_string(request.protocol) << ' ' << endpoint(request.source, request.source_port) << " -> "
         << endpoint(request.destination, request.destination_port) << "   (generation " << answer.generation << ")\n";

@@ -130,6 +130,10 @@ int status(Session& session) {
     if (!status.ok()) return session.failed(status.problem());
     if (!session.print_data(resources::encode(status.value()))) {
         show_status(session.out(), status.value(), session.options.server);
+        if (status.value().dataplane_connected) {
+            if (const auto counters = session.client.counters(); counters.ok())
+                show_bonds(session.out(), counters.value());
+        }
     }
     return is_forwarding(status.value()) ? kOk : kFailed;
 }

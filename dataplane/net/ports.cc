@@ -326,7 +326,8 @@ std::optional<std::string> Ports::start(Device& device, unsigned queues, Port& p
         return "MTU " + std::to_string(port.wire_mtu) + ": " + text_of(mtu_error);
     }
     std::uint16_t rx = kDescriptors;
-    std::uint16_t tx = kDescriptors;
+    // The bonding driver takes a buffer of its own for each; AF_PACKET, whose ring is set by its arguments, needs none.
+    std::uint16_t tx = port.bond != nullptr && port.software ? kDescriptors / 16 : kDescriptors;
     rte_eth_dev_adjust_nb_rx_tx_desc(device.ethdev, &rx, &tx);
     const int socket = rte_eth_dev_socket_id(device.ethdev);
     const auto node = static_cast<unsigned>(socket < 0 ? SOCKET_ID_ANY : socket);
@@ -404,7 +405,7 @@ std::vector<contract::PortCounters> Ports::counters() const {
         if (port.tags.id != 0) counters.link_up = list[port.lies_on].link_up;
         for (const Device& device : port.devices) {
             rte_eth_link link{};
-            if (rte_eth_link_get_nowait(device.ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP)
+            if (!port.bond && rte_eth_link_get_nowait(device.ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP)
                 counters.link_up = true;
             rte_eth_stats stats{};
             if (rte_eth_stats_get(device.ethdev, &stats) != 0) continue;

@@ -17,6 +17,7 @@ import sys
 import pytest
 
 from conftest import STEM, STREAM
+from contract import hold
 from lab import Lab, RequestLoad, TcpStream, fetch
 from lab.appliance import ROOT
 from lab.lab import unique_name
@@ -89,8 +90,10 @@ class Bonded:
     # What the appliance tells.
 
     def members(self):
-        ports = self.lab.appliance.rest("GET", "/v1/counters")[1]["ports"]
-        return {one["name"]: one for one in next(port for port in ports if port["name"] == "client0")["bond"]["members"]}
+        counters = self.lab.appliance.rest("GET", "/v1/counters")[1]
+        hold("/v1/counters", counters)
+        port = next(port for port in counters["ports"] if port["name"] == "client0")
+        return {one["name"]: one for one in port["bond"]["members"]}
 
     def carrying(self):
         return {name for name, one in self.members().items() if one["carries"]}
@@ -142,6 +145,7 @@ def test_traffic_goes_on_when_the_active_member_is_cut_and_comes_back(backup):
         eventually(lambda: backup.carrying() == {"two"}, 20, "two carries")
         assert backup.said("port 'client0': member one lost its link; two carries")
         assert not backup.members()["one"]["link_up"]
+        assert "active-backup: one HAS NO LINK, two carries" in lab.appliance.cli("status")
         assert lab.appliance.metric("guideway_port_up", port="client0") == 1, "one member is enough"
         goes_on(load)
         backup.mend("one")

@@ -84,7 +84,9 @@ class Port:
         try:
             self.wire.send(frame)
             return True
-        except OSError:  # as a switch does: without a link it is lost
+        except OSError:  # without a link it is lost, and the port is out at once
+            self.partner = None
+            self.state = ACTIVE | FAST | AGGREGATION
             return False
 
 

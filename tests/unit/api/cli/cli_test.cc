@@ -252,6 +252,39 @@ TEST_F(Cli, StatusFailsWhileTheDataplaneIsAwayOrBehind) {
         << away.out;
 }
 
+TEST_F(Cli, StatusTellsOfBondsWhoCarriesAndWhoIsOut) {
+    resources::SystemStatus status;
+    status.dataplane_connected = true;
+    status.desired_generation = status.forwarding_generation = 5;
+    contract::Counters counters;
+    contract::PortCounters port;
+    port.name = "plain";
+    counters.ports.push_back(port);
+    port.name = "up";
+    port.bond = contract::Bond{
+        "active-backup", 2, {{"eth0", false, false, ""}, {"eth1", true, true, ""}, {"eth2", true, false, ""}}};
+    counters.ports.push_back(port);
+    port.name = "lag";
+    port.bond = contract::Bond{"lacp",
+                               2,
+                               {{"eth3", true, true, "02:00:00:00:00:01"},
+                                {"eth4", true, false, ""},
+                                {"eth5", true, false, "02:00:00:00:00:02"}}};
+    counters.ports.push_back(port);
+    server.answer("GET /v1/status", {{200, resources::encode(status)}});
+    server.answer("GET /v1/counters", {{200, contract::encode(counters)}});
+    const Outcome done = guideway({"status"});
+    EXPECT_EQ(done.code, kOk) << done.err;
+    EXPECT_NE(done.out.find("Bond up:          active-backup: eth0 HAS NO LINK, eth1 carries, eth2 waits\n"),
+              std::string::npos)
+        << done.out;
+    EXPECT_NE(done.out.find(
+                  "Bond lag:         lacp: eth3 carries, eth4 HEARS NOBODY, eth5 IS NOT TAKEN by 02:00:00:00:00:02\n"),
+              std::string::npos)
+        << done.out;
+    EXPECT_EQ(done.out.find("plain"), std::string::npos);
+}
+
 TEST_F(Cli, TopShowsServicesAndBackendsAndStartsAnewWithTheDataplane) {
     contract::Counters counters;
     counters.started_at_unix_seconds = 1;
