@@ -286,8 +286,7 @@ void KernelTables::apply_route(const nlmsghdr& message) {
     if (const Bytes hops = attributes[RTA_MULTIPATH]; hops.size != 0) {
         for (const auto& [ifindex, way] : ways_in(hops, route.rtm_family)) add(ifindex, way);
     } else {
-        add(static_cast<int>(attributes.number(RTA_OIF).value_or(0)),
-            {0, gateway_in(attributes, route.rtm_family), 1});
+        add(static_cast<int>(attributes.number(RTA_OIF).value_or(0)), {0, gateway_in(attributes, route.rtm_family), 1});
     }
     if (message.nlmsg_type == RTM_DELROUTE) {
         for (const Way& way : ways) drop_way(prefix, metric, way);

@@ -88,7 +88,7 @@ class KernelTables {
     std::vector<bool> up_;
     std::set<std::pair<std::uint16_t, IpPrefix>> addresses_;
     std::set<RouteKey> routes_;
-    std::vector<bool> shut_;      ///< by port: its twin was set down
+    std::vector<bool> shut_;       ///< by port: its twin was set down
     std::vector<bool> unplugged_;  ///< by port: its Linux interface has no link
     NextHopObjects objects_;
     std::map<std::pair<IpPrefix, std::uint32_t>, std::uint32_t> object_routes_;  ///< (prefix, metric) by an object

@@ -13,9 +13,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint32_t kGroups =
-    RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE |
-    1U << (RTNLGRP_NEXTHOP - 1);
+constexpr std::uint32_t kGroups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+                                  RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | 1U << (RTNLGRP_NEXTHOP - 1);
 constexpr int kWaitMs = 2;  ///< how long a worker's wish may lie; the rings wake nobody
 constexpr int kDumpAttempts = 5;
 /// The kernel tells of some vanished routes only by their absence (a source address removed): looked at anew so often.

@@ -27,7 +27,8 @@ std::string mac_text(const snapshot::MacAddress& m) {
 std::string choice_text(std::uint16_t index, const snapshot::NextHopResult& now, const FlowSurroundings& around) {
     if (now.ways == 1) return "";
     const auto& neighbours = around.routing.neighbours;
-    const auto router = std::find_if(neighbours.begin(), neighbours.end(), [&](const auto& one) { return one.second == index; });
+    const auto router =
+        std::find_if(neighbours.begin(), neighbours.end(), [&](const auto& one) { return one.second == index; });
     const std::string name = router == neighbours.end() ? "" : ", router " + router->first.address.to_string();
     if (now.kind == snapshot::NextHopResult::Kind::found && index == now.index)
         return name + ", one of " + std::to_string(now.ways) + " that serve, by the hash of the connection";
@@ -155,7 +156,9 @@ std::vector<std::string> steps_of(const contract::FlowView& view) {
 
 std::string reply_step(const contract::ExplainRequest& request, const FlowSurroundings& around) {
     return std::visit(
-        [&](const auto& client) { return "Replies to the client leave by " + hop_text(client, std::nullopt, around) + "."; },
+        [&](const auto& client) {
+            return "Replies to the client leave by " + hop_text(client, std::nullopt, around) + ".";
+        },
         tuple_of(request));
 }
 

@@ -105,8 +105,8 @@ TEST_P(WorkerEcmp, WithoutAnyMacAllAreAskedForAndWhoeverAnswersServes) {
     EXPECT_TRUE(lab_.pass(kNodePort, lab_.reply_to(behind)).empty()) << "it waits";
     std::set<std::string> asked;
     while (const auto key = lab_.resolve().pop()) asked.insert(key->address.to_string());
-    const std::set<std::string> wanted = v6() ? std::set<std::string>{"fe80::1", "fe80::2"}
-                                              : std::set<std::string>{"192.0.2.253", "192.0.2.254"};
+    const std::set<std::string> wanted =
+        v6() ? std::set<std::string>{"fe80::1", "fe80::2"} : std::set<std::string>{"192.0.2.253", "192.0.2.254"};
     EXPECT_EQ(asked, wanted);
     lab_.learn_neighbour(kClientPort, v6() ? "fe80::2" : "192.0.2.253", kOtherRouterMac);
     lab_.publish_routing();
@@ -165,8 +165,7 @@ TEST(WorkerEcmpSource, AClientMayComeByAnyOfTheRoutersPorts) {
     ++lab.routing().epoch;
     lab.publish_routing();
     EXPECT_FALSE(lab.pass(kNodePort, syn).empty());
-    EXPECT_FALSE(
-        lab.pass(kClientPort, PacketBuilder().ip(kClient, kVip).tcp(2, 80, tcp::kSyn).build()).empty());
+    EXPECT_FALSE(lab.pass(kClientPort, PacketBuilder().ip(kClient, kVip).tcp(2, 80, tcp::kSyn).build()).empty());
 }
 
 }  // namespace

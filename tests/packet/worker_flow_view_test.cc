@@ -122,8 +122,9 @@ TEST(WorkerFlowView, OfSeveralRoutersTheConnectionsOwnIsNamed) {
         lab.publish_routing();
         kept = lab.look_up(request(kClient, port, kVip, 80))->to_client;
     }
-    EXPECT_EQ(kept,
-              "port client-side to 02:00:00:00:00:fe, router 192.0.2.254, as chosen before others of the 2 that serve came");
+    EXPECT_EQ(
+        kept,
+        "port client-side to 02:00:00:00:00:fe, router 192.0.2.254, as chosen before others of the 2 that serve came");
     ++lab.routing().epoch;
     lab.publish_routing();
     EXPECT_NE(lab.look_up(question)->to_client.find("one of 2 that serve, by the hash of the connection"),
