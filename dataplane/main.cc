@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <net/if.h>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -123,6 +124,13 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
     return settings;
 }
 
+/// The Linux interface of a port, or of the one that a VLAN lies on; 0: another kind of device.
+unsigned interface_of(const config::DataplaneConfig& config, std::size_t port) {
+    const config::PortConfig& own = config.ports[port];
+    const config::PortConfig& device = own.kind == config::PortKind::vlan ? config.ports[own.lies_on] : own;
+    return device.kind == config::PortKind::interface ? if_nametoindex(device.device.c_str()) : 0;
+}
+
 std::vector<std::pair<IpAddress, std::string>> own_addresses(const config::DataplaneConfig& config) {
     std::vector<std::pair<IpAddress, std::string>> list;
     for (const auto& address : config.snat_addresses) list.emplace_back(address, "a SNAT address");
@@ -210,7 +218,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
             return fail("port '" + port.name + "': " + *refused);
         }
         twins[i].mtu = port.mtu;
-        identities[i] = {twins[i].tap.ifindex(), port.mac, port.mtu};
+        identities[i] = {twins[i].tap.ifindex(), port.mac, port.mtu, interface_of(config, i)};
     }
     std::vector<rte_ring*> to_kernel;
     std::vector<worker::ResolveQueue*> wishes;

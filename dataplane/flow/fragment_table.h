@@ -66,6 +66,7 @@ struct Piece {
 struct Translation {
     std::array<std::uint8_t, 16> source{};  ///< of what leaves; as in the key
     std::array<std::uint8_t, 16> destination{};
+    std::uint64_t flow = 0;  ///< the connection's, of the first fragment: all of a datagram go by one router
     std::uint32_t id = 0;
     std::uint32_t service_slot = 0;
     std::uint32_t backend_slot = 0;

@@ -7,6 +7,7 @@
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 #include <utility>
@@ -73,9 +74,54 @@ std::optional<std::pair<Body, Attributes<kMost>>> open_message(const nlmsghdr& m
     return std::pair{body, Attributes<kMost>(start + at, message.nlmsg_len - at)};
 }
 
+/// The gateway in the attributes of a route, or of one of its ways.
+std::optional<IpAddress> gateway_in(const Attributes<RTA_MAX + 1>& attributes, unsigned char family) {
+    if (const Bytes via = attributes[RTA_VIA]; via.size > sizeof(rtvia)) {  // IPv4 by way of an IPv6 router
+        std::uint16_t other = 0;
+        std::memcpy(&other, via.data, sizeof other);
+        return Attributes<1>::to_address({via.data + sizeof(rtvia), via.size - sizeof(rtvia)},
+                                         static_cast<unsigned char>(other));
+    }
+    return attributes.address(RTA_GATEWAY, family);
+}
+
+/// What RTA_MULTIPATH holds: (interface, way); a damaged rest is not there. Ways by a link that is down are among them.
+std::vector<std::pair<int, Way>> ways_in(Bytes hops, unsigned char family) {
+    std::vector<std::pair<int, Way>> list;
+    while (hops.size >= sizeof(rtnexthop)) {
+        rtnexthop hop;
+        std::memcpy(&hop, hops.data, sizeof hop);
+        if (hop.rtnh_len < sizeof hop || hop.rtnh_len > hops.size) break;
+        const Attributes<RTA_MAX + 1> inner(hops.data + sizeof hop, hop.rtnh_len - sizeof hop);
+        const auto weight = static_cast<std::uint16_t>(hop.rtnh_hops + 1);
+        list.emplace_back(hop.rtnh_ifindex, Way{0, gateway_in(inner, family), weight});
+        const std::size_t step = std::min<std::size_t>(RTNH_ALIGN(hop.rtnh_len), hops.size);
+        hops = {hops.data + step, hops.size - step};
+    }
+    return list;
+}
+
+NextHopObjects::Members members_in(Bytes group) {
+    NextHopObjects::Members members;
+    for (std::size_t at = 0; at + sizeof(nexthop_grp) <= group.size; at += sizeof(nexthop_grp)) {
+        nexthop_grp member;
+        std::memcpy(&member, group.data + at, sizeof member);
+        members.emplace_back(member.id, static_cast<std::uint16_t>(member.weight + 1));
+    }
+    return members;
+}
+
 bool same(const snapshot::NextHop& a, const snapshot::NextHop& b) {
     return a.destination_mac == b.destination_mac && a.source_mac == b.source_mac && a.port == b.port &&
            a.usable == b.usable;
+}
+
+/// Flows that go by a link which is down now may have another way.
+bool lost_a_link(const snapshot::RoutingSnapshot& before, const snapshot::RoutingSnapshot& after) {
+    for (std::size_t port = 0; port < std::min(before.ports.size(), after.ports.size()); ++port) {
+        if (before.ports[port].link_up && !after.ports[port].link_up) return true;
+    }
+    return false;
 }
 
 bool same_ports(const snapshot::RoutingSnapshot& a, const snapshot::RoutingSnapshot& b) {
@@ -86,7 +132,11 @@ bool same_ports(const snapshot::RoutingSnapshot& a, const snapshot::RoutingSnaps
 
 }  // namespace
 
-KernelTables::KernelTables(std::vector<TwinIdentity> twins) : twins_(std::move(twins)), up_(twins_.size(), false) {}
+KernelTables::KernelTables(std::vector<TwinIdentity> twins)
+    : twins_(std::move(twins)),
+      up_(twins_.size(), false),
+      shut_(twins_.size(), false),
+      unplugged_(twins_.size(), false) {}
 
 std::optional<std::uint16_t> KernelTables::port_of(int ifindex) const {
     for (std::size_t port = 0; port < twins_.size(); ++port) {
@@ -98,8 +148,12 @@ std::optional<std::uint16_t> KernelTables::port_of(int ifindex) const {
 
 void KernelTables::clear() {
     up_.assign(twins_.size(), false);
+    shut_.assign(twins_.size(), false);
+    unplugged_.assign(twins_.size(), false);
     addresses_.clear();
     routes_.clear();
+    objects_.clear();
+    object_routes_.clear();
     neighbours_.clear();
 }
 
@@ -117,6 +171,9 @@ void KernelTables::apply(const nlmsghdr& message) {
         case RTM_NEWNEIGH:
         case RTM_DELNEIGH:
             return apply_neighbour(message);
+        case RTM_NEWNEXTHOP:
+        case RTM_DELNEXTHOP:
+            return apply_next_hop_object(message);
         default:
             return;
     }
@@ -126,19 +183,29 @@ void KernelTables::apply_link(const nlmsghdr& message) {
     const auto opened = open_message<ifinfomsg, IFLA_MAX + 1>(message);
     if (!opened) return;
     const auto& [link, attributes] = *opened;
-    const auto port = port_of(link.ifi_index);
-    if (!port || link.ifi_family != AF_UNSPEC) return;
-    up_[*port] =
+    if (link.ifi_family != AF_UNSPEC) return;
+    const bool running =
         message.nlmsg_type == RTM_NEWLINK && (link.ifi_flags & IFF_UP) != 0 && (link.ifi_flags & IFF_RUNNING) != 0;
-    if (message.nlmsg_type == RTM_DELLINK || (link.ifi_flags & IFF_UP) == 0) {
-        // The kernel drops IPv4 routes of a link that goes down without a message for each.
-        std::erase_if(routes_, [&](const RouteKey& route) { return std::get<2>(route) == *port; });
+    apply_device_link(link.ifi_index, running);
+    const auto port = port_of(link.ifi_index);
+    if (!port) return;
+    up_[*port] = running;
+    shut_[*port] = message.nlmsg_type == RTM_DELLINK || (link.ifi_flags & IFF_UP) == 0;
+    if (shut_[*port]) {
+        drop_ways_of_shut_ports();
+        objects_.remove_through(*port);
         std::erase_if(neighbours_, [&](const auto& entry) { return entry.first.first == *port; });
     }
     if (const auto mtu = attributes.number(IFLA_MTU); mtu && *mtu >= 68 && *mtu <= 65535) {
         twins_[*port].mtu = static_cast<std::uint16_t>(*mtu);
     }
     if (const Bytes mac = attributes[IFLA_ADDRESS]; mac.size == 6) std::copy_n(mac.data, 6, twins_[*port].mac.begin());
+}
+
+void KernelTables::apply_device_link(int ifindex, bool running) {
+    for (std::size_t port = 0; port < twins_.size(); ++port) {
+        if (ifindex > 0 && twins_[port].device == static_cast<unsigned>(ifindex)) unplugged_[port] = !running;
+    }
 }
 
 void KernelTables::apply_address(const nlmsghdr& message) {
@@ -160,6 +227,33 @@ void KernelTables::apply_address(const nlmsghdr& message) {
 void KernelTables::drop_route(const IpPrefix& prefix, std::uint32_t metric) {
     std::erase_if(routes_,
                   [&](const RouteKey& route) { return std::get<0>(route) == prefix && std::get<1>(route) == metric; });
+    object_routes_.erase({prefix, metric});
+}
+
+/// Whatever its weight: when one of several goes, IPv6 tells none.
+void KernelTables::drop_way(const IpPrefix& prefix, std::uint32_t metric, const Way& way) {
+    const auto first = routes_.lower_bound({prefix, metric, way.port, way.gateway, 0});
+    auto end = first;
+    while (end != routes_.end() && std::get<0>(*end) == prefix && std::get<1>(*end) == metric &&
+           std::get<2>(*end) == way.port && std::get<3>(*end) == way.gateway)
+        ++end;
+    routes_.erase(first, end);
+}
+
+/// The kernel drops IPv4 routes of a link that goes down without a message for each, but not those with a gateway by another link.
+void KernelTables::drop_ways_of_shut_ports() {
+    for (auto first = routes_.begin(); first != routes_.end();) {
+        bool other_way = false;
+        auto end = first;
+        for (; end != routes_.end() && std::get<0>(*end) == std::get<0>(*first) &&
+               std::get<1>(*end) == std::get<1>(*first);
+             ++end)
+            other_way = other_way || (std::get<3>(*end) && !shut_[std::get<2>(*end)]);
+        while (first != end) {
+            const bool stays = !shut_[std::get<2>(*first)] || (other_way && std::get<3>(*first));
+            first = stays ? std::next(first) : routes_.erase(first);
+        }
+    }
 }
 
 void KernelTables::apply_route(const nlmsghdr& message) {
@@ -181,31 +275,63 @@ void KernelTables::apply_route(const nlmsghdr& message) {
     }
     const std::uint32_t metric = attributes.number(RTA_PRIORITY).value_or(0);
 
-    int ifindex = static_cast<int>(attributes.number(RTA_OIF).value_or(0));
-    auto gateway = attributes.address(RTA_GATEWAY, route.rtm_family);
-    if (const Bytes hops = attributes[RTA_MULTIPATH]; hops.size >= sizeof(rtnexthop)) {
-        rtnexthop first;
-        std::memcpy(&first, hops.data, sizeof first);
-        if (first.rtnh_len < sizeof first || first.rtnh_len > hops.size) return;
-        const Attributes<RTA_MAX + 1> inner(hops.data + sizeof first, first.rtnh_len - sizeof first);
-        ifindex = first.rtnh_ifindex;
-        gateway = inner.address(RTA_GATEWAY, route.rtm_family);
+    const auto object = attributes.number(RTA_NH_ID);
+    std::vector<Way> ways;
+    const auto add = [&](int ifindex, Way way) {
+        const auto port = port_of(ifindex);
+        if (!port) return;
+        way.port = *port;
+        add_way(ways, way);
+    };
+    if (const Bytes hops = attributes[RTA_MULTIPATH]; hops.size != 0) {
+        for (const auto& [ifindex, way] : ways_in(hops, route.rtm_family)) add(ifindex, way);
+    } else {
+        add(static_cast<int>(attributes.number(RTA_OIF).value_or(0)), {0, gateway_in(attributes, route.rtm_family), 1});
     }
-    if (const Bytes via = attributes[RTA_VIA]; via.size > sizeof(rtvia)) {  // IPv4 by way of an IPv6 router
-        std::uint16_t family = 0;
-        std::memcpy(&family, via.data, sizeof family);
-        gateway = Attributes<1>::to_address({via.data + sizeof(rtvia), via.size - sizeof(rtvia)},
-                                            static_cast<unsigned char>(family));
-    }
-    const auto port = port_of(ifindex);
     if (message.nlmsg_type == RTM_DELROUTE) {
-        if (port) routes_.erase({prefix, metric, *port, gateway});
+        for (const Way& way : ways) drop_way(prefix, metric, way);
+        if (const auto found = object_routes_.find({prefix, metric}); object && found != object_routes_.end()) {
+            if (found->second == *object) object_routes_.erase(found);
+        }
         return;
     }
     // A change in place replaces what was there, also by a route that is none of ours.
     if ((message.nlmsg_flags & NLM_F_REPLACE) != 0) drop_route(prefix, metric);
-    if (!port || route.rtm_type != RTN_UNICAST) return;
-    routes_.insert({prefix, metric, *port, gateway});
+    if (route.rtm_type != RTN_UNICAST) return;
+    if (object) {
+        object_routes_[{prefix, metric}] = *object;
+        return;
+    }
+    for (const Way& way : ways) {
+        drop_way(prefix, metric, way);
+        routes_.insert({prefix, metric, way.port, way.gateway, way.weight});
+    }
+}
+
+void KernelTables::apply_next_hop_object(const nlmsghdr& message) {
+    const auto opened = open_message<nhmsg, NHA_MAX + 1>(message);
+    if (!opened) return;
+    const auto& [body, attributes] = *opened;
+    const auto object = attributes.number(NHA_ID);
+    if (!object) return;
+    const auto port = port_of(static_cast<int>(attributes.number(NHA_OIF).value_or(0)));
+    if (message.nlmsg_type == RTM_NEWNEXTHOP && attributes[NHA_GROUP].size != 0) {
+        objects_.put_group(*object, members_in(attributes[NHA_GROUP]));
+    } else if (message.nlmsg_type == RTM_NEWNEXTHOP && port) {
+        objects_.put_way(*object, {*port, attributes.address(NHA_GATEWAY, body.nh_family), 1});
+    } else {
+        objects_.remove(*object);
+    }
+}
+
+/// Also those that objects stand for.
+std::set<KernelTables::RouteKey> KernelTables::all_ways() const {
+    std::set<RouteKey> list = routes_;
+    for (const auto& [route, object] : object_routes_) {
+        for (const Way& way : objects_.ways(object))
+            list.insert({route.first, route.second, way.port, way.gateway, way.weight});
+    }
+    return list;
 }
 
 void KernelTables::apply_neighbour(const nlmsghdr& message) {
@@ -233,8 +359,12 @@ bool KernelTables::is_stale(const snapshot::NeighbourKey& key) const {
 
 std::set<std::pair<std::uint16_t, IpAddress>> KernelTables::gateways() const {
     std::set<Key> list;
-    for (const auto& [prefix, metric, port, gateway] : routes_) {
+    const auto add = [&](std::uint16_t port, const std::optional<IpAddress>& gateway) {
         if (gateway) list.emplace(port, *gateway);
+    };
+    for (const auto& [prefix, metric, port, gateway, weight] : routes_) add(port, gateway);
+    for (const auto& [route, object] : object_routes_) {
+        for (const Way& way : objects_.ways(object)) add(way.port, way.gateway);
     }
     return list;
 }
@@ -242,14 +372,15 @@ std::set<std::pair<std::uint16_t, IpAddress>> KernelTables::gateways() const {
 std::shared_ptr<const snapshot::RoutingSnapshot> KernelTables::build() {
     auto next = std::make_shared<snapshot::RoutingSnapshot>();
     for (std::size_t port = 0; port < twins_.size(); ++port) {
-        snapshot::PortState state{twins_[port].mac, twins_[port].mtu, up_[port], {}};
+        snapshot::PortState state{twins_[port].mac, twins_[port].mtu, up_[port] && !unplugged_[port], {}};
         for (const auto& [owner, prefix] : addresses_) {
             if (owner == port) state.addresses.push_back(prefix);
         }
         next->ports.push_back(std::move(state));
     }
-    for (const auto& [prefix, metric, port, gateway] : routes_) {
-        next->routes.push_back({prefix, port, !gateway, gateway.value_or(IpAddress{}), metric});
+    std::set<RouteKey> ways = all_ways();
+    for (const auto& [prefix, metric, port, gateway, weight] : ways) {
+        next->routes.push_back({prefix, port, !gateway, gateway.value_or(IpAddress{}), metric, -1, weight});
     }
     // Old neighbours keep their index, new ones take the lowest free.
     std::erase_if(indices_, [this](const auto& entry) { return !neighbours_.contains(entry.first); });
@@ -275,7 +406,7 @@ std::shared_ptr<const snapshot::RoutingSnapshot> KernelTables::build() {
     if (!last_) {
         next->epoch = 1;
     } else {
-        bool moved = routes_ != last_routes_;
+        bool moved = ways != last_routes_ || lost_a_link(*last_, *next);
         for (std::size_t i = 0; i < last_->next_hops.size() && !moved; ++i) {
             // An index nobody could have used may begin to mean something without notice.
             moved = last_->next_hops[i].usable && !same(last_->next_hops[i], next->next_hops[i]);
@@ -284,7 +415,7 @@ std::shared_ptr<const snapshot::RoutingSnapshot> KernelTables::build() {
         const bool matters = moved || next->neighbours != last_->neighbours || !same_ports(*next, *last_);
         if (!matters) return nullptr;
     }
-    last_routes_ = routes_;
+    last_routes_ = std::move(ways);
     last_ = next;
     return next;
 }

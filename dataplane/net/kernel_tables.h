@@ -1,10 +1,17 @@
 // KernelTables: what the kernel said about links, addresses, routes and neighbours, and the RoutingSnapshot made of it.
 //
 // Terms:
-//   twin       a port's TAP device; everything that is not on a twin is ignored.
+//   twin       a port's TAP device; everything that is not on a twin is ignored, but the link of the Linux interface a port drives: a
+//              twin has a carrier however the cable is.
 //   usable     a neighbour with a MAC address that the kernel has not declared failed: REACHABLE, STALE, DELAY, PROBE,
 //              PERMANENT, NOARP. A stale one keeps being used while the kernel probes it.
 //   matters    a change that changes what workers do. REACHABLE -> STALE of the same MAC does not.
+//   way        one next hop of a route. A route has several where the kernel says so in one message (RTA_MULTIPATH), one after the other
+//              (IPv6 siblings, `ip route append`), or by the number of a next-hop object (RTA_NH_ID): those are followed for
+//              themselves (next_hop_objects.h), since the kernel changes a group without a word about its routes.
+//
+// Links that go down: IPv4 routes with no other way go without a message for each. Of several ways those by such a link stay, in the
+// kernel too, are not used meanwhile, and are there again with the link, without a message.
 //
 // Indices of next hops are stable: a neighbour keeps its index as long as it is usable, a new one takes a free index. The epoch
 // moves on when an index may mean something else or another route may win, so flows look up again.
@@ -24,6 +31,7 @@
 #include <tuple>
 #include <vector>
 
+#include "dataplane/net/next_hop_objects.h"
 #include "dataplane/snapshot/routing_snapshot.h"
 
 struct nlmsghdr;
@@ -35,6 +43,7 @@ struct TwinIdentity {
     unsigned ifindex = 0;  ///< of the TAP twin
     snapshot::MacAddress mac{};
     std::uint16_t mtu = 1500;
+    unsigned device = 0;  ///< ifindex of the Linux interface that the port, or the port of the VLAN, drives; 0: none
 };
 
 class KernelTables {
@@ -60,20 +69,29 @@ class KernelTables {
         snapshot::MacAddress mac{};
         std::uint16_t state = 0;
     };
-    /// Identity of a route in the kernel: (prefix, metric, port); what it leads to.
-    using RouteKey = std::tuple<IpPrefix, std::uint32_t, std::uint16_t, std::optional<IpAddress>>;
+    /// Identity of a way in the kernel: (prefix, metric, port); what it leads to, and its weight.
+    using RouteKey = std::tuple<IpPrefix, std::uint32_t, std::uint16_t, std::optional<IpAddress>, std::uint16_t>;
 
     std::optional<std::uint16_t> port_of(int ifindex) const;
     void apply_link(const nlmsghdr& message);
+    void apply_device_link(int ifindex, bool running);
     void apply_address(const nlmsghdr& message);
     void apply_route(const nlmsghdr& message);
     void apply_neighbour(const nlmsghdr& message);
+    void apply_next_hop_object(const nlmsghdr& message);
     void drop_route(const IpPrefix& prefix, std::uint32_t metric);
+    void drop_way(const IpPrefix& prefix, std::uint32_t metric, const Way& way);
+    void drop_ways_of_shut_ports();
+    std::set<RouteKey> all_ways() const;
 
     std::vector<TwinIdentity> twins_;
     std::vector<bool> up_;
     std::set<std::pair<std::uint16_t, IpPrefix>> addresses_;
     std::set<RouteKey> routes_;
+    std::vector<bool> shut_;       ///< by port: its twin was set down
+    std::vector<bool> unplugged_;  ///< by port: its Linux interface has no link
+    NextHopObjects objects_;
+    std::map<std::pair<IpPrefix, std::uint32_t>, std::uint32_t> object_routes_;  ///< (prefix, metric) by an object
     std::map<Key, Neighbour> neighbours_;
 
     // What the last snapshot said, for stable indices and to tell changes that matter.

@@ -13,8 +13,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint32_t kGroups =
-    RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+constexpr std::uint32_t kGroups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+                                  RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | 1U << (RTNLGRP_NEXTHOP - 1);
 constexpr int kWaitMs = 2;  ///< how long a worker's wish may lie; the rings wake nobody
 constexpr int kDumpAttempts = 5;
 /// The kernel tells of some vanished routes only by their absence (a source address removed): looked at anew so often.
@@ -52,6 +52,7 @@ bool Netlink::read_all() {
         for (const std::uint16_t type : {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH}) {
             complete = requests_.dump(type, handler) && complete;
         }
+        requests_.dump(RTM_GETNEXTHOP, handler);  // kernels before 5.3 have none
         if (complete) return true;
     }
     tables_ = known;

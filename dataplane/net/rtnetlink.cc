@@ -6,6 +6,7 @@
 #include <cstring>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -173,7 +174,11 @@ std::optional<std::string> Rtnetlink::resolve(unsigned ifindex, const IpAddress&
 
 bool Rtnetlink::dump(std::uint16_t type, const Handler& handler) {
     Request request(type, NLM_F_DUMP);
-    request.body(rtgenmsg{AF_UNSPEC});
+    if (type == RTM_GETNEXTHOP) {
+        request.body(nhmsg{});  // of these requests the kernel wants the whole fixed part
+    } else {
+        request.body(rtgenmsg{AF_UNSPEC});
+    }
     request.header().nlmsg_seq = ++sequence_;
     if (send(fd_, &request.header(), request.header().nlmsg_len, 0) < 0) return false;
     alignas(nlmsghdr) static thread_local std::array<std::byte, 65536> buffer;

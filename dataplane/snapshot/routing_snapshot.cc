@@ -1,9 +1,50 @@
 #include "dataplane/snapshot/routing_snapshot.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <tuple>
 
 namespace guideway::snapshot {
+namespace {
+
+/// Each bit of the result depends on each bit of the value (splitmix64).
+std::uint64_t stir(std::uint64_t value) noexcept {
+    value = (value ^ value >> 30U) * 0xbf58476d1ce4e5b9ULL;
+    value = (value ^ value >> 27U) * 0x94d049bb133111ebULL;
+    return value ^ value >> 31U;
+}
+
+/// The flow's number for this way. It knows the router by port and address, not by index: so it is the same in all snapshots.
+std::uint64_t draw(const Route& way, std::uint64_t flow) noexcept {
+    std::array<std::uint64_t, 2> halves;
+    std::memcpy(halves.data(), way.gateway.bytes.data(), sizeof halves);
+    return stir(flow ^ stir(halves[0] ^ stir(halves[1] + way.port + 0x9e3779b97f4a7c15ULL)));
+}
+
+/// Rendezvous hashing. With equal weights the largest number wins; else the largest u^(1/weight), u being the number between 0 and 1.
+const Route& chosen_of(std::span<const Route> ways, std::uint64_t flow) noexcept {
+    const bool equal = std::ranges::all_of(ways, [&](const Route& way) { return way.weight == ways.front().weight; });
+    const Route* best = nullptr;
+    std::uint64_t largest = 0;
+    double lightest = 0;
+    for (const Route& way : ways) {
+        const std::uint64_t number = draw(way, flow);
+        if (equal) {
+            if (best != nullptr && number <= largest) continue;
+            largest = number;
+        } else {
+            const double u = (static_cast<double>(number >> 11U) + 0.5) * 0x1p-53;
+            const double burden = -std::log(u) / way.weight;
+            if (best != nullptr && burden >= lightest) continue;
+            lightest = burden;
+        }
+        best = &way;
+    }
+    return *best;
+}
+
+}  // namespace
 
 void RoutingSnapshot::finish() {
     std::stable_sort(routes.begin(), routes.end(), [](const Route& a, const Route& b) {
@@ -20,26 +61,52 @@ void RoutingSnapshot::finish() {
         const auto found = neighbours.find({route.port, route.gateway});
         if (found != neighbours.end()) route.gateway_hop = found->second;
     }
+    order_ways();
     for (NextHop& hop : next_hops) hop.mtu = hop.port < ports.size() ? ports[hop.port].mtu : std::uint16_t{0};
 }
 
-NextHopResult RoutingSnapshot::lookup(const IpAddress& destination) const {
-    NextHopResult result;
-    const std::int32_t at = index.find(destination);
-    if (at == RouteIndex::kNone) return result;
-    const Route& route = routes[static_cast<std::size_t>(at)];
-    if (route.gateway_hop >= 0) {
-        result.kind = NextHopResult::Kind::found;
-        result.index = static_cast<std::uint16_t>(route.gateway_hop);
-        return result;
+/// Where the destination itself is the next hop there is nothing to choose: it is on one link.
+void RoutingSnapshot::order_ways() {
+    const auto rank = [this](const Route& way) {
+        if (way.on_link) return 4;
+        const bool link = way.port < ports.size() && ports[way.port].link_up;
+        return way.gateway_hop >= 0 ? (link ? 0 : 1) : (link ? 2 : 3);
+    };
+    for (auto first = routes.begin(); first != routes.end();) {
+        const auto end = std::find_if(first + 1, routes.end(), [&](const Route& other) {
+            return other.prefix != first->prefix || other.metric != first->metric;
+        });
+        first->ways = 1;
+        if (end - first > 1 && !first->on_link) {
+            std::stable_sort(first, end, [&](const Route& a, const Route& b) { return rank(a) < rank(b); });
+            const auto worse = std::find_if(first, end, [&](const Route& way) { return rank(way) != rank(*first); });
+            first->ways = static_cast<std::uint32_t>(worse - first);
+        }
+        first = end;
     }
-    const NeighbourKey neighbour{route.port, route.on_link ? destination : route.gateway};
-    if (const auto found = neighbours.find(neighbour); found != neighbours.end()) {
-        result.kind = NextHopResult::Kind::found;
+}
+
+std::span<const Route> RoutingSnapshot::ways_to(const IpAddress& destination) const {
+    const std::int32_t at = index.find(destination);
+    if (at == RouteIndex::kNone) return {};
+    const Route& first = routes[static_cast<std::size_t>(at)];
+    return {&first, first.ways};
+}
+
+NextHopResult RoutingSnapshot::lookup(const IpAddress& destination, std::uint64_t flow) const {
+    NextHopResult result;
+    const std::span<const Route> ways = ways_to(destination);
+    if (ways.empty()) return result;
+    const Route& route = ways.size() == 1 ? ways.front() : chosen_of(ways, flow);
+    result.ways = static_cast<std::uint32_t>(ways.size());
+    result.neighbour = {route.port, route.on_link ? destination : route.gateway};
+    result.kind = NextHopResult::Kind::found;
+    if (route.gateway_hop >= 0) {
+        result.index = static_cast<std::uint16_t>(route.gateway_hop);
+    } else if (const auto found = neighbours.find(result.neighbour); found != neighbours.end()) {
         result.index = found->second;
     } else {
         result.kind = NextHopResult::Kind::unresolved;
-        result.neighbour = neighbour;
     }
     return result;
 }

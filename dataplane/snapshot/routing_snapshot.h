@@ -6,11 +6,16 @@
 // Terms: a NextHop is (port, destination MAC); an on-link destination is its own next hop. `usable` is false while the
 // kernel has no MAC for it: the worker then asks net/ to resolve (the kernel sends ARP/NS through the TAP) and holds the
 // packet for a moment.
+//   ways       the routers of one prefix and metric (ECMP). Each flow goes by one of those that serve best: resolved and with a link,
+//              else resolved, else with a link, else any. Which one says the flow's hash against each of them (rendezvous hashing, by
+//              weight): where a router goes, its flows alone go elsewhere.
+//   flow       64 bits of the five-tuple, the same for all packets of a direction (flow/hash.h: selection_hash).
 // Thread contract: built by one control thread; const afterwards, read by all workers; freed after the QSBR grace period.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -38,6 +43,9 @@ struct Route {
     IpAddress gateway;              ///< where not on_link
     std::uint32_t metric = 0;       ///< lower wins among equal prefixes
     std::int32_t gateway_hop = -1;  ///< by RoutingSnapshot::finish(): the gateway's next hop, where it is resolved
+    std::uint16_t weight = 1;       ///< 1..256: its share among several ways
+    /// By finish(), of the first route of a prefix: so many, from this one on, are the ways that flows may take.
+    std::uint32_t ways = 1;
 };
 
 struct PortState {
@@ -64,7 +72,8 @@ struct NextHopResult {
     enum class Kind : std::uint8_t { found, unresolved, no_route };
     Kind kind = Kind::no_route;
     std::uint16_t index = 0;  ///< found: into next_hops
-    NeighbourKey neighbour;   ///< unresolved: whom to resolve
+    NeighbourKey neighbour;   ///< who it is; unresolved: whom to resolve
+    std::uint32_t ways = 1;   ///< among so many the flow decided
 };
 
 class RoutingSnapshot {
@@ -72,7 +81,8 @@ class RoutingSnapshot {
     std::uint16_t epoch = 0;         ///< differs from the previous snapshot's whenever an index changed its meaning
     std::vector<PortState> ports;    ///< by port index
     std::vector<NextHop> next_hops;  ///< at most 65535
-    /// Longest prefix first, those of one prefix together, by metric: call finish() after filling.
+    /// Longest prefix first, those of one prefix together, by metric, of one metric the ways that serve best first: call finish()
+    /// after filling.
     std::vector<Route> routes;
     RouteIndex index;  ///< of the routes' prefixes; by finish()
     std::unordered_map<NeighbourKey, std::uint16_t, NeighbourKeyHash>
@@ -80,11 +90,17 @@ class RoutingSnapshot {
 
     /// Sorts the routes and tells the next hops their port's MTU. Call before publishing, after the last change.
     void finish();
-    /// Longest-prefix match, then the neighbour. A search in the routes: called once a flow and epoch, not once a packet.
-    NextHopResult lookup(const IpAddress& destination) const;
+    /// Longest-prefix match, of several ways the flow's, then the neighbour. A search in the routes: called once a flow and epoch, not
+    /// once a packet.
+    NextHopResult lookup(const IpAddress& destination, std::uint64_t flow = 0) const;
+    /// Those that lookup() chooses among; none without a route.
+    std::span<const Route> ways_to(const IpAddress& destination) const;
     /// Has a route, of those of the longest matching prefix any. Costs as lookup() does.
     bool has_route(const IpAddress& destination) const;
     bool has_route_through(const IpAddress& destination, std::uint16_t port) const;
+
+  private:
+    void order_ways();
 };
 
 }  // namespace guideway::snapshot

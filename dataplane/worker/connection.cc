@@ -289,7 +289,7 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i, C
     }
     NextHop hop{NextHop::Kind::known, entry.next_hop[half]};
     if (hop.index >= routing_->next_hops.size()) [[unlikely]] {
-        hop = look_up_next_hop(packet::to_contract(other.source));
+        hop = look_up_next_hop(packet::to_contract(other.source), flow::selection_hash(other));
         if (hop.kind == NextHop::Kind::no_route) {
             drop(mbuf, DropReason::no_route);
             return;
@@ -321,7 +321,7 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i, C
     if (hop.kind == NextHop::Kind::known) [[likely]] {
         send_to(routing_->next_hops[hop.index], mbuf, parsed.l3_length);
     } else {
-        hold(mbuf, packet::to_contract(other.source), parsed.l3_length);
+        hold(mbuf, packet::to_contract(other.source), flow::selection_hash(other), parsed.l3_length);
     }
 }
 

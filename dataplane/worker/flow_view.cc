@@ -1,8 +1,11 @@
 #include "dataplane/worker/flow_view.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <optional>
 
+#include "dataplane/flow/hash.h"
 #include "dataplane/packet/five_tuple.h"
 
 namespace guideway::worker {
@@ -10,22 +13,53 @@ namespace {
 
 std::uint16_t host_order(std::uint16_t value) { return __builtin_bswap16(value); }
 
-/// "port eth1 to 02:00:00:00:00:0b", or why not.
-std::string hop_text(const IpAddress& destination, const FlowSurroundings& around) {
-    const snapshot::NextHopResult found = around.routing.lookup(destination);
-    if (found.kind == snapshot::NextHopResult::Kind::no_route) return "no route: its packets are dropped as no_route";
-    const auto port_text = [&](std::size_t port) {
-        return "port " + (port < around.port_names.size() ? around.port_names[port] : std::to_string(port));
-    };
-    if (found.kind == snapshot::NextHopResult::Kind::unresolved) {
-        return port_text(found.neighbour.port) + ", MAC address of " + found.neighbour.address.to_string() +
-               " not known: its packets wait, then are dropped as neighbour_unresolved";
-    }
-    const snapshot::NextHop& hop = around.routing.next_hops[found.index];
+std::string port_text(std::size_t port, const FlowSurroundings& around) {
+    return "port " + (port < around.port_names.size() ? around.port_names[port] : std::to_string(port));
+}
+
+std::string mac_text(const snapshot::MacAddress& m) {
     std::array<char, 18> mac{};
-    const auto& m = hop.destination_mac;
     std::snprintf(mac.data(), mac.size(), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-    return port_text(hop.port) + " to " + mac.data() + (hop.usable ? "" : ", not usable now (link down?)");
+    return mac.data();
+}
+
+/// ", router 192.0.2.253: ..." where there are several; `now` is what the table says now.
+std::string choice_text(std::uint16_t index, const snapshot::NextHopResult& now, const FlowSurroundings& around) {
+    if (now.ways == 1) return "";
+    const auto& neighbours = around.routing.neighbours;
+    const auto router =
+        std::find_if(neighbours.begin(), neighbours.end(), [&](const auto& one) { return one.second == index; });
+    const std::string name = router == neighbours.end() ? "" : ", router " + router->first.address.to_string();
+    if (now.kind == snapshot::NextHopResult::Kind::found && index == now.index)
+        return name + ", one of " + std::to_string(now.ways) + " that serve, by the hash of the connection";
+    return name + ", as chosen before others of the " + std::to_string(now.ways) + " that serve came";
+}
+
+/// "port eth1 to 02:00:00:00:00:0b", or why not. `in_use`: the connection's own next hop, if it has one under this table.
+template <typename Tuple>
+std::string hop_text(const Tuple& towards, std::optional<std::uint16_t> in_use, const FlowSurroundings& around) {
+    const snapshot::NextHopResult found =
+        around.routing.lookup(packet::to_contract(towards.source), flow::selection_hash(towards));
+    if (!in_use) {
+        if (found.kind == snapshot::NextHopResult::Kind::no_route)
+            return "no route: its packets are dropped as no_route";
+        if (found.kind == snapshot::NextHopResult::Kind::unresolved) {
+            return port_text(found.neighbour.port, around) + ", MAC address of " + found.neighbour.address.to_string() +
+                   " not known: its packets wait, then are dropped as neighbour_unresolved";
+        }
+    }
+    const std::uint16_t index = in_use.value_or(found.index);
+    const snapshot::NextHop& hop = around.routing.next_hops[index];
+    return port_text(hop.port, around) + " to " + mac_text(hop.destination_mac) +
+           (hop.usable ? "" : ", not usable now (link down?)") + choice_text(index, found, around);
+}
+
+template <typename Entry>
+std::string hop_of(const Entry& entry, unsigned half, const FlowSurroundings& around) {
+    std::optional<std::uint16_t> in_use;
+    if (entry.routing_epoch == around.routing.epoch && entry.next_hop[half] < around.routing.next_hops.size())
+        in_use = entry.next_hop[half];
+    return hop_text(entry.other_half(half), in_use, around);
 }
 
 void name_service(contract::FlowView& view, const IpAddress& vip, std::uint8_t protocol, std::uint16_t vip_port_be,
@@ -68,8 +102,8 @@ contract::FlowView describe(const FlowFinding<Entry>& finding, std::uint32_t wor
     }
     view.idle_limit_seconds =
         around.limits.seconds(entry.state, same ? around.state.service_idle_seconds[entry.service_slot] : 0);
-    view.to_backend = hop_text(backend_address, around);
-    view.to_client = hop_text(packet::to_contract(client.source), around);
+    view.to_backend = hop_of(entry, flow::kClientHalf, around);
+    view.to_client = hop_of(entry, flow::kBackendHalf, around);
     return view;
 }
 
@@ -118,6 +152,14 @@ std::vector<std::string> steps_of(const contract::FlowView& view) {
     steps.push_back("Packets to the backend leave by " + view.to_backend + ".");
     steps.push_back("Packets to the client leave by " + view.to_client + ".");
     return steps;
+}
+
+std::string reply_step(const contract::ExplainRequest& request, const FlowSurroundings& around) {
+    return std::visit(
+        [&](const auto& client) {
+            return "Replies to the client leave by " + hop_text(client, std::nullopt, around) + ".";
+        },
+        tuple_of(request));
 }
 
 FlowTuple tuple_of(const contract::ExplainRequest& request) {

@@ -26,6 +26,8 @@ struct FlowSurroundings {
 contract::FlowView view_of(const AnyFlowFinding& finding, std::uint32_t worker, const FlowSurroundings& around);
 /// The same as plain sentences.
 std::vector<std::string> steps_of(const contract::FlowView& view);
+/// By which router a new connection of this five-tuple would be answered, and why.
+std::string reply_step(const contract::ExplainRequest& request, const FlowSurroundings& around);
 /// "tcp_opening"; what the name means.
 std::string state_name(flow::ConnectionState state);
 std::string state_meaning(const std::string& name);

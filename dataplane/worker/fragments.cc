@@ -24,7 +24,7 @@ using packet::Part;
 namespace {
 
 constexpr unsigned kMostForgottenAPoll = 32;
-static_assert(sizeof(flow::FragmentTable<rte_mbuf*>::Datagram) == 656);
+static_assert(sizeof(flow::FragmentTable<rte_mbuf*>::Datagram) == 664);
 
 template <typename Address>
 std::array<std::uint8_t, 16> sixteen(const Address& address) noexcept {
@@ -258,6 +258,7 @@ void Worker::settle_first(const typename Family::Entry& entry, unsigned half, un
     flow::Translation& out = datagram->out;
     out.source = sixteen(other.destination);
     out.destination = sixteen(other.source);
+    out.flow = flow::selection_hash(other);
     out.id = fresh_id(out, parsed.has_v6);
     out.half = half;
     out.service_slot = entry.service_slot;
@@ -286,7 +287,7 @@ void Worker::follow_first(unsigned i, const flow::Translation& out) noexcept {
     std::memcpy(&to.source, out.source.data(), sizeof to.source);
     std::memcpy(&to.destination, out.destination.data(), sizeof to.destination);
     const IpAddress destination = packet::to_contract(to.destination);
-    const NextHop hop = look_up_next_hop(destination);
+    const NextHop hop = look_up_next_hop(destination, out.flow);
     if (hop.kind == NextHop::Kind::no_route) {
         drop(mbuf, DropReason::no_route);
         return;
@@ -306,7 +307,7 @@ void Worker::follow_first(unsigned i, const flow::Translation& out) noexcept {
     if (hop.kind == NextHop::Kind::known) {
         send_to(routing_->next_hops[hop.index], mbuf, parsed.l3_length);
     } else {
-        hold(mbuf, destination, parsed.l3_length);
+        hold(mbuf, destination, out.flow, parsed.l3_length);
     }
 }
 

@@ -75,7 +75,7 @@ void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noex
     const typename Family::Tuple& sent = entry.other_half(half);
     NextHop hop{NextHop::Kind::known, entry.next_hop[half]};
     if (entry.routing_epoch != routing_->epoch || hop.index >= routing_->next_hops.size()) {
-        hop = look_up_next_hop(packet::to_contract(sent.source));
+        hop = look_up_next_hop(packet::to_contract(sent.source), flow::selection_hash(sent));
     }
     if (hop.kind == NextHop::Kind::no_route) {
         drop(mbuf, DropReason::no_route);
@@ -90,7 +90,7 @@ void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noex
     if (hop.kind == NextHop::Kind::known) {
         send_to(routing_->next_hops[hop.index], mbuf, parsed.l3_length);
     } else {
-        hold(mbuf, packet::to_contract(sent.source), parsed.l3_length);
+        hold(mbuf, packet::to_contract(sent.source), flow::selection_hash(sent), parsed.l3_length);
     }
 }
 

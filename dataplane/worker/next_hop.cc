@@ -22,29 +22,35 @@ std::size_t place_of(const IpAddress& destination) noexcept {
 
 }  // namespace
 
-Worker::NextHop Worker::look_up_next_hop(const IpAddress& destination) noexcept {
+Worker::NextHop Worker::look_up_next_hop(const IpAddress& destination, std::uint64_t flow) noexcept {
     KnownHop& known = known_hops_[place_of(destination)];
     if (known.view_number == view_number_ && known.destination == destination) {
         return {NextHop::Kind::known, known.index};
     }
-    const NextHop found = search_next_hop(destination);
-    if (found.kind == NextHop::Kind::known) known = {destination, found.index, view_number_};
-    return found;
-}
-
-Worker::NextHop Worker::search_next_hop(const IpAddress& destination) noexcept {
     counters_.totals().next_hop_lookups.add(1);
-    const snapshot::NextHopResult found = routing_->lookup(destination);
+    const snapshot::NextHopResult found = routing_->lookup(destination, flow);
     switch (found.kind) {
         case snapshot::NextHopResult::Kind::found:
-            if (routing_->next_hops[found.index].usable) return {NextHop::Kind::known, found.index};
-            return {NextHop::Kind::unresolved, 0};
+            if (!routing_->next_hops[found.index].usable) return {NextHop::Kind::unresolved, 0};
+            // Of several ways another flow to the same destination may take another.
+            if (found.ways == 1) known = {destination, found.index, view_number_};
+            return {NextHop::Kind::known, found.index};
         case snapshot::NextHopResult::Kind::unresolved:
-            // A full queue is no loss: the packet is reviewed again and asks again.
-            if (plumbing_.resolve != nullptr) plumbing_.resolve->push(found.neighbour);
+            ask_for(found, destination);
             return {NextHop::Kind::unresolved, 0};
         default:
             return {NextHop::Kind::no_route, 0};
+    }
+}
+
+/// Of several ways for all: whichever answers first serves. A full queue is no loss: the packet is reviewed again and asks again.
+void Worker::ask_for(const snapshot::NextHopResult& unresolved, const IpAddress& destination) noexcept {
+    if (plumbing_.resolve == nullptr) return;
+    plumbing_.resolve->push(unresolved.neighbour);
+    if (unresolved.ways == 1) return;
+    for (const snapshot::Route& way : routing_->ways_to(destination)) {
+        if (way.gateway != unresolved.neighbour.address || way.port != unresolved.neighbour.port)
+            plumbing_.resolve->push({way.port, way.gateway});
     }
 }
 
@@ -61,8 +67,8 @@ void Worker::send_to(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t
     transmitter_.send(hop.port, mbuf);
 }
 
-void Worker::hold(rte_mbuf* mbuf, const IpAddress& destination, std::uint32_t l3_length) noexcept {
-    const PendingPacket packet{mbuf, destination, l3_length, now_ms_ + plumbing_.settings.neighbour_wait_ms};
+void Worker::hold(rte_mbuf* mbuf, const IpAddress& destination, std::uint64_t flow, std::uint32_t l3_length) noexcept {
+    const PendingPacket packet{mbuf, destination, flow, l3_length, now_ms_ + plumbing_.settings.neighbour_wait_ms};
     if (!pending_.hold(packet)) drop(mbuf, DropReason::neighbour_queue_full);
 }
 

@@ -21,6 +21,7 @@ namespace guideway::worker {
 struct PendingPacket {
     rte_mbuf* mbuf = nullptr;
     IpAddress destination;        ///< of the rewritten packet
+    std::uint64_t flow = 0;       ///< what decides among several ways there (routing_snapshot.h)
     std::uint32_t l3_length = 0;  ///< to compare with the port's MTU
     std::uint64_t deadline_ms = 0;
 };

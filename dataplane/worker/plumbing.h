@@ -155,7 +155,7 @@ struct MssClamp {
     bool on() const noexcept { return by_mtu || largest != 0; }
 };
 
-/// Datagrams in fragments (flow/fragment_table.h). A datagram takes 660 bytes of memory.
+/// Datagrams in fragments (flow/fragment_table.h). A datagram takes 680 bytes of memory.
 struct FragmentSettings {
     std::uint32_t datagrams = 4096;       ///< known at a time, a worker; half of them may wait for their first fragment
     std::uint32_t held_kilobytes = 1024;  ///< packet buffers of fragments that came before their first, a worker

@@ -565,6 +565,12 @@ contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request
     contract::ExplainAnswer answer =
         worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations,
                         {parts_->affinity, static_cast<std::uint32_t>(boot_time_ms() / 1000)});
+    if (answer.verdict == "forward") {
+        const auto state = parts_->publisher.current_forwarding();
+        const auto routing = parts_->publisher.current_routing();
+        const flow::IdleLimits limits(table_timeouts(parts_->settings.worker.timeouts));
+        answer.steps.push_back(reply_step(request, {*state, *routing, limits, 0, parts_->settings.port_names}));
+    }
     if (request.source.family == request.destination.family) parts_->find_connection(request, answer);
     return answer;
 }

@@ -401,7 +401,7 @@ void Worker::review_pending() noexcept {
     reviewed_with_ = routing_;
     next_review_ms_ = now_ms_ + kReviewIntervalMs;
     pending_.review([this](const PendingPacket& packet) noexcept {
-        const NextHop hop = look_up_next_hop(packet.destination);
+        const NextHop hop = look_up_next_hop(packet.destination, packet.flow);
         if (hop.kind == NextHop::Kind::known) {
             send_to(routing_->next_hops[hop.index], packet.mbuf, packet.l3_length);
             return true;

@@ -247,10 +247,10 @@ class Worker {
     void clamp_segments(unsigned i, NextHop out) noexcept;
 
     // next_hop.cc: where a rewritten packet goes
-    NextHop look_up_next_hop(const IpAddress& destination) noexcept;
-    NextHop search_next_hop(const IpAddress& destination) noexcept;
+    NextHop look_up_next_hop(const IpAddress& destination, std::uint64_t flow) noexcept;
+    void ask_for(const snapshot::NextHopResult& unresolved, const IpAddress& destination) noexcept;
     void send_to(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t l3_length) noexcept;
-    void hold(rte_mbuf* mbuf, const IpAddress& destination, std::uint32_t l3_length) noexcept;
+    void hold(rte_mbuf* mbuf, const IpAddress& destination, std::uint64_t flow, std::uint32_t l3_length) noexcept;
 
     template <typename Family>
     auto& table() noexcept {
@@ -307,7 +307,8 @@ class Worker {
         std::uint16_t index = 0;
         std::uint64_t view_number = 0;  ///< of the snapshots it was found in; 0: never
     };
-    std::array<KnownHop, 256> known_hops_;  ///< by a hash of the destination: backends are few and met again
+    /// By a hash of the destination: backends are few and met again. Only where there is one way.
+    std::array<KnownHop, 256> known_hops_;
     std::uint64_t gauges_shown_ms_ = ~std::uint64_t{0};
     Fragments fragments_;
     flow::FragmentIds fragment_ids_;

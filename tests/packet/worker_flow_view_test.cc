@@ -96,6 +96,42 @@ TEST(WorkerFlowView, ANextHopWithoutMacIsNamed) {
     EXPECT_NE(view->to_backend.find("MAC address of " + node + " not known"), std::string::npos) << view->to_backend;
 }
 
+TEST(WorkerFlowView, OfSeveralRoutersTheConnectionsOwnIsNamed) {
+    Lab lab;
+    lab.apply(lab.web());
+    snapshot::Route second;
+    second.prefix = *IpPrefix::parse("198.51.100.0/24");
+    second.port = kClientPort;
+    second.gateway = ip("192.0.2.253");
+    lab.routing().routes.push_back(second);
+    ++lab.routing().epoch;
+    lab.publish_routing();
+    const auto question = request(kClient, 40000, kVip, 80);
+    ASSERT_FALSE(lab.establish(40000).empty());
+    EXPECT_EQ(lab.look_up(question)->to_client.find("router"), std::string::npos) << "one serves: nothing to tell";
+
+    // The flow keeps the router it has when a second one comes up, unless the table moves on.
+    lab.learn_neighbour(kClientPort, "192.0.2.253", {2, 0, 0, 0, 0, 0xfd});
+    lab.publish_routing();
+    std::string kept;
+    for (std::uint16_t port = 40000; port < 40100 && kept.find("as chosen before") == std::string::npos; ++port) {
+        lab.forget_neighbour(kClientPort, "192.0.2.253");
+        lab.publish_routing();
+        ASSERT_FALSE(lab.establish(port).empty());
+        lab.learn_neighbour(kClientPort, "192.0.2.253", {2, 0, 0, 0, 0, 0xfd});
+        lab.publish_routing();
+        kept = lab.look_up(request(kClient, port, kVip, 80))->to_client;
+    }
+    EXPECT_EQ(
+        kept,
+        "port client-side to 02:00:00:00:00:fe, router 192.0.2.254, as chosen before others of the 2 that serve came");
+    ++lab.routing().epoch;
+    lab.publish_routing();
+    EXPECT_NE(lab.look_up(question)->to_client.find("one of 2 that serve, by the hash of the connection"),
+              std::string::npos)
+        << lab.look_up(question)->to_client;
+}
+
 TEST(WorkerFlowView, OnlyTheOwnerKnowsIt) {
     LabSettings settings;
     settings.workers = 2;

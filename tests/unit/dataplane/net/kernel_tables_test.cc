@@ -5,7 +5,9 @@
 #include <linux/if.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
+#include <map>
 #include <string>
 #include <sys/socket.h>
 #include <vector>
@@ -202,28 +204,216 @@ TEST_F(KernelTablesTest, ARouteThatIsReplacedOrDeletedMovesTheEpoch) {
     EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route);
 }
 
-TEST_F(KernelTablesTest, OfSeveralNextHopsTheFirstIsTaken) {
+struct Hop {
+    unsigned ifindex;
+    const char* via;
+    unsigned weight = 1;
+};
+
+/// As `ip route add PREFIX nexthop ... nexthop ...` is told.
+Message multipath(const std::string& prefix, const std::vector<Hop>& hops, std::uint16_t type = RTM_NEWROUTE,
+                  std::uint16_t flags = 0, std::uint32_t metric = 0) {
+    const IpPrefix to = net_of(prefix);
+    rtmsg body{};
+    body.rtm_family = family(to.address);
+    body.rtm_dst_len = to.length;
+    body.rtm_table = RT_TABLE_MAIN;
+    body.rtm_type = RTN_UNICAST;
+    std::vector<std::uint8_t> list;
+    const auto add = [&](const void* data, std::size_t size) {
+        const auto* bytes = static_cast<const std::uint8_t*>(data);
+        list.insert(list.end(), bytes, bytes + size);
+    };
+    for (const Hop& one : hops) {
+        const IpAddress gateway = ip(one.via);
+        const std::size_t size = gateway.bits() / 8;
+        rtnexthop hop{};
+        hop.rtnh_ifindex = static_cast<int>(one.ifindex);
+        hop.rtnh_hops = static_cast<unsigned char>(one.weight - 1);
+        hop.rtnh_len = static_cast<std::uint16_t>(sizeof hop + RTA_LENGTH(size));
+        const rtattr head{static_cast<std::uint16_t>(RTA_LENGTH(size)), RTA_GATEWAY};
+        add(&hop, sizeof hop);
+        add(&head, sizeof head);
+        add(gateway.bytes.data(), size);
+    }
+    Message message(type, body, flags);
+    if (to.length > 0) message.with(RTA_DST, to.address);
+    if (metric != 0) message.with(RTA_PRIORITY, metric);
+    return message.with(RTA_MULTIPATH, list.data(), list.size());
+}
+
+Message link_of(unsigned ifindex, unsigned flags) {
+    ifinfomsg body{};
+    body.ifi_index = static_cast<int>(ifindex);
+    body.ifi_flags = flags;
+    return Message(RTM_NEWLINK, body);
+}
+
+Message object(std::uint32_t id, unsigned ifindex, const std::string& via, std::uint16_t type = RTM_NEWNEXTHOP) {
+    nhmsg body{};
+    body.nh_family = family(ip(via));
+    return Message(type, body).with(NHA_ID, id).with(NHA_OIF, std::uint32_t{ifindex}).with(NHA_GATEWAY, ip(via));
+}
+
+Message group_of(std::uint32_t id, const std::vector<nexthop_grp>& members) {
+    return Message(RTM_NEWNEXTHOP, nhmsg{})
+        .with(NHA_ID, id)
+        .with(NHA_GROUP, members.data(), members.size() * sizeof(nexthop_grp));
+}
+
+/// The routers that flows to the destination go by, resolved or not, with how many of 4000.
+std::map<std::string, int> shares(const snapshot::RoutingSnapshot& snapshot, const std::string& destination) {
+    std::map<std::string, int> list;
+    for (std::uint64_t flow = 0; flow < 4000; ++flow) {
+        const auto found = snapshot.lookup(ip(destination), flow * 0x9e3779b97f4a7c15ULL);
+        if (found.kind == NextHopResult::Kind::no_route) continue;
+        if (found.kind == NextHopResult::Kind::unresolved) {
+            ++list[found.neighbour.address.to_string()];
+            continue;
+        }
+        for (const auto& [key, index] : snapshot.neighbours) {
+            if (index == found.index) ++list[key.address.to_string()];
+        }
+    }
+    return list;
+}
+
+std::vector<std::string> routers(const snapshot::RoutingSnapshot& snapshot, const std::string& destination) {
+    std::vector<std::string> list;
+    for (const auto& [router, share] : shares(snapshot, destination)) list.push_back(router);
+    return list;
+}
+
+using Routers = std::vector<std::string>;
+
+TEST_F(KernelTablesTest, OfSeveralNextHopsAllAreUsedByTheirWeight) {
+    multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.250", 3}, {kNodeTwin, "10.0.2.251", 1}}).send(tables);
+    multipath("::/0", {{kClientTwin, "fe80::1"}, {kNodeTwin, "fe80::1"}}, RTM_NEWROUTE, 0, 1024).send(tables);
+    const auto snapshot = tables.build();
+    auto share = shares(*snapshot, "198.51.100.1");
+    ASSERT_EQ(share.size(), 2U);
+    EXPECT_NEAR(share["192.0.2.250"], 3000, 150);
+    EXPECT_EQ(snapshot->lookup(ip("198.51.100.1")).ways, 2U);
+    EXPECT_EQ(snapshot->lookup(ip("2001:db8::1")).ways, 2U) << "one address on two links is two routers";
+    EXPECT_EQ(tables.gateways().size(), 4U);
+    for (const std::uint16_t port : {0, 1}) EXPECT_TRUE(snapshot->has_route_through(ip("198.51.100.1"), port));
+}
+
+TEST_F(KernelTablesTest, ResolvedRoutersServeAloneUntilOthersAnswer) {
+    multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.250"}, {kClientTwin, "192.0.2.251"}}).send(tables);
+    neighbour(kClientTwin, "192.0.2.251", NUD_REACHABLE, kA).send(tables);
+    const auto one = tables.build();
+    EXPECT_EQ(routers(*one, "198.51.100.1"), Routers{"192.0.2.251"});
+    neighbour(kClientTwin, "192.0.2.250", NUD_REACHABLE, kB).send(tables);
+    const auto both = tables.build();
+    EXPECT_EQ(both->epoch, one->epoch) << "nobody has to move";
+    EXPECT_EQ(routers(*both, "198.51.100.1").size(), 2U);
+    neighbour(kClientTwin, "192.0.2.251", NUD_FAILED, kA).send(tables);
+    const auto other = tables.build();
+    EXPECT_NE(other->epoch, both->epoch);
+    EXPECT_EQ(routers(*other, "198.51.100.1"), Routers{"192.0.2.250"});
+}
+
+TEST_F(KernelTablesTest, IPv6SiblingsComeAndGoOneByOne) {
+    // As Linux tells `ip -6 route add`, `append` (all of them again) and `del` (the one).
+    route("2001:db8::/48", kClientTwin, "fd01::2", 100).send(tables);
+    multipath("2001:db8::/48", {{kNodeTwin, "fd02::2"}, {kClientTwin, "fd01::2"}}, RTM_NEWROUTE, NLM_F_APPEND, 100)
+        .send(tables);
+    EXPECT_EQ(routers(*tables.build(), "2001:db8::1"), (Routers{"fd01::2", "fd02::2"}));
+    route("2001:db8::/48", kClientTwin, "fd01::2", 100, RTM_DELROUTE).send(tables);
+    EXPECT_EQ(routers(*tables.build(), "2001:db8::1"), Routers{"fd02::2"});
+    route("2001:db8::/48", kClientTwin, "fd01::3", 100).send(tables);
+    EXPECT_EQ(routers(*tables.build(), "2001:db8::1"), (Routers{"fd01::3", "fd02::2"})) << "told one by one";
+    multipath("2001:db8::/48", {{kClientTwin, "fd01::3"}, {kNodeTwin, "fd02::2"}}, RTM_DELROUTE, 0, 100).send(tables);
+    EXPECT_EQ(tables.build()->lookup(ip("2001:db8::1")).kind, NextHopResult::Kind::no_route);
+}
+
+TEST_F(KernelTablesTest, ChangedInPlaceTheWaysAreTheNewOnes) {
+    multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.250"}, {kClientTwin, "192.0.2.251"}}).send(tables);
+    ASSERT_NE(tables.build(), nullptr);
+    multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.251", 9}, {kClientTwin, "192.0.2.252"}}, RTM_NEWROUTE, NLM_F_REPLACE)
+        .send(tables);
+    auto share = shares(*tables.build(), "198.51.100.1");
+    EXPECT_EQ(share.size(), 2U);
+    EXPECT_NEAR(share["192.0.2.251"], 3600, 120);
+    multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.251"}, {kClientTwin, "192.0.2.252"}}).send(tables);
+    EXPECT_NEAR(shares(*tables.build(), "198.51.100.1")["192.0.2.251"], 2000, 150) << "the weight told last counts";
+    multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.251"}, {kClientTwin, "192.0.2.251"}, {55, "172.16.0.1"}},
+              RTM_NEWROUTE, NLM_F_REPLACE)
+        .send(tables);
+    EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).ways, 1U) << "one router twice, and one of no port";
+}
+
+TEST_F(KernelTablesTest, AWayOfALinkThatGoesDownComesBackWithIt) {
+    // Why: the kernel keeps such a route, and says nothing of it when the link comes again.
+    for (const unsigned twin : {kClientTwin, kNodeTwin}) link_of(twin, IFF_UP | IFF_RUNNING).send(tables);
+    multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.250"}, {kNodeTwin, "10.0.2.251"}}).send(tables);
+    EXPECT_EQ(routers(*tables.build(), "198.51.100.1").size(), 2U);
+    link_of(kNodeTwin, 0).send(tables);
+    EXPECT_EQ(routers(*tables.build(), "198.51.100.1"), Routers{"192.0.2.250"});
+    link_of(kNodeTwin, IFF_UP | IFF_RUNNING).send(tables);
+    EXPECT_EQ(routers(*tables.build(), "198.51.100.1").size(), 2U);
+    for (const unsigned twin : {kClientTwin, kNodeTwin}) link_of(twin, 0).send(tables);
+    for (const unsigned twin : {kClientTwin, kNodeTwin}) link_of(twin, IFF_UP | IFF_RUNNING).send(tables);
+    EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route)
+        << "with the last of its links the kernel removes the route";
+}
+
+TEST_F(KernelTablesTest, ACableWithoutLinkIsNoWayWhereThereIsAnother) {
+    // Why: the twin is up as long as the program runs; only the interface tells.
+    constexpr unsigned kDevice = 20;
+    KernelTables plugged{{{kClientTwin, kClientMac, 1500, kDevice}, {kNodeTwin, kNodeMac, 1400, kDevice + 1}}};
+    for (const unsigned twin : {kClientTwin, kNodeTwin, kDevice, kDevice + 1})
+        link_of(twin, IFF_UP | IFF_RUNNING).send(plugged);
+    multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.250"}, {kNodeTwin, "10.0.2.251"}}).send(plugged);
+    neighbour(kClientTwin, "192.0.2.250", NUD_REACHABLE, kA).send(plugged);
+    neighbour(kNodeTwin, "10.0.2.251", NUD_REACHABLE, kB).send(plugged);
+    const auto whole = plugged.build();
+    EXPECT_EQ(routers(*whole, "198.51.100.1").size(), 2U);
+    link_of(kDevice + 1, IFF_UP).send(plugged);
+    const auto cut = plugged.build();
+    ASSERT_NE(cut, nullptr);
+    EXPECT_FALSE(cut->ports[1].link_up);
+    EXPECT_NE(cut->epoch, whole->epoch) << "flows look again";
+    EXPECT_EQ(routers(*cut, "198.51.100.1"), Routers{"192.0.2.250"});
+    link_of(kDevice + 1, IFF_UP | IFF_RUNNING).send(plugged);
+    EXPECT_EQ(routers(*plugged.build(), "198.51.100.1").size(), 2U);
+}
+
+TEST_F(KernelTablesTest, NextHopObjectsAreFollowedForThemselves) {
+    // Why: FRR's routes name a group by its number; groups change without a message about the route.
+    object(1, kClientTwin, "192.0.2.250").send(tables);
+    object(2, kNodeTwin, "10.0.2.251").send(tables);
+    group_of(10, {{1, 2, 0, 0}, {2, 0, 0, 0}}).send(tables);
     rtmsg body{};
     body.rtm_family = AF_INET;
     body.rtm_table = RT_TABLE_MAIN;
     body.rtm_type = RTN_UNICAST;
-    std::vector<std::uint8_t> hops;
-    for (const char* via : {"192.0.2.250", "192.0.2.251"}) {
-        rtnexthop hop{};
-        hop.rtnh_ifindex = static_cast<int>(kClientTwin);
-        hop.rtnh_len = static_cast<std::uint16_t>(sizeof hop + RTA_LENGTH(4));
-        const rtattr head{RTA_LENGTH(4), RTA_GATEWAY};
-        const IpAddress gateway = ip(via);
-        const auto add = [&](const void* data, std::size_t size) {
-            const auto* bytes = static_cast<const std::uint8_t*>(data);
-            hops.insert(hops.end(), bytes, bytes + size);
-        };
-        add(&hop, sizeof hop);
-        add(&head, sizeof head);
-        add(gateway.bytes.data(), 4);
-    }
-    Message(RTM_NEWROUTE, body).with(RTA_MULTIPATH, hops.data(), hops.size()).send(tables);
-    EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).neighbour.address, ip("192.0.2.250"));
+    Message(RTM_NEWROUTE, body).with(RTA_NH_ID, std::uint32_t{10}).send(tables);
+    auto share = shares(*tables.build(), "198.51.100.1");
+    ASSERT_EQ(share.size(), 2U);
+    EXPECT_NEAR(share["192.0.2.250"], 3000, 150);
+    EXPECT_EQ(tables.gateways().size(), 2U);
+    object(2, kNodeTwin, "10.0.2.251", RTM_DELNEXTHOP).send(tables);
+    EXPECT_EQ(routers(*tables.build(), "198.51.100.1"), Routers{"192.0.2.250"});
+    object(1, kClientTwin, "192.0.2.249").send(tables);
+    EXPECT_EQ(routers(*tables.build(), "198.51.100.1"), Routers{"192.0.2.249"});
+    link_of(kClientTwin, 0).send(tables);
+    EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route);
+    object(1, kClientTwin, "192.0.2.249").send(tables);
+    ASSERT_NE(tables.build(), nullptr);
+    Message(RTM_DELROUTE, body).with(RTA_NH_ID, std::uint32_t{10}).send(tables);
+    EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route);
+}
+
+TEST_F(KernelTablesTest, CutWaysAreIgnoredAtEveryLength) {
+    Message whole = multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.250"}, {kNodeTwin, "10.0.2.251"}});
+    for (std::size_t length = 0; length < whole.bytes().size(); ++length) whole.send(tables, length);
+    const auto snapshot = tables.build();
+    EXPECT_EQ(snapshot->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route);
+    Message group = group_of(10, {{1, 2, 0, 0}, {2, 0, 0, 0}});
+    for (std::size_t length = 0; length <= group.bytes().size(); ++length) group.send(tables, length);
+    EXPECT_EQ(tables.build(), nullptr);
 }
 
 TEST_F(KernelTablesTest, OtherTablesInterfacesAndKindsAreNoneOfOurs) {
