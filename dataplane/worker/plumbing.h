@@ -88,6 +88,8 @@ struct WorkerPort {
     std::vector<RxQueue> further_rx;  ///< polled as rx_queue is: a port may have more queues than there are workers
     VlanTags tags{};                  ///< of a VLAN
     std::uint16_t lies_on = 0;        ///< of a VLAN: the index of its port
+    /// Frames in several buffers come by other ports, and this one's driver takes none.
+    bool one_buffer_only = false;
 };
 
 enum class IdleMode : std::uint8_t {

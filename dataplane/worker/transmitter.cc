@@ -13,6 +13,7 @@ Transmitter::Transmitter(const std::vector<WorkerPort>& ports, observe::CounterB
         queues_.at(port).ethdev = ports[port].ethdev;
         queues_.at(port).tx_queue = ports[port].tx_queue;
         tags_.at(port) = ports[port].tags;
+        one_buffer_only_.at(port) = ports[port].one_buffer_only;
     }
 }
 
@@ -31,8 +32,26 @@ void Transmitter::put_tags(Queue& queue, const VlanTags& tags) noexcept {
     queue.count = kept;
 }
 
+/// Frames of several buffers into their first; one that does not fit goes.
+void Transmitter::make_single(Queue& queue) noexcept {
+    std::uint32_t kept = 0;
+    for (std::uint32_t i = 0; i < queue.count; ++i) {
+        rte_mbuf* mbuf = queue.mbufs[i];
+        if (rte_pktmbuf_linearize(mbuf) == 0) [[likely]] {
+            queue.mbufs[kept++] = mbuf;
+        } else {
+            counters_.drop(observe::DropReason::frame_too_long);
+            rte_pktmbuf_free(mbuf);
+        }
+    }
+    queue.count = kept;
+}
+
 void Transmitter::flush(Queue& queue) noexcept {
-    const VlanTags& tags = tags_[static_cast<std::size_t>(&queue - queues_.data())];
+    const auto port = static_cast<std::size_t>(&queue - queues_.data());
+    const VlanTags& tags = tags_[port];
+    if (one_buffer_only_[port]) [[unlikely]]
+        make_single(queue);
     if (tags.id != 0) [[unlikely]]
         put_tags(queue, tags);
     std::uint16_t sent = 0;

@@ -65,10 +65,12 @@ class Transmitter {
     static_assert(sizeof(Queue) == 1024 && kRoom >= kMostBurst);
     void flush(Queue& queue) noexcept;
     void put_tags(Queue& queue, const VlanTags& tags) noexcept;
+    void make_single(Queue& queue) noexcept;
 
     std::size_t count_;
     std::array<Queue, kMaxPorts> queues_;
     std::array<VlanTags, kMaxPorts> tags_{};
+    std::array<bool, kMaxPorts> one_buffer_only_{};
     observe::CounterBlock& counters_;
 };
 
