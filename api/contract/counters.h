@@ -48,7 +48,7 @@ struct BackendCounters {
 
 struct PortCounters {
     std::string name;
-    /// In use: "af_xdp", "af_packet", a PMD's name; "vlan": of another port, which counts its frames.
+    /// In use: "af_xdp", "af_packet", a PMD's name; "vlan": of another port, which counts its frames too.
     std::string driver;
     bool link_up = false;
     std::uint64_t rx_packets = 0, rx_bytes = 0, rx_missed = 0, rx_errors = 0;

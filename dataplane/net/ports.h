@@ -89,7 +89,7 @@ class Ports {
     std::vector<worker::WorkerPort> for_worker(std::uint32_t worker) const;
     /// By port index, of ports with devices: VLANs come behind them.
     std::vector<PortRss> rss() const;
-    /// By port index; the kernel path's counts are filled elsewhere. A VLAN's frames are counted at its port.
+    /// By port index; the kernel path's counts and those of VLANs, which the workers count, are filled elsewhere.
     std::vector<contract::PortCounters> counters() const;
 
   private:

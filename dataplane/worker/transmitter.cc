@@ -7,6 +7,8 @@
 
 namespace guideway::worker {
 
+static_assert(observe::kMostVlanPorts == kMaxPorts);
+
 Transmitter::Transmitter(const std::vector<WorkerPort>& ports, observe::CounterBlock& counters)
     : count_(ports.size()), counters_(counters) {
     for (std::size_t port = 0; port < count_; ++port) {
@@ -17,19 +19,22 @@ Transmitter::Transmitter(const std::vector<WorkerPort>& ports, observe::CounterB
     }
 }
 
-/// In front of every frame of the queue; one without room for them goes.
-void Transmitter::put_tags(Queue& queue, const VlanTags& tags) noexcept {
+/// In front of every frame of the queue; one without room for them goes. Returns the bytes of the others, without tags.
+std::uint64_t Transmitter::put_tags(Queue& queue, const VlanTags& tags) noexcept {
     std::uint32_t kept = 0;
+    std::uint64_t bytes = 0;
     for (std::uint32_t i = 0; i < queue.count; ++i) {
         rte_mbuf* mbuf = queue.mbufs[i];
         if (vlan::put_in_front(mbuf, tags)) [[likely]] {
             queue.mbufs[kept++] = mbuf;
+            bytes += rte_pktmbuf_pkt_len(mbuf) - tags.bytes();
         } else {
             counters_.drop(observe::DropReason::tag_room_missing);
             rte_pktmbuf_free(mbuf);
         }
     }
     queue.count = kept;
+    return bytes;
 }
 
 /// Frames of several buffers into their first; one that does not fit goes.
@@ -52,8 +57,9 @@ void Transmitter::flush(Queue& queue) noexcept {
     const VlanTags& tags = tags_[port];
     if (one_buffer_only_[port]) [[unlikely]]
         make_single(queue);
+    std::uint64_t vlan_bytes = 0;
     if (tags.id != 0) [[unlikely]]
-        put_tags(queue, tags);
+        vlan_bytes = put_tags(queue, tags);
     std::uint16_t sent = 0;
     const auto count = static_cast<std::uint16_t>(queue.count);
     if (queue.tx_queue != kNoQueue) {
@@ -68,7 +74,12 @@ void Transmitter::flush(Queue& queue) noexcept {
     counters_.totals().tx_packets.add(sent);
     for (std::uint16_t i = sent; i < count; ++i) {
         counters_.drop(observe::DropReason::tx_full);
+        vlan_bytes -= rte_pktmbuf_pkt_len(queue.mbufs[i]) - tags.bytes();  // of no meaning on other ports
         rte_pktmbuf_free(queue.mbufs[i]);
+    }
+    if (tags.id != 0) [[unlikely]] {
+        counters_.vlan(port).sent.packets.add(sent);
+        counters_.vlan(port).sent.bytes.add(vlan_bytes);
     }
     queue.count = 0;
 }

@@ -162,6 +162,7 @@ std::uint32_t Worker::receive(const Source& source) noexcept {
             continue;
         }
         mbuf->port = index;
+        if (index != port) counters_.vlan(index).received.add(rte_pktmbuf_pkt_len(mbuf));
         burst_.mbuf[kept++] = mbuf;
     }
     burst_.count = kept;

@@ -545,6 +545,7 @@ std::uint64_t Lab::dropped() const {
 
 const observe::WorkerTotals& Lab::totals(std::uint32_t worker) const { return places_[worker]->counters->totals(); }
 contract::Counters Lab::counters() const { return book_->collect(*publisher_->current_forwarding()); }
+contract::Traffic Lab::vlan_traffic(std::uint16_t port) const { return book_->vlan_traffic(port); }
 std::uint64_t Lab::refused_towards(const IpAddress& backend) const {
     std::uint64_t sum = 0;
     for (const snapshot::BackendLabel& label : state().backend_labels) {

@@ -148,6 +148,7 @@ class Lab {
     std::uint64_t dropped() const;
     const observe::WorkerTotals& totals(std::uint32_t worker = 0) const;
     contract::Counters counters() const;
+    contract::Traffic vlan_traffic(std::uint16_t port) const;
     /// Connections that found no SNAT port towards this backend of the state in force, of all workers.
     std::uint64_t refused_towards(const IpAddress& backend) const;
     std::size_t connections() const;
