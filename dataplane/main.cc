@@ -262,7 +262,8 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
         return faults;
     };
     engine.counters = [&] {
-        contract::Counters counters = net::all_counters(runtime->counters(), ports, kernel_path, steering);
+        contract::Counters counters = net::all_counters(runtime->counters(), ports, kernel_path, steering,
+                                                        [&](std::size_t port) { return runtime->vlan_traffic(port); });
         counters.routes = routes.status();
         counters.announcements = announcer.status();
         return counters;

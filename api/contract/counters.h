@@ -65,7 +65,7 @@ struct Bond {
 
 struct PortCounters {
     std::string name;
-    /// In use: "af_xdp", "af_packet", a PMD's name ("net_bonding" of a bond); "vlan": of another port, which counts its frames.
+    /// In use: "af_xdp", "af_packet", a PMD's name ("net_bonding" of a bond); "vlan": of another port, which counts its frames too.
     std::string driver;
     bool link_up = false;
     std::uint64_t rx_packets = 0, rx_bytes = 0, rx_missed = 0, rx_errors = 0;

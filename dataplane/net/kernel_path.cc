@@ -1,5 +1,6 @@
 #include "dataplane/net/kernel_path.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -16,6 +17,7 @@
 #include <spdlog/spdlog.h>
 
 #include "dataplane/net/ports.h"
+#include "dataplane/worker/segments.h"
 
 namespace guideway::net {
 namespace {
@@ -23,6 +25,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kBurst = 64;
+constexpr std::size_t kMostSegments = 64;  ///< of a frame: 65,535 bytes in buffers of 2048 are 33
 constexpr std::uint64_t kWakeEvent = ~std::uint64_t{0};
 constexpr auto kBusyFor = std::chrono::milliseconds(20);  ///< after the last frame
 constexpr timespec kShortWait{0, 100'000};
@@ -107,7 +110,7 @@ void KernelPath::write_frame(rte_mbuf* frame) {
     if (frame->port >= ports_.size()) return;
     const KernelPathPort& port = ports_[frame->port];
     Counters& counters = counters_[frame->port];
-    std::array<iovec, 8> parts;
+    std::array<iovec, kMostSegments> parts;
     int count = 0;
     for (const rte_mbuf* segment = frame; segment != nullptr; segment = segment->next) {
         if (count == static_cast<int>(parts.size())) break;
@@ -132,32 +135,13 @@ bool KernelPath::read(std::size_t index, void* data, std::size_t size, std::size
 }
 
 bool KernelPath::drain_tap(std::size_t index) {
-    const KernelPathPort& port = ports_[index];
-    Counters& counters = counters_[index];
-    const std::size_t largest = frame_bytes(port.mtu);
+    const std::size_t largest = frame_bytes(ports_[index].mtu);
+    read_buffer_.resize(std::max(read_buffer_.size(), largest));
     for (unsigned i = 0; i < kBurst; ++i) {
         std::size_t length = 0;
-        rte_mbuf* frame = rte_pktmbuf_alloc(pool_);
-        if (frame == nullptr || rte_pktmbuf_tailroom(frame) < largest) {
-            rte_pktmbuf_free(frame);
-            std::array<std::byte, 64> rest;  // taken out all the same, or epoll would report it for ever
-            if (!read(index, rest.data(), rest.size(), length)) return i > 0;
-            counters.full.fetch_add(1, std::memory_order_relaxed);
-            continue;
-        }
-        if (!read(index, rte_pktmbuf_mtod(frame, void*), largest, length)) {
-            rte_pktmbuf_free(frame);
-            return i > 0;
-        }
-        frame->data_len = static_cast<std::uint16_t>(length);
-        frame->pkt_len = static_cast<std::uint32_t>(length);
-        frame->port = static_cast<std::uint16_t>(index);
-        if (rte_ring_sp_enqueue(from_kernel_, frame) == 0) {
-            counters.from_kernel.fetch_add(1, std::memory_order_relaxed);
-        } else {
-            rte_pktmbuf_free(frame);
-            counters.full.fetch_add(1, std::memory_order_relaxed);
-        }
+        if (!read(index, read_buffer_.data(), largest, length)) return i > 0;
+        if (put_on_wire(index, {read_buffer_.data(), length}))
+            counters_[index].from_kernel.fetch_add(1, std::memory_order_relaxed);
     }
     return true;
 }
@@ -180,16 +164,16 @@ bool KernelPath::drain_own() {
     return !frames.empty();
 }
 
-void KernelPath::put_on_wire(std::size_t port, std::span<const std::uint8_t> bytes) {
-    rte_mbuf* frame = rte_pktmbuf_alloc(pool_);
-    char* to = frame == nullptr ? nullptr : rte_pktmbuf_append(frame, static_cast<std::uint16_t>(bytes.size()));
-    if (to != nullptr) {
-        std::memcpy(to, bytes.data(), bytes.size());
+/// False, and counted: no room.
+bool KernelPath::put_on_wire(std::size_t port, std::span<const std::uint8_t> bytes) {
+    rte_mbuf* frame = worker::segments::frame_of(pool_, bytes);
+    if (frame != nullptr) {
         frame->port = static_cast<std::uint16_t>(port);
-        if (rte_ring_sp_enqueue(from_kernel_, frame) == 0) return;
+        if (rte_ring_sp_enqueue(from_kernel_, frame) == 0) return true;
     }
     rte_pktmbuf_free(frame);
     counters_[port].full.fetch_add(1, std::memory_order_relaxed);  // kernel_path_full
+    return false;
 }
 
 std::vector<KernelPathCounts> KernelPath::counts() const {

@@ -70,7 +70,7 @@ class KernelPath {
     bool drain_rings();
     bool drain_tap(std::size_t port);
     bool drain_own();
-    void put_on_wire(std::size_t port, std::span<const std::uint8_t> frame);
+    bool put_on_wire(std::size_t port, std::span<const std::uint8_t> frame);
     bool read(std::size_t port, void* data, std::size_t size, std::size_t& length);
     void write_frame(rte_mbuf* frame);
 
@@ -79,6 +79,7 @@ class KernelPath {
     rte_ring* from_kernel_;
     rte_mempool* pool_;
     std::unique_ptr<Counters[]> counters_;
+    std::vector<std::uint8_t> read_buffer_;  ///< the thread's
     int epoll_ = -1;
     int wake_ = -1;
     struct OwnFrame {

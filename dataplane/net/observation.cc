@@ -15,9 +15,18 @@ using observe::to_string;
 }  // namespace
 
 contract::Counters all_counters(contract::Counters of_workers, const Ports& ports, const KernelPath& kernel_path,
-                                const Steering& steering) {
+                                const Steering& steering,
+                                const std::function<contract::Traffic(std::size_t)>& vlan_traffic) {
     contract::Counters counters = std::move(of_workers);
     counters.ports = ports.counters();
+    for (std::size_t i = 0; i < counters.ports.size(); ++i) {
+        if (ports.all()[i].tags.id == 0) continue;
+        const contract::Traffic traffic = vlan_traffic(i);
+        counters.ports[i].rx_packets = traffic.rx_packets;
+        counters.ports[i].rx_bytes = traffic.rx_bytes;
+        counters.ports[i].tx_packets = traffic.tx_packets;
+        counters.ports[i].tx_bytes = traffic.tx_bytes;
+    }
     counters.steering = steering.ways;
     std::uint64_t refused = 0;
     std::uint64_t full = 0;

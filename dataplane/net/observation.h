@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -16,8 +17,10 @@ namespace guideway::net {
 
 /// The workers' counters with the devices and the kernel path. The kernel path's thread has no line of its own: its drops are
 /// in worker 0's, its partner on the way from the kernel.
+/// `vlan_traffic`: of a port that is a VLAN, by its index.
 contract::Counters all_counters(contract::Counters of_workers, const Ports& ports, const KernelPath& kernel_path,
-                                const Steering& steering);
+                                const Steering& steering,
+                                const std::function<contract::Traffic(std::size_t)>& vlan_traffic);
 
 /// Super-packets of a peer's offload do not fit a frame and end as ip_truncated: said when they begin, with the remedy.
 class OffloadWatch {

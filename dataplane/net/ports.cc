@@ -33,16 +33,54 @@ std::optional<std::string> find_pci(const std::string& address, std::uint16_t& e
 
 std::string text_of(int error) { return rte_strerror(error < 0 ? -error : error); }
 
+bool takes_segments(const rte_eth_dev_info& info) {
+    return (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) != 0 &&
+           (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
+}
+
+/// "net_tap0,iface=x": the name and what is behind it.
+std::pair<std::string, std::string> vdev_of(const std::string& device) {
+    const auto comma = device.find(',');
+    return {device.substr(0, comma), comma == std::string::npos ? "" : device.substr(comma + 1)};
+}
+
+bool device_takes_segments(const std::string& name) {
+    std::uint16_t ethdev = 0;
+    rte_eth_dev_info info{};
+    return rte_eth_dev_get_port_by_name(name.c_str(), &ethdev) == 0 && rte_eth_dev_info_get(ethdev, &info) == 0 &&
+           takes_segments(info);
+}
+
+/// Before the port is opened. A virtual device must be made to be asked; it is opened later, with the buffers.
+bool takes_segments(const config::PortConfig& port) {
+    if (port.is_of_interfaces()) return false;
+    if (port.kind == config::PortKind::bond) return std::ranges::all_of(port.bond.members, device_takes_segments);
+    if (port.kind == config::PortKind::pci) return device_takes_segments(port.device);
+    const auto [vdev, arguments] = vdev_of(port.device);
+    if (rte_eal_hotplug_add("vdev", vdev.c_str(), arguments.c_str()) != 0) return false;
+    const bool takes = device_takes_segments(vdev);
+    rte_eal_hotplug_remove("vdev", vdev.c_str());
+    return takes;
+}
+
+/// Bytes of a buffer that hold any frame of the port: of one with VLANs theirs too.
+std::uint32_t room_for(const config::PortConfig& port) {
+    // AF_PACKET's driver wants buffers as large as the ring's frames, whatever the MTU.
+    const bool by_ring = port.is_of_interfaces() && port.driver != config::InterfaceDriver::af_xdp;
+    return RTE_PKTMBUF_HEADROOM + (by_ring ? ring_frame(port.wire_mtu) : frame_bytes(port.wire_mtu));
+}
+
 }  // namespace
 
 rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& error) {
     std::uint32_t room = RTE_MBUF_DEFAULT_BUF_SIZE;
+    std::uint32_t longest = 0;
     for (const auto& port : config.ports) {
-        // AF_PACKET's driver wants buffers as large as the ring's frames, whatever the MTU.
-        const bool by_ring = port.is_of_interfaces() && port.driver != config::InterfaceDriver::af_xdp;
-        const std::uint32_t frame = by_ring ? ring_frame(port.wire_mtu) : frame_bytes(port.wire_mtu);
-        room = std::max(room, RTE_PKTMBUF_HEADROOM + frame);
+        if (port.kind == config::PortKind::vlan) continue;
+        longest = std::max(longest, room_for(port));
+        if (room_for(port) > room && !takes_segments(port)) room = room_for(port);
     }
+    const std::uint32_t per_frame = (longest - 1) / room + 1;  // buffers
     std::uint32_t pairs = 0;
     for (const auto& port : config.ports) {
         if (port.kind == config::PortKind::vlan) continue;
@@ -55,7 +93,7 @@ rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& err
     // What fragments may hold is beside what the rings need: else a flood of them would leave the ports nothing to receive into.
     const auto held =
         static_cast<std::uint32_t>(std::uint64_t{config.workers.count} * config.fragments.held_kilobytes * 1024 / room);
-    std::uint32_t buffers = kBuffersBase + pairs * kBuffersAPairMost + held;
+    std::uint32_t buffers = kBuffersBase * per_frame + pairs * kBuffersAPairMost + held;
     // With little memory fewer buffers still forward; below one burst ring a pair nothing would.
     for (const std::uint32_t least = kBuffersBase / 2 + pairs * kDescriptors + held; buffers >= least;
          buffers = buffers / 4 * 3) {
@@ -177,9 +215,8 @@ std::optional<std::string> Ports::open_port(const config::PortConfig& wanted, Po
     if (wanted.kind == config::PortKind::interface) return open_interface(wanted, port);
     if (wanted.kind == config::PortKind::vdev) {
         port.software = true;
-        const auto comma = wanted.device.find(',');
-        return open_vdev(wanted.device.substr(0, comma),
-                         comma == std::string::npos ? "" : wanted.device.substr(comma + 1), workers_, port);
+        const auto [name, arguments] = vdev_of(wanted.device);
+        return open_vdev(name, arguments, workers_, port);
     }
     if (wanted.kind == config::PortKind::bond) return open_bond(wanted, port);
     Device device;
@@ -310,6 +347,13 @@ std::optional<std::string> Ports::start(Device& device, unsigned queues, Port& p
     // A bond gives its members at their start what it was configured with; before that they cannot be asked.
     const bool mtu_is_set = port.mtu_is_set || port.bond != nullptr;
     if (port.bond != nullptr && !port.mtu_is_set) settings.rxmode.mtu = port.wire_mtu;
+    // Only where it is needed: drivers have faster ways for frames in one buffer each.
+    const bool longer = RTE_PKTMBUF_HEADROOM + frame_bytes(port.wire_mtu) > rte_pktmbuf_data_room_size(pool_);
+    if (longer && takes_segments(info)) {
+        settings.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+        settings.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+        port.scatters = port.gathers = true;
+    }
     int refused = rte_eth_dev_configure(device.ethdev, device.rx_queues, device.tx_queues, &settings);
     if (refused != 0 && settings.rx_adv_conf.rss_conf.rss_key != nullptr) {
         settings.rx_adv_conf.rss_conf.rss_key = nullptr;  // the driver's own key, then
@@ -375,7 +419,9 @@ void Ports::close() {
 std::vector<worker::WorkerPort> Ports::for_worker(std::uint32_t worker) const {
     std::vector<worker::WorkerPort> list;
     for (const Port& port : ports_) {
-        worker::WorkerPort share = share_of(port.tags.id == 0 ? port : ports_[port.lies_on], worker, workers_);
+        const Port& below = port.tags.id == 0 ? port : ports_[port.lies_on];
+        worker::WorkerPort share = share_of(below, worker, workers_);
+        share.one_buffer_only = !below.gathers && std::ranges::any_of(ports_, &Port::scatters);
         if (port.tags.id != 0) {
             share.rx_queue = worker::kNoQueue;
             share.further_rx.clear();

@@ -49,6 +49,8 @@ struct Port {
     std::uint16_t wire_mtu = 1500;  ///< of the device: more, where VLANs' tags need it
     bool mtu_is_set = false;        ///< a Linux interface, which the kernel gave it already
     bool software = false;
+    bool scatters = false;  ///< longer frames than a packet buffer come in several
+    bool gathers = false;   ///< the driver sends frames in several buffers
     snapshot::MacAddress mac{};
     std::vector<Device> devices;  ///< AF_XDP: one for each queue of the interface; of a VLAN none; else one
     worker::VlanTags tags{};      ///< of a VLAN
@@ -59,7 +61,8 @@ struct Port {
 /// Bytes of a frame that a buffer must hold for this MTU: Ethernet header and two VLAN tags.
 constexpr std::uint32_t frame_bytes(std::uint16_t mtu) { return mtu + 14U + 8U; }
 
-/// Packet buffers for these ports and workers. Null with `error` where memory does not suffice.
+/// Packet buffers for these ports and workers, one kind for all. Where each port's driver takes frames in several buffers they are of
+/// DPDK's usual size, whatever the MTU; else as large as the longest frame. Null with `error` where memory does not suffice.
 rte_mempool* create_pool(const config::DataplaneConfig& config, std::string& error);
 
 /// Arguments of net_af_packet / net_af_xdp for an interface; pure.
@@ -89,7 +92,7 @@ class Ports {
     std::vector<worker::WorkerPort> for_worker(std::uint32_t worker) const;
     /// By port index, of ports with devices: VLANs come behind them.
     std::vector<PortRss> rss() const;
-    /// By port index; the kernel path's counts are filled elsewhere. A VLAN's frames are counted at its port.
+    /// By port index; the kernel path's counts and those of VLANs, which the workers count, are filled elsewhere.
     std::vector<contract::PortCounters> counters() const;
     /// How often the traffic of a port, or of the one that the VLAN lies on, moved to other members of its bond.
     std::uint64_t moves(std::size_t port) const;

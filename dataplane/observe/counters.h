@@ -129,7 +129,14 @@ struct alignas(64) WorkerTotals {
 };
 static_assert(sizeof(WorkerTotals) == 448);
 
-/// The worker's lines: totals and drop reasons inside, slots in memory given from outside.
+/// Frames of one VLAN, without their tags.
+struct VlanTraffic {
+    SlotCounters::Direction received;
+    SlotCounters::Direction sent;
+};
+inline constexpr std::size_t kMostVlanPorts = 32;  ///< all ports, in fact
+
+/// The worker's lines: totals, drop reasons and VLANs inside, slots in memory given from outside.
 class alignas(64) CounterBlock {
   public:
     CounterBlock(std::span<SlotCounters> services, std::span<SlotCounters> backends)
@@ -142,12 +149,16 @@ class alignas(64) CounterBlock {
     /// `slot` below the capacity given at start.
     SlotCounters& service(std::size_t slot) noexcept { return services_[slot]; }
     SlotCounters& backend(std::size_t slot) noexcept { return backends_[slot]; }
+    /// By port index; of ports that are VLANs.
+    VlanTraffic& vlan(std::size_t port) noexcept { return vlans_[port]; }
+    const VlanTraffic& vlan(std::size_t port) const noexcept { return vlans_[port]; }
     std::span<const SlotCounters> services() const noexcept { return services_; }
     std::span<const SlotCounters> backends() const noexcept { return backends_; }
 
   private:
     WorkerTotals totals_;
     std::array<Count, kDropReasonCount> drops_;
+    std::array<VlanTraffic, kMostVlanPorts> vlans_;
     std::span<SlotCounters> services_;
     std::span<SlotCounters> backends_;
 };

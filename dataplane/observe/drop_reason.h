@@ -17,7 +17,7 @@ namespace guideway::observe {
     X(none, "not dropped")                                                                                      \
     X(ethernet_truncated, "frame shorter than its Ethernet or VLAN header")                                     \
     X(vlan_unknown, "VLAN tags that no VLAN of the port has (ports with VLANs only)")                           \
-    X(frame_too_long, "frame in more buffers than fit into one: longer than the packet buffers")                \
+    X(frame_too_long, "frame in several buffers, where its headers or the way out need it in one")              \
     X(other_station, "for a VIP or a SNAT address, but to another station's or a group's MAC address")          \
     X(ip_header_bad, "IP version, header length or total length impossible")                                    \
     X(ip_truncated, "frame shorter than the IP header says: a super-packet of the peer's offload, or damage")   \

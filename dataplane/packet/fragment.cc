@@ -135,12 +135,11 @@ PartPlan plan_parts(const std::uint8_t* ip, std::uint32_t length, std::uint32_t 
     return plan;
 }
 
-void write_part(std::span<std::uint8_t> out, const std::uint8_t* ip, const PartPlan& plan,
-                std::uint32_t part) noexcept {
+void write_part_header(std::span<std::uint8_t> out, const std::uint8_t* ip, const PartPlan& plan,
+                       std::uint32_t part) noexcept {
     std::array<std::uint8_t, 60> header;
     copied_header(ip, plan.header, header);
     std::memcpy(out.data(), header.data(), plan.later_header);
-    std::memcpy(out.data() + plan.later_header, ip + plan.header + plan.offset(part), plan.length(part));
     // Of a fragment the parts stand where it stood, and only its own last may be the last.
     const std::uint16_t place = load_be16(ip + ipv4::kFragment);
     const std::uint32_t more = part + 1 < plan.parts ? ipv4::kMoreFragments : place & ipv4::kMoreFragments;

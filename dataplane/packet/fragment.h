@@ -69,8 +69,9 @@ struct PartPlan {
 /// `ip` is a whole IPv4 packet or fragment of `length` bytes, checked, longer than `mtu`.
 PartPlan plan_parts(const std::uint8_t* ip, std::uint32_t length, std::uint32_t mtu) noexcept;
 
-/// Writes part 1.. of the packet at `ip` to `out`, which has room for it.
-void write_part(std::span<std::uint8_t> out, const std::uint8_t* ip, const PartPlan& plan, std::uint32_t part) noexcept;
+/// Writes the header of part 1.. of the packet at `ip` to `out`, which has plan.later_header bytes.
+void write_part_header(std::span<std::uint8_t> out, const std::uint8_t* ip, const PartPlan& plan,
+                       std::uint32_t part) noexcept;
 /// Makes the packet its own first part, in place; after the others were written.
 void write_first_part(std::uint8_t* ip, const PartPlan& plan) noexcept;
 

@@ -31,13 +31,17 @@ void finish(std::uint8_t* l4, std::uint32_t length, std::uint16_t start, const P
 
 }  // namespace
 
-bool complete_unfinished_checksum(std::uint8_t* frame, const ParsedPacket& parsed) noexcept {
+bool is_checksum_unfinished(const std::uint8_t* frame, const ParsedPacket& parsed) noexcept {
     if (parsed.protocol == protocol::kSctp) return false;
+    const std::uint8_t* l4 = frame + parsed.l4_offset;
+    return load_raw16(l4 + field_offset(parsed)) == pseudo_sum(frame, parsed, covered(l4, parsed));
+}
+
+bool complete_unfinished_checksum(std::uint8_t* frame, const ParsedPacket& parsed) noexcept {
+    if (!is_checksum_unfinished(frame, parsed)) return false;
     std::uint8_t* l4 = frame + parsed.l4_offset;
-    const std::uint32_t length = covered(l4, parsed);
-    if (load_raw16(l4 + field_offset(parsed)) != pseudo_sum(frame, parsed, length)) return false;
     // The field itself is the pseudo header's share of the sum.
-    finish(l4, length, 0, parsed);
+    finish(l4, covered(l4, parsed), 0, parsed);
     return true;
 }
 

@@ -18,6 +18,9 @@ namespace guideway::packet {
 /// peers do this (WorkerPort::unfinished_checksums_possible), which are links inside one machine.
 bool complete_unfinished_checksum(std::uint8_t* frame, const ParsedPacket& parsed) noexcept;
 
+/// Whether it would: of the headers alone.
+bool is_checksum_unfinished(const std::uint8_t* frame, const ParsedPacket& parsed) noexcept;
+
 /// Verifies the TCP, UDP (0 over IPv4 is accepted, over IPv6 not: RFC 8200 8.1) or SCTP checksum of a flow over the whole packet.
 bool l4_checksum_ok(const std::uint8_t* frame, const ParsedPacket& parsed) noexcept;
 

@@ -314,7 +314,14 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i, C
         settle_first<Family>(entry, half, i);
     if (parsed.protocol == protocol::kTcp && (parsed.tcp_flags & flow::tcp_flag::kSyn) != 0) clamp_segments(i, hop);
 
-    Family::rewrite(frame, parsed, packet::swapped(other), {entry.delta_addresses(half), entry.delta_all(half)});
+    const packet::ChecksumDelta delta{entry.delta_addresses(half), entry.delta_all(half)};
+    if (parsed.protocol == protocol::kSctp && mbuf->nb_segs != 1) [[unlikely]] {  // its checksum is over all, made anew
+        const segments::Whole whole(mbuf, desk_);
+        Family::rewrite(whole.bytes(), parsed, packet::swapped(other), delta);
+        whole.put_back();
+    } else {
+        Family::rewrite(frame, parsed, packet::swapped(other), delta);
+    }
     if (const std::uint32_t cut = packet::strip_vlan(frame, parsed); cut != 0) [[unlikely]] {
         rte_pktmbuf_adj(mbuf, static_cast<std::uint16_t>(cut));
     }
@@ -375,7 +382,7 @@ void Worker::connect(unsigned i) noexcept {
     } else if (!opens_connection(parsed)) {
         refuse(i, DropReason::no_connection);
     } else if (parsed.part == packet::Part::whole && !l4_verified(mbuf) &&
-               !packet::l4_checksum_ok(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), parsed)) {
+               !packet::l4_checksum_ok(segments::Whole(mbuf, desk_).bytes(), parsed)) {
         // A damaged packet must not choose a backend; later ones of the connection the ends judge themselves. So of fragments:
         // no checksum tells before all are there.
         drop(mbuf, DropReason::l4_checksum_bad);

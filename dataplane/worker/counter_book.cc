@@ -60,6 +60,18 @@ void CounterBook::before_publish(const snapshot::ForwardingSnapshot& next) {
     }
 }
 
+contract::Traffic CounterBook::vlan_traffic(std::size_t port) const {
+    contract::Traffic total;
+    for (const CounterBlock* worker : workers_) {
+        const observe::VlanTraffic& one = worker->vlan(port);
+        total.rx_packets += one.received.packets.read();
+        total.rx_bytes += one.received.bytes.read();
+        total.tx_packets += one.sent.packets.read();
+        total.tx_bytes += one.sent.bytes.read();
+    }
+    return total;
+}
+
 contract::Counters CounterBook::collect(const snapshot::ForwardingSnapshot& in_force) const {
     contract::Counters counters;
     counters.generation = in_force.generation;

@@ -29,6 +29,8 @@ class CounterBook {
     void before_publish(const snapshot::ForwardingSnapshot& next);
     /// Everything but ports and start time. `in_force` must have been given to before_publish().
     contract::Counters collect(const snapshot::ForwardingSnapshot& in_force) const;
+    /// Of a port that is a VLAN, by its index.
+    contract::Traffic vlan_traffic(std::size_t port) const;
 
   private:
     struct Sum {

@@ -23,6 +23,7 @@ using packet::Part;
 
 namespace {
 
+static_assert(RTE_PKTMBUF_HEADROOM >= 14 + 60 + 8, "headers of a part, and two VLAN tags");
 constexpr unsigned kMostForgottenAPoll = 32;
 static_assert(sizeof(flow::FragmentTable<rte_mbuf*>::Datagram) == 664);
 
@@ -147,7 +148,7 @@ void Worker::release_held(unsigned i, Fragments::Datagram& datagram) noexcept {
 
 void Worker::hold_fragment(unsigned i, Fragments::Datagram& datagram) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
-    const std::uint32_t bytes = mbuf->buf_len;
+    const std::uint32_t bytes = segments::bytes_held(mbuf);
     while (!fragments_.room_to_hold(bytes)) {
         Fragments::Datagram* oldest = fragments_.oldest(Fragments::State::waiting);
         if (oldest == &datagram) {  // all that is held is its own
@@ -341,11 +342,6 @@ void Worker::send_in_parts(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::ui
         drop(mbuf, DropReason::fragmentation_wanted);
         return;
     }
-    std::array<rte_mbuf*, packet::kMostParts> parts;
-    if (plumbing_.pool == nullptr || rte_pktmbuf_alloc_bulk(plumbing_.pool, parts.data(), plan.parts - 1) != 0) {
-        drop(mbuf, DropReason::mbuf_exhausted);
-        return;
-    }
     // Of a fragment the identification is ours already. The reserved bit says nothing (RFC 791).
     if ((place & (packet::ipv4::kMoreFragments | packet::ipv4::kFragmentOffset)) == 0) {
         flow::Translation between;
@@ -354,21 +350,27 @@ void Worker::send_in_parts(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::ui
         packet::store_be16(ip + packet::ipv4::kIdentification, static_cast<std::uint16_t>(fresh_id(between, false)));
     }
     packet::set_ethernet(ip - packet::ethernet::kHeaderSize, hop.destination_mac, hop.source_mac);
+    // The data, in as many buffers as they take, then the headers in front.
+    std::array<rte_mbuf*, packet::kMostParts> parts;
     for (std::uint32_t part = 1; part < plan.parts; ++part) {
-        const std::uint32_t length = packet::ethernet::kHeaderSize + plan.packet(part);
-        auto* out =
-            reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(parts[part - 1], static_cast<std::uint16_t>(length)));
-        if (out == nullptr) {  // a port's MTU that the buffers were not made for: before anything was sent
-            rte_pktmbuf_free_bulk(parts.data(), plan.parts - 1);
-            drop(mbuf, DropReason::fragmentation_wanted);
+        rte_mbuf* copy =
+            plumbing_.pool == nullptr
+                ? nullptr
+                : rte_pktmbuf_copy(mbuf, plumbing_.pool,
+                                   packet::ethernet::kHeaderSize + plan.header + plan.offset(part), plan.length(part));
+        if (copy == nullptr) {
+            rte_pktmbuf_free_bulk(parts.data(), part - 1);
+            drop(mbuf, DropReason::mbuf_exhausted);
             return;
         }
+        auto* out = reinterpret_cast<std::uint8_t*>(
+            rte_pktmbuf_prepend(copy, static_cast<std::uint16_t>(packet::ethernet::kHeaderSize + plan.later_header)));
         std::memcpy(out, ip - packet::ethernet::kHeaderSize, packet::ethernet::kHeaderSize);
-        packet::write_part({out + packet::ethernet::kHeaderSize, plan.packet(part)}, ip, plan, part);
+        packet::write_part_header({out + packet::ethernet::kHeaderSize, plan.later_header}, ip, plan, part);
+        parts[part - 1] = copy;
     }
     packet::write_first_part(ip, plan);
-    rte_pktmbuf_trim(
-        mbuf, static_cast<std::uint16_t>(rte_pktmbuf_data_len(mbuf) - packet::ethernet::kHeaderSize - plan.packet(0)));
+    segments::cut_to(mbuf, packet::ethernet::kHeaderSize + plan.packet(0));
     counters_.totals().packets_cut.add(1);
     counters_.totals().parts_made.add(plan.parts - 1);
     transmitter_.send(hop.port, mbuf);

@@ -15,7 +15,8 @@ using observe::DropReason;
 void Worker::act_on_icmp(unsigned i) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
     rte_mbuf* mbuf = burst_.mbuf[i];
-    const auto* frame = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
+    const segments::Whole whole(mbuf, desk_);
+    const std::uint8_t* frame = whole.bytes();
     if (std::memcmp(frame, plumbing_.ports[mbuf->port].mac.data(), sizeof(packet::MacAddress)) != 0) {
         drop(mbuf, DropReason::other_station);
         return;
@@ -81,9 +82,11 @@ void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noex
         drop(mbuf, DropReason::no_route);
         return;
     }
-    auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
-    packet::translate_icmp_error(frame, parsed, error, sent, {entry.delta_addresses(half), entry.delta_all(half)});
-    if (const std::uint32_t cut = packet::strip_vlan(frame, parsed); cut != 0) {
+    const segments::Whole whole(mbuf, desk_);
+    packet::translate_icmp_error(whole.bytes(), parsed, error, sent,
+                                 {entry.delta_addresses(half), entry.delta_all(half)});
+    whole.put_back();
+    if (const std::uint32_t cut = packet::strip_vlan(rte_pktmbuf_mtod(mbuf, std::uint8_t*), parsed); cut != 0) {
         rte_pktmbuf_adj(mbuf, static_cast<std::uint16_t>(cut));
     }
     counters_.totals().icmp_forwarded[static_cast<std::size_t>(error.kind)].add(1);

@@ -106,9 +106,9 @@ void Worker::act_on_other(unsigned i) noexcept {
 /// Whatever becomes of the packet: does it say that an address of ours is somebody else's?
 void Worker::hear_claim(unsigned i) noexcept {
     if (plumbing_.claims == nullptr) return;
-    const rte_mbuf* mbuf = burst_.mbuf[i];
-    const auto claim =
-        packet::claim_of(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), rte_pktmbuf_data_len(mbuf), burst_.parsed[i]);
+    rte_mbuf* mbuf = burst_.mbuf[i];
+    const segments::Whole whole(mbuf, desk_);
+    const auto claim = packet::claim_of(whole.bytes(), whole.length(), burst_.parsed[i]);
     if (!claim || !(forwarding_->vips.contains(claim->address) || forwarding_->snat.contains(claim->address))) return;
     for (const WorkerPort& port : plumbing_.ports) {
         if (port.mac == claim->mac) return;  // our own, come back by a loop or a hub
@@ -119,9 +119,10 @@ void Worker::hear_claim(unsigned i) noexcept {
 void Worker::answer_in_place(unsigned i) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
     rte_mbuf* mbuf = burst_.mbuf[i];
-    auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
-    const std::uint32_t length = rte_pktmbuf_data_len(mbuf);
-    const std::uint32_t capacity = length + rte_pktmbuf_tailroom(mbuf);
+    const segments::Whole whole(mbuf, desk_);
+    std::uint8_t* frame = whole.bytes();
+    const std::uint32_t length = whole.length();
+    const std::uint32_t capacity = length + (mbuf->nb_segs == 1 ? rte_pktmbuf_tailroom(mbuf) : 0U);
     const packet::MacAddress& mac = plumbing_.ports[mbuf->port].mac;
 
     packet::Answer answer;
@@ -145,8 +146,9 @@ void Worker::answer_in_place(unsigned i) noexcept {
         }
         return;
     }
+    whole.put_back();
     if (answer.length <= length) {
-        rte_pktmbuf_trim(mbuf, static_cast<std::uint16_t>(length - answer.length));
+        segments::cut_to(mbuf, answer.length);
     } else {
         rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(answer.length - length));
     }
@@ -171,7 +173,8 @@ void Worker::refuse(unsigned i, DropReason reason) noexcept {
         return;
     }
     const std::span<std::uint8_t> out(rte_pktmbuf_mtod(reply, std::uint8_t*), rte_pktmbuf_tailroom(reply));
-    const auto* frame = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
+    const segments::Whole whole(mbuf, desk_);
+    const std::uint8_t* frame = whole.bytes();
     const packet::MacAddress& mac = plumbing_.ports[mbuf->port].mac;
     packet::Answer answer;
     if (parsed.protocol == packet::protocol::kTcp) {

@@ -90,6 +90,8 @@ struct WorkerPort {
     std::uint16_t lies_on = 0;        ///< of a VLAN: the index of its port
     bool drives_bond =
         false;  ///< its driver has frames of its own to send (LACP), which leave with a worker's next burst
+    /// Frames in several buffers come by other ports, and this one's driver takes none.
+    bool one_buffer_only = false;
 };
 
 enum class IdleMode : std::uint8_t {

@@ -508,6 +508,8 @@ contract::Counters Runtime::counters() const {
     return counters;
 }
 
+contract::Traffic Runtime::vlan_traffic(std::size_t port) const { return parts_->book->vlan_traffic(port); }
+
 std::optional<std::size_t> Runtime::rss_disagreeing_port() const {
     for (const auto& place : parts_->places) {
         const observe::WorkerTotals& totals = place->counters->totals();

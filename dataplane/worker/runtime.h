@@ -83,6 +83,8 @@ class Runtime {
     std::vector<contract::Fault> apply(const contract::ForwardingState& state);
     /// Everything but `ports` and `started_at_unix_seconds`, which net/ and control/ know.
     contract::Counters counters() const;
+    /// Of a port that is a VLAN, by its index.
+    contract::Traffic vlan_traffic(std::size_t port) const;
     /// Index of a port whose RSS hash was not the one computed here; nothing while all were.
     std::optional<std::size_t> rss_disagreeing_port() const;
     /// Of a connection that a worker knows, that too. Waits for the workers, half a second at the most.

@@ -54,8 +54,7 @@ bool has_tuple(const packet::ParsedPacket& parsed) noexcept {
 }
 
 std::uint16_t keep_beginning(std::byte*& to, const rte_mbuf* mbuf, std::uint32_t most) noexcept {
-    const std::uint32_t kept = std::min<std::uint32_t>(rte_pktmbuf_data_len(mbuf), most);
-    std::memcpy(to, rte_pktmbuf_mtod(mbuf, const std::byte*), kept);
+    const std::uint32_t kept = segments::copy(mbuf, {reinterpret_cast<std::uint8_t*>(to), most});
     to += kept;
     return static_cast<std::uint16_t>(kept);
 }
@@ -117,10 +116,10 @@ bool Worker::match_flow(const typename Family::Tuple& tuple, Looked& look) noexc
 
 bool Worker::is_tapped(rte_mbuf* mbuf, Looked& look) noexcept {
     const std::uint16_t port = burst_.ports_named ? mbuf->port : burst_.port;
-    // A mbuf of several segments is made one by the stages as well.
-    if (mbuf->nb_segs != 1 && rte_pktmbuf_linearize(mbuf) != 0) return false;
-    const auto* frame = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
-    const packet::ParsedPacket parsed = packet::parse(frame, rte_pktmbuf_data_len(mbuf));
+    // As the stages do.
+    if (!segments::gather_front(mbuf)) return false;
+    const packet::ParsedPacket parsed =
+        packet::parse(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), rte_pktmbuf_pkt_len(mbuf));
     const observe::TapFilter& filter = tap_->filter;
     look = {};
     bool matches = filter.all;
@@ -132,7 +131,7 @@ bool Worker::is_tapped(rte_mbuf* mbuf, Looked& look) noexcept {
     if (has_tuple(parsed)) {
         match(parsed.v4, parsed.v6);
     } else if (parsed.kind == PacketKind::icmp_other) {
-        const packet::IcmpError error = packet::read_icmp_error(frame, parsed);
+        const packet::IcmpError error = packet::read_icmp_error(segments::Whole(mbuf, desk_).bytes(), parsed);
         if (error.reason == DropReason::none) {
             if (parsed.has_v6 ? filter.matches(ends_of(error.v6, error.protocol))
                               : filter.matches(ends_of(error.v4, error.protocol)))

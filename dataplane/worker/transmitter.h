@@ -71,12 +71,15 @@ class Transmitter {
     void flush(Queue& queue) noexcept;
     void give_empty_bursts() noexcept;
     void put_tags(Queue& queue, const VlanTags& tags) noexcept;
+    std::uint64_t put_tags(Queue& queue, const VlanTags& tags) noexcept;
+    void make_single(Queue& queue) noexcept;
 
     std::size_t count_;
     std::array<Queue, kMaxPorts> queues_;
     std::array<VlanTags, kMaxPorts> tags_{};
     std::array<std::uint8_t, kMaxPorts> bonds_{};  ///< port indices
     std::size_t bond_count_ = 0;
+    std::array<bool, kMaxPorts> one_buffer_only_{};
     observe::CounterBlock& counters_;
 };
 

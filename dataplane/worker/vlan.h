@@ -39,10 +39,11 @@ inline VlanTags take_off(rte_mbuf* mbuf) noexcept {
         tags.outer = tags.id;
         tags.id = id;
     };
-    if ((mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) {  // the driver took it off
-        add(mbuf->vlan_tci);
-        mbuf->ol_flags &= ~std::uint64_t{RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_VLAN};
-    }
+    // What the driver took off: the outer tag of two, then the other or the only one.
+    if ((mbuf->ol_flags & RTE_MBUF_F_RX_QINQ_STRIPPED) != 0) add(mbuf->vlan_tci_outer);
+    if ((mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) add(mbuf->vlan_tci);
+    mbuf->ol_flags &= ~std::uint64_t{RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_QINQ_STRIPPED |
+                                     RTE_MBUF_F_RX_QINQ};
     auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
     const std::uint32_t length = rte_pktmbuf_data_len(mbuf);
     std::uint32_t cut = 0;

@@ -10,6 +10,7 @@
 #include <rte_ring.h>
 
 #include "dataplane/packet/unfinished_checksum.h"
+#include "dataplane/worker/segments.h"
 #include "dataplane/worker/vlan.h"
 
 namespace guideway::worker {
@@ -148,6 +149,10 @@ std::uint32_t Worker::receive(const Source& source) noexcept {
     std::uint16_t kept = 0;
     for (unsigned i = 0; i < burst_.count; ++i) {
         rte_mbuf* mbuf = burst_.mbuf[i];
+        if (!segments::gather_front(mbuf, segments::kFrontAndTags)) {
+            drop(mbuf, DropReason::frame_too_long);
+            continue;
+        }
         const VlanTags tags = vlan::take_off(mbuf);
         std::uint16_t index = tags.id == 0 ? port : static_cast<std::uint16_t>(kMaxPorts);
         for (const Vlan& one : vlans) {
@@ -158,6 +163,7 @@ std::uint32_t Worker::receive(const Source& source) noexcept {
             continue;
         }
         mbuf->port = index;
+        if (index != port) counters_.vlan(index).received.add(rte_pktmbuf_pkt_len(mbuf));
         burst_.mbuf[kept++] = mbuf;
     }
     burst_.count = kept;
@@ -235,7 +241,8 @@ inline void Worker::sort_family() noexcept {
         rte_mbuf* mbuf = burst_.mbuf[i];
         if (burst_.ports_named) station = stations_[mbuf->port];
         // Bit 63 of the station, for a peer that may leave checksums unfinished, is tested with the number of segments.
-        if ((mbuf->nb_segs | station >> 62) != 1 || !take_plain(flows, keys, mbuf, station, i, *slot)) [[unlikely]] {
+        if ((mbuf->nb_segs | station >> 62) != 1 ||
+            !take_plain(flows, keys, mbuf, rte_pktmbuf_data_len(mbuf), station, i, *slot)) [[unlikely]] {
             slots.count = static_cast<std::uint32_t>(slot - slots.begin());
             sort_other(i);
             slot = slots.end();
@@ -246,13 +253,12 @@ inline void Worker::sort_family() noexcept {
     slots.count = static_cast<std::uint32_t>(slot - slots.begin());
 }
 
-/// False where the packet is not plain. Else its slot is filled and its bucket asked for.
+/// False where the packet is not plain. Else its slot is filled and its bucket asked for. `length`: of the frame, in all its segments.
 template <typename Table, typename Slot>
-inline bool Worker::take_plain(const Table& flows, const flow::HashKeys& keys, rte_mbuf* mbuf, std::uint64_t station,
-                               std::uint32_t position, Slot& slot) noexcept {
+inline bool Worker::take_plain(const Table& flows, const flow::HashKeys& keys, rte_mbuf* mbuf, std::uint32_t length,
+                               std::uint64_t station, std::uint32_t position, Slot& slot) noexcept {
     auto* frame = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
     const bool verified = (mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-    const std::uint32_t length = rte_pktmbuf_data_len(mbuf);
     decltype(slot.packet) packet;
     if (!packet::read_plain(frame, length, verified, station, packet)) return false;
     const auto place = flows.place_of(flow::hash_words(packet.words, keys));
@@ -267,11 +273,12 @@ inline bool Worker::take_plain(const Table& flows, const flow::HashKeys& keys, r
     return true;
 }
 
-/// Whatever is not a plain packet of the burst's family in one buffer with its checksums complete.
+/// Whatever is not a plain packet of the burst's family in one buffer with its checksums complete. Of frames in several buffers all
+/// that is read and written on the plain way lies in the first.
 [[gnu::noinline]] void Worker::sort_other(unsigned i) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
     name_port(i);
-    if (mbuf->nb_segs != 1 && rte_pktmbuf_linearize(mbuf) != 0) {
+    if (!segments::gather_front(mbuf)) {
         drop(mbuf, DropReason::frame_too_long);
         return;
     }
@@ -282,9 +289,10 @@ inline bool Worker::take_plain(const Table& flows, const flow::HashKeys& keys, r
     }
     auto& v4 = burst_.plain_v4;
     auto& v6 = burst_.plain_v6;
-    if (take_plain(flows_v6_, flows_v6_.keys(), mbuf, station, i, v6.at[v6.count])) {
+    const std::uint32_t length = rte_pktmbuf_pkt_len(mbuf);
+    if (take_plain(flows_v6_, flows_v6_.keys(), mbuf, length, station, i, v6.at[v6.count])) {
         ++v6.count;
-    } else if (take_plain(flows_v4_, flows_v4_.keys(), mbuf, station, i, v4.at[v4.count])) {
+    } else if (take_plain(flows_v4_, flows_v4_.keys(), mbuf, length, station, i, v4.at[v4.count])) {
         ++v4.count;
     } else {
         sort_general(i);
@@ -309,13 +317,16 @@ void Worker::parse(unsigned i) noexcept {
     const rte_mbuf* mbuf = burst_.mbuf[i];
     packet::ParseOptions options;
     options.ipv4_checksum_verified = (mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-    burst_.parsed[i] = packet::parse(frame_of(mbuf), rte_pktmbuf_data_len(mbuf), options);
+    burst_.parsed[i] = packet::parse(frame_of(mbuf), rte_pktmbuf_pkt_len(mbuf), options);
 }
 
 void Worker::complete_checksum(unsigned i) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
     if (!plumbing_.ports[mbuf->port].unfinished_checksums_possible) return;
-    if (packet::complete_unfinished_checksum(rte_pktmbuf_mtod(mbuf, std::uint8_t*), burst_.parsed[i])) {
+    if (mbuf->nb_segs != 1 && !packet::is_checksum_unfinished(frame_of(mbuf), burst_.parsed[i])) return;  // no copy
+    const segments::Whole whole(mbuf, desk_);
+    if (packet::complete_unfinished_checksum(whole.bytes(), burst_.parsed[i])) {
+        whole.put_back();
         counters_.totals().unfinished_checksums.add(1);
     }
 }

@@ -45,6 +45,7 @@
 #include "dataplane/worker/kernel_budget.h"
 #include "dataplane/worker/pending_queue.h"
 #include "dataplane/worker/plumbing.h"
+#include "dataplane/worker/segments.h"
 #include "dataplane/worker/tap_note.h"
 #include "dataplane/worker/transmitter.h"
 
@@ -92,8 +93,8 @@ class Worker {
     template <typename Family>
     void sort_family() noexcept;
     template <typename Table, typename Slot>
-    static bool take_plain(const Table& flows, const flow::HashKeys& keys, rte_mbuf* mbuf, std::uint64_t station,
-                           std::uint32_t position, Slot& slot) noexcept;
+    static bool take_plain(const Table& flows, const flow::HashKeys& keys, rte_mbuf* mbuf, std::uint32_t length,
+                           std::uint64_t station, std::uint32_t position, Slot& slot) noexcept;
     void sort_other(unsigned i) noexcept;
     /// What everything but the plain way goes by.
     void name_port(unsigned i) noexcept;
@@ -312,6 +313,7 @@ class Worker {
     std::uint64_t gauges_shown_ms_ = ~std::uint64_t{0};
     Fragments fragments_;
     flow::FragmentIds fragment_ids_;
+    segments::Desk desk_;
     observe::DropReason refused_for_ = observe::DropReason::none;  ///< the last refusal; for a tap
 };
 

@@ -149,8 +149,8 @@ void cut(const std::uint8_t* frame, const ParsedPacket& parsed, std::uint8_t cho
     std::uint32_t together = plan.length(0);
     for (std::uint32_t part = 1; part < plan.parts; ++part) {
         require(plan.packet(part) <= mtu && plan.offset(part) == together && plan.length(part) != 0);
-        const Buffer out(ip, 0, plan.packet(part));
-        write_part({out.bytes.get(), plan.packet(part)}, ip, plan, part);
+        const Buffer out(ip, 0, plan.later_header);
+        write_part_header({out.bytes.get(), plan.later_header}, ip, plan, part);
         require(ipv4_header_checksum_ok(out.bytes.get(), plan.later_header));
         together += plan.length(part);
     }

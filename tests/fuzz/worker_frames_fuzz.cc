@@ -9,7 +9,8 @@
 //   both: whole, with limits, and the IPv4 VIP refuses in silence
 //   bit 6    the bytes are not a frame but changes of one of a connection's: which, then (offset, value) pairs
 //   bit 7    the checksums of the IPv4 header and of ICMP are put right
-// The length's two highest bits count too: 0x80 puts a VLAN tag into the frame, with 0x40 two. The clients' port has VLANs 5, and 5 in 7.
+// The length's four highest bits count too: 0x80 puts a VLAN tag into the frame, with 0x40 two; the clients' port has VLANs 5, and 5 in 7.
+// 0x20: it comes in several buffers, the first ones short; with 0x10 in two that stay two.
 // MSS clamping is on. The table of fragments is small and the MTU towards nodes 600, so that what may be is cut.
 // Sources are checked strictly, and the budgets for the kernel and for refusals are small.
 #include <algorithm>
@@ -33,17 +34,12 @@ Frame changed(const std::vector<Frame>& templates, const std::uint8_t* bytes, st
     return frame;
 }
 
-void put_tags(Frame& frame, bool two) {
-    if (frame.size() < 12) return;
-    const Frame tags = two ? Frame{0x88, 0xa8, 0, 7, 0x81, 0, 0, 5} : Frame{0x81, 0, 0, 5};
-    frame.insert(frame.begin() + 12, tags.begin(), tags.end());
-}
-
-worker::WorkerPort vlan_on_client_port(worker::VlanTags tags) {
-    worker::WorkerPort vlan;
-    vlan.tags = tags;
-    vlan.lies_on = kClientPort;
-    return vlan;
+/// By the two bytes of the length.
+Split split_of(std::uint8_t high, std::uint8_t low) {
+    if ((high & 0x20U) == 0) return {};
+    const auto part = [low](unsigned bound) { return static_cast<std::uint16_t>(low % bound); };
+    if ((high & 0x10U) != 0) return {{static_cast<std::uint16_t>(worker::segments::kFrontAndTags + part(64))}, true};
+    return {{part(97), part(13), part(5)}};
 }
 
 }  // namespace
@@ -52,7 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     GTEST_FLAG_SET(break_on_failure, true);
     worker::testing::LabSettings settings;
     settings.unfinished_checksums = true;
-    settings.vlans = {vlan_on_client_port({0, 5}), vlan_on_client_port({7, 5})};
+    settings.vlans = vlans_on_client_port();
     settings.worker.capacity = {32, 32, 8, 16, 16};
     settings.worker.mss_clamp.by_mtu = true;
     settings.worker.fragments = {4, 8, 500, 5000};
@@ -70,17 +66,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const std::uint16_t port = instructions & 1U;
         const bool is_tagged = (data[1] & 0x80U) != 0;
         const bool has_two_tags = (data[1] & 0x40U) != 0;
+        const Split split = split_of(data[1], data[2]);
         if ((instructions & 0x40U) != 0) {
             const auto& known = port == kClientPort ? templates.from_client : templates.from_backend;
             Frame frame = changed(known, data + 3, length);
             if ((instructions & 0x80U) != 0) mend_checksums(frame);
             if (is_tagged) put_tags(frame, has_two_tags);
-            lab.inject(port, frame);
+            lab.inject_split(port, frame, split);
         } else {
             Frame frame(data + 3, data + 3 + length);
             if ((instructions & 0x80U) != 0) mend_checksums(frame);
             if (is_tagged) put_tags(frame, has_two_tags);
-            lab.inject(port, frame);
+            lab.inject_split(port, frame, split);
         }
         if ((instructions & 2U) != 0) lab.poll();
         if ((instructions & 4U) != 0) lab.now_ms += (instructions & 32U) != 0 ? 3'600'000 : 700;

@@ -133,6 +133,24 @@ inline void mend_checksums(Frame& frame) {
     packet::store_raw16(message + packet::icmp::kChecksum, static_cast<std::uint16_t>(~sum));
 }
 
+/// Into the frame, where it is long enough: VLAN 5, or 5 in 7.
+inline void put_tags(Frame& frame, bool two) {
+    if (frame.size() < 12) return;
+    const Frame tags = two ? Frame{0x88, 0xa8, 0, 7, 0x81, 0, 0, 5} : Frame{0x81, 0, 0, 5};
+    frame.insert(frame.begin() + 12, tags.begin(), tags.end());
+}
+
+/// Both as ports on the clients' port: 2 and 3.
+inline std::vector<WorkerPort> vlans_on_client_port() {
+    std::vector<WorkerPort> vlans(2);
+    for (WorkerPort& vlan : vlans) {
+        vlan.tags.id = 5;
+        vlan.lies_on = kClientPort;
+    }
+    vlans[1].tags.outer = 7;
+    return vlans;
+}
+
 /// With limits, and the IPv4 VIP silent.
 inline contract::ForwardingState guarded(const Lab& lab) {
     contract::ForwardingState state = lab.web();

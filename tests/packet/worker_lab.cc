@@ -72,15 +72,20 @@ Fabric& fabric() {
     return instance;
 }
 
-/// Frames longer than a packet buffer become a chain of buffers, as from a NIC that scatters.
-rte_mbuf* to_mbuf(const Frame& frame) {
+rte_mbuf* to_mbuf(const Frame& frame, const Split& split = {}) {
     rte_mbuf* head = nullptr;
     std::size_t done = 0;
+    std::size_t buffer = 0;
     do {
         rte_mbuf* segment = rte_pktmbuf_alloc(fabric().pool);
         if (segment == nullptr) fail("no packet buffer left");
-        const auto part =
+        if (head == nullptr) segment->data_off = split.headroom;
+        auto part =
             static_cast<std::uint16_t>(std::min<std::size_t>(frame.size() - done, rte_pktmbuf_tailroom(segment)));
+        if (buffer < split.sizes.size()) {
+            part = std::min(part, split.sizes[buffer++]);
+            if (split.exact) segment->data_off = static_cast<std::uint16_t>(segment->buf_len - part);
+        }
         auto* bytes = rte_pktmbuf_append(segment, part);
         if (part > 0) std::memcpy(bytes, frame.data() + done, part);
         done += part;
@@ -97,8 +102,16 @@ void drain(rte_ring* ring, std::vector<Frame>* frames, std::uint16_t* port = nul
     void* object = nullptr;
     while (rte_ring_sc_dequeue(ring, &object) == 0) {
         auto* mbuf = static_cast<rte_mbuf*>(object);
-        const auto* bytes = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
-        if (frames != nullptr) frames->emplace_back(bytes, bytes + rte_pktmbuf_data_len(mbuf));
+        Frame frame;
+        unsigned segments = 0;
+        for (const rte_mbuf* segment = mbuf; segment != nullptr; segment = segment->next) {
+            const auto* bytes = rte_pktmbuf_mtod(segment, const std::uint8_t*);
+            frame.insert(frame.end(), bytes, bytes + rte_pktmbuf_data_len(segment));
+            ++segments;
+        }
+        EXPECT_EQ(segments, mbuf->nb_segs);
+        EXPECT_EQ(frame.size(), rte_pktmbuf_pkt_len(mbuf));
+        if (frames != nullptr) frames->push_back(std::move(frame));
         if (port != nullptr) *port = mbuf->port;
         rte_pktmbuf_free(mbuf);
     }
@@ -244,6 +257,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
             entry.unfinished_checksums_possible = settings_.unfinished_checksums;
             entry.source_check = settings_.source_check;
             entry.mac = port == kClientPort ? kPortMac0 : kPortMac1;
+            entry.one_buffer_only = port == kNodePort && settings_.one_buffer_only;
             plumbing.ports.push_back(entry);
         }
         for (const WorkerPort& vlan : settings_.vlans) {
@@ -420,6 +434,21 @@ void Lab::inject(std::uint16_t port, const Frame& frame, std::uint32_t worker) {
     }
 }
 
+void Lab::inject_split(std::uint16_t port, const Frame& frame, const Split& split, std::uint32_t worker) {
+    if (rte_ring_sp_enqueue(fabric().wire_in[port][worker], to_mbuf(frame, split)) != 0) fail("wire full");
+}
+
+void Lab::inject_stripped(std::uint16_t port, const Frame& untagged, std::uint16_t tci, std::uint16_t outer_tci) {
+    rte_mbuf* mbuf = to_mbuf(untagged);
+    mbuf->vlan_tci = tci;
+    mbuf->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+    if (outer_tci != 0) {
+        mbuf->vlan_tci_outer = outer_tci;
+        mbuf->ol_flags |= RTE_MBUF_F_RX_QINQ | RTE_MBUF_F_RX_QINQ_STRIPPED;
+    }
+    if (rte_ring_sp_enqueue(fabric().wire_in[port][0], mbuf) != 0) fail("wire full");
+}
+
 void Lab::inject_with_hash(std::uint16_t port, const Frame& frame, std::uint32_t worker, std::uint32_t hash) {
     rte_mbuf* mbuf = to_mbuf(frame);
     mbuf->hash.rss = hash;
@@ -476,6 +505,15 @@ std::vector<Frame> Lab::to_kernel(std::uint16_t* port) {
 
 Frame Lab::pass(std::uint16_t port, const Frame& frame, std::uint32_t worker) {
     inject(port, frame, worker);
+    return poll_for_one();
+}
+
+Frame Lab::pass_split(std::uint16_t port, const Frame& frame, const Split& split, std::uint32_t worker) {
+    inject_split(port, frame, split, worker);
+    return poll_for_one();
+}
+
+Frame Lab::poll_for_one() {
     poll_all();
     poll_all();
     std::vector<Frame> frames = sent(kClientPort);
@@ -507,6 +545,7 @@ std::uint64_t Lab::dropped() const {
 
 const observe::WorkerTotals& Lab::totals(std::uint32_t worker) const { return places_[worker]->counters->totals(); }
 contract::Counters Lab::counters() const { return book_->collect(*publisher_->current_forwarding()); }
+contract::Traffic Lab::vlan_traffic(std::uint16_t port) const { return book_->vlan_traffic(port); }
 std::uint64_t Lab::refused_towards(const IpAddress& backend) const {
     std::uint64_t sum = 0;
     for (const snapshot::BackendLabel& label : state().backend_labels) {

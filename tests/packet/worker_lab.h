@@ -56,6 +56,13 @@ inline IpAddress ip(std::string_view text) { return IpAddress::parse(text).value
 std::string summary(const Frame& frame);
 packet::ParsedPacket parsed(const Frame& frame);
 
+/// How a frame lies in packet buffers: `sizes` bytes in the first ones, all that is left in full ones.
+struct Split {
+    std::vector<std::uint16_t> sizes;
+    bool exact = false;                             ///< the buffers of `sizes` have no room behind
+    std::uint16_t headroom = RTE_PKTMBUF_HEADROOM;  ///< before the frame
+};
+
 /// A worker's entries in memory that outlives the lab: aligned, as long as its capacity wants.
 struct EntryMemory {
     std::span<std::byte> v4;
@@ -78,7 +85,8 @@ struct LabSettings {
     std::span<flow::AffinityTable> affinity;
     /// Ports behind the two: VLANs of one of them (WorkerPort::tags, lies_on). From index 2.
     std::vector<WorkerPort> vlans;
-    bool rss_hash_told = true;  ///< NICs write the hash into the packet's buffer
+    bool one_buffer_only = false;  ///< of the nodes' port: its driver takes no frames in several buffers
+    bool rss_hash_told = true;     ///< NICs write the hash into the packet's buffer
 };
 
 class Lab {
@@ -108,6 +116,11 @@ class Lab {
     // Packets.
 
     void inject(std::uint16_t port, const Frame& frame, std::uint32_t worker = 0);
+    /// In several buffers. Without, frames that are longer than a buffer come as from a NIC that scatters, in full ones.
+    void inject_split(std::uint16_t port, const Frame& frame, const Split& split, std::uint32_t worker = 0);
+    Frame pass_split(std::uint16_t port, const Frame& frame, const Split& split, std::uint32_t worker = 0);
+    /// The driver took the tags off and tells them so: the inner one and, where it took two, the outer.
+    void inject_stripped(std::uint16_t port, const Frame& untagged, std::uint16_t tci, std::uint16_t outer_tci = 0);
     /// As the NIC of `settings.rss` does: at the worker its hash leads to, which is returned.
     std::uint32_t inject_by_rss(std::uint16_t port, const Frame& frame);
     /// The worker it would lead the frame to, and by which hash.
@@ -135,6 +148,7 @@ class Lab {
     std::uint64_t dropped() const;
     const observe::WorkerTotals& totals(std::uint32_t worker = 0) const;
     contract::Counters counters() const;
+    contract::Traffic vlan_traffic(std::uint16_t port) const;
     /// Connections that found no SNAT port towards this backend of the state in force, of all workers.
     std::uint64_t refused_towards(const IpAddress& backend) const;
     std::size_t connections() const;
@@ -154,6 +168,7 @@ class Lab {
     std::uint64_t now_ms = 5000;
 
   private:
+    Frame poll_for_one();
     struct Place;
     LabSettings settings_;
     flow::Ownership ownership_;

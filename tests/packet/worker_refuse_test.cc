@@ -273,13 +273,5 @@ TEST_F(WorkerRefuse, AFullKernelRingIsNamed) {
     EXPECT_EQ(lab_.dropped(DropReason::kernel_path_full), 14U);
 }
 
-TEST_F(WorkerRefuse, AFrameOfSeveralBuffersThatFitNoSingleOneIsNamed) {
-    // Why: the stages read contiguous bytes; a part of a packet must never be taken for the whole.
-    const Frame jumbo = PacketBuilder().ip(kClient, kVip).udp(4000, 53).payload(5000).build();
-    EXPECT_TRUE(lab_.pass(kClientPort, jumbo).empty());
-    EXPECT_EQ(lab_.dropped(DropReason::frame_too_long), 1U);
-    EXPECT_EQ(lab_.connections(), 0U);
-}
-
 }  // namespace
 }  // namespace guideway::worker::testing

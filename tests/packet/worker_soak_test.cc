@@ -29,24 +29,35 @@ Frame newcomer(std::mt19937_64& random) {
     PacketBuilder frame;
     frame.ip(client, v6 ? kVipV6 : kVip);
     const auto port = static_cast<std::uint16_t>(1024 + below(5000));
+    const std::size_t most = below(8) == 0 ? 8000 : 1200;  // in more than one packet buffer
     switch (below(6)) {
         case 0:
-            return frame.udp(port, 53).payload(below(1200)).build();
+            return frame.udp(port, 53).payload(below(most)).build();
         case 1:
             return frame
                 .tcp(port, static_cast<std::uint16_t>(below(4) == 0 ? 81 : 80), static_cast<std::uint8_t>(below(64)))
-                .payload(below(900))
+                .payload(below(most))
                 .build();
         case 2:
-            return frame.echo_request(static_cast<std::uint16_t>(below(9)), 1).build();
+            return frame.echo_request(static_cast<std::uint16_t>(below(9)), 1).payload(below(most)).build();
         case 3: {
-            std::vector<Frame> parts = cut(frame.ipv4_fragment(0).udp(port, 53).payload(600 + below(1500)).build(),
-                                           64 + 8 * below(100), static_cast<std::uint32_t>(below(40)));
+            std::vector<Frame> parts = cut(frame.ipv4_fragment(0).udp(port, 53).payload(600 + below(2 * most)).build(),
+                                           64 + 8 * below(most / 12), static_cast<std::uint32_t>(below(40)));
             return parts[below(parts.size())];
         }
         default:
             return frame.tcp(port, 80, tcp::kSyn).build();
     }
+}
+
+/// Most frames in full buffers, as NICs bring them; some in whatever a driver might make of them.
+Split some_split(std::mt19937_64& random) {
+    Split split;
+    if (random() % 4 != 0) return split;
+    for (std::uint64_t left = 1 + random() % 5; left > 0; --left)
+        split.sizes.push_back(static_cast<std::uint16_t>(random() % (random() % 2 == 0 ? 64 : 2000)));
+    split.exact = random() % 4 == 0;
+    return split;
 }
 
 TEST(WorkerSoak, WhateverComesEachPacketEndsInOnePlace) {
@@ -57,6 +68,7 @@ TEST(WorkerSoak, WhateverComesEachPacketEndsInOnePlace) {
     LabSettings settings;
     settings.workers = kWorkers;
     settings.unfinished_checksums = true;
+    settings.vlans = vlans_on_client_port();
     settings.worker.mss_clamp.by_mtu = true;
     settings.worker.fragments = {64, 64, 500, 5000};
     settings.worker.refusals_per_source = 100;
@@ -66,6 +78,13 @@ TEST(WorkerSoak, WhateverComesEachPacketEndsInOnePlace) {
     lab.routing().ports[kNodePort].mtu = 600;
     lab.publish_routing();
     const Templates templates = populate(lab);
+    // Clients of IPv6 are in VLAN 5 from here on.
+    for (snapshot::Route& route : lab.routing().routes) {
+        if (route.prefix == IpPrefix::parse("2001:db8:c::/48")) route.port = 2;
+    }
+    lab.learn_neighbour(2, "fe80::1", kRouterMac);
+    ++lab.routing().epoch;
+    lab.publish_routing();
     // What left lately, turned round: answers of nodes and clients to it, so that connections live.
     std::vector<Frame> replies;
     std::uint64_t forwarded = 0;
@@ -88,7 +107,8 @@ TEST(WorkerSoak, WhateverComesEachPacketEndsInOnePlace) {
         }
         if (below(40) == 0) frame.resize(below(frame.size() + 1));
         if (below(3) == 0) mend_checksums(frame);
-        lab.inject(port, frame, static_cast<std::uint32_t>(below(kWorkers)));
+        if (below(8) == 0) put_tags(frame, below(2) != 0);
+        lab.inject_split(port, frame, some_split(random), static_cast<std::uint32_t>(below(kWorkers)));
         if (done % 16 != 15) continue;
         lab.poll_all();
         if (done % 64 != 63) continue;
@@ -113,7 +133,7 @@ TEST(WorkerSoak, WhateverComesEachPacketEndsInOnePlace) {
                     lab.apply(lab.web());
                     break;
                 default:
-                    lab.routing().ports[kNodePort].mtu = static_cast<std::uint16_t>(below(2) == 0 ? 600 : 1500);
+                    lab.routing().ports[kNodePort].mtu = std::array<std::uint16_t, 3>{600, 1500, 9000}.at(below(3));
                     lab.publish_routing();
             }
             for (int i = 0; i < 4; ++i) lab.poll_all();

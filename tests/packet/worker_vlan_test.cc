@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "dataplane/worker/tap_desk.h"
 #include "tests/packet/fragment_tools.h"
 
 namespace guideway::worker::testing {
@@ -254,6 +255,128 @@ TEST_F(WorkerVlanTrunk, TheKernelSeesUntaggedFramesAtTheVlansTwinAndItsAnswersLe
     const auto sent = lab_.sent(kClientPort);
     ASSERT_EQ(sent.size(), 1U);
     EXPECT_EQ(sent.front(), tagged(arp, kNodes));
+}
+
+TEST_F(WorkerVlanTrunk, ATagThatTheDriverTookOffCounts) {
+    // Why: AF_PACKET and NICs tell the tag beside the frame.
+    const auto left = [this] {
+        lab_.poll();
+        std::vector<Frame> frames = lab_.sent(kClientPort);
+        return frames.size() == 1 ? frames.front() : Frame{};
+    };
+    lab_.inject_stripped(kClientPort, syn(false, 4000), 0x6000 | 100);
+    EXPECT_EQ(tags_of(left()), kNodes);
+    lab_.inject_stripped(kClientPort, syn(true, 4000), 100);
+    EXPECT_EQ(tags_of(left()), kNodes);
+    lab_.inject_stripped(kClientPort, syn(false, 4001), 101);
+    EXPECT_TRUE(left().empty());
+    // The driver took the outer one, or both; 100 alone or within another is another VLAN.
+    lab_.inject_stripped(kClientPort, tagged(syn(false, 4002), kClients), 10);
+    lab_.inject_stripped(kClientPort, syn(false, 4003), 100, 10);
+    EXPECT_TRUE(left().empty());
+    EXPECT_EQ(lab_.dropped(DropReason::vlan_unknown), 3U);
+    // A third one, in the frame still.
+    lab_.inject_stripped(kClientPort, tagged(syn(false, 4004), kClients), 100, 100);
+    EXPECT_TRUE(left().empty());
+    EXPECT_EQ(lab_.dropped(DropReason::vlan_unknown), 4U);
+}
+
+TEST(WorkerVlanQinq, BothTagsThatTheDriverTookOffCount) {
+    LabSettings settings;
+    settings.vlans = {vlan_of(kProvidersNodes, kClientPort), vlan_of({20, 200}, kClientPort)};
+    Lab lab(settings);
+    lab.apply(lab.web());
+    const Frame arp = PacketBuilder().arp_request("10.0.2.11", kSnat).build();
+    const auto answered = [&] {
+        lab.poll();
+        const std::vector<Frame> frames = lab.sent(kClientPort);
+        return frames.size() == 1 ? tags_of(frames.front()) : VlanTags{};
+    };
+    lab.inject_stripped(kClientPort, arp, 200, 10);
+    EXPECT_EQ(answered(), kProvidersNodes);
+    lab.inject_stripped(kClientPort, arp, 200, 20);
+    EXPECT_EQ(answered(), (VlanTags{20, 200}));
+    lab.inject_stripped(kClientPort, tagged(arp, {0, 200}), 20);
+    EXPECT_EQ(answered(), (VlanTags{20, 200}));
+    lab.inject_stripped(kClientPort, arp, 200);
+    EXPECT_EQ(answered(), VlanTags{});
+    EXPECT_EQ(lab.dropped(DropReason::vlan_unknown), 1U);
+}
+
+TEST(WorkerVlanRoom, AFrameWithoutRoomForTheTagsInFrontIsNamed) {
+    Lab lab(one_arm(kProvidersNodes));
+    lab.apply(lab.web());
+    move_networks(lab);
+    // One tag comes off, two are to go on: four bytes are missing.
+    const auto pass = [&lab](std::uint16_t headroom, std::uint16_t port) {
+        Split split;
+        split.headroom = headroom;
+        return lab.pass_split(kClientPort, tagged(syn(false, port), kClients), split);
+    };
+    EXPECT_EQ(tags_of(pass(4, 4000)), kProvidersNodes);
+    EXPECT_TRUE(pass(3, 4001).empty());
+    EXPECT_TRUE(pass(0, 4002).empty());
+    EXPECT_EQ(lab.dropped(DropReason::tag_room_missing), 2U);
+    EXPECT_EQ(lab.dropped(), 2U);
+    EXPECT_EQ(tags_of(pass(128, 4003)), kProvidersNodes) << "its neighbours leave";
+}
+
+TEST(WorkerVlanTap, ACaptureShowsFramesOfAVlanAtItsPortWithoutTags) {
+    // Why: as on an interface of a VLAN; the port's name says which it is.
+    const LabSettings settings = one_arm(kNodes);
+    Lab lab(settings);
+    lab.apply(lab.web());
+    move_networks(lab);
+    TapDesk desk({lab.publisher(),
+                  1,
+                  {"trunk", "other", "clients", "nodes"},
+                  flow::IdleLimits(table_timeouts(settings.worker.timeouts)),
+                  [&lab] { return lab.now_ms; }});
+    const auto shown = [&](const char* port) {
+        contract::TapRequest request;
+        request.filter.port = port;
+        EXPECT_TRUE(desk.begin(request, 7).empty());
+        static std::uint16_t source_port = 4000;
+        const Frame in = syn(false, ++source_port);
+        const Frame out = lab.pass(kClientPort, tagged(in, kClients));
+        EXPECT_EQ(tags_of(out), kNodes);
+        const auto records = desk.read(7).value_or(contract::TapAnswer{}).records;
+        desk.end(7);
+        if (records.size() != 1) return false;
+        EXPECT_EQ(records[0].in.port, "clients");
+        EXPECT_EQ(records[0].in.bytes, std::string(in.begin(), in.end()));
+        EXPECT_EQ(records[0].out.at(0).port, "nodes");
+        const Frame bare = untagged(out);
+        EXPECT_EQ(records[0].out.at(0).bytes, std::string(bare.begin(), bare.end()));
+        return true;
+    };
+    EXPECT_TRUE(shown(""));
+    EXPECT_TRUE(shown("clients"));
+    EXPECT_TRUE(shown("nodes"));
+    EXPECT_FALSE(shown("trunk")) << "the port's own traffic is untagged";
+}
+
+TEST_F(WorkerVlanTrunk, FramesAndBytesAreCountedByVlanWithoutTheTags) {
+    std::uint64_t in = 0;
+    std::uint64_t out = 0;
+    for (std::uint16_t i = 0; i < 20; ++i) {
+        const Frame frame = syn(i % 2 == 0, static_cast<std::uint16_t>(4000 + i));
+        in += frame.size();
+        out += untagged(lab_.pass(kClientPort, tagged(frame, kClients))).size();
+    }
+    lab_.pass(kClientPort, PacketBuilder().arp_request("192.0.2.254", kVip).build());  // the port's own
+    lab_.pass(kClientPort, tagged(syn(false), VlanTags{0, 7}));                        // nobody's
+    EXPECT_EQ(lab_.vlan_traffic(kClientVlan), (contract::Traffic{20, in, 0, 0}));
+    EXPECT_EQ(lab_.vlan_traffic(kNodeVlan), (contract::Traffic{0, 0, 20, out}));
+    // What the driver does not take has not left: the lab's wire holds 255.
+    for (std::uint16_t i = 0; i < 272; ++i) {
+        lab_.inject(kClientPort, tagged(syn(false, static_cast<std::uint16_t>(5000 + i)), kClients));
+        if (i % 64 == 63) lab_.poll();
+    }
+    for (int i = 0; i < 12; ++i) lab_.poll();
+    EXPECT_EQ(lab_.dropped(DropReason::tx_full), 17U);
+    const std::uint64_t each = syn(false).size();
+    EXPECT_EQ(lab_.vlan_traffic(kNodeVlan), (contract::Traffic{0, 0, 20 + 255, out + 255 * each}));
 }
 
 TEST(WorkerVlanSteering, PacketsBetweenWorkersKeepTheirVlan) {

@@ -23,6 +23,7 @@ from lab.namespace import Namespace
 from lab.servers import BIG_FILE_BYTES
 from lab.topology import OFFLOADS_OFF
 from lab.wait import eventually
+from test_announcements import VIPS as ON_LINK, WRONG_MAC, believe, believed, expose, mac_of
 
 TOOL = pathlib.Path(__file__).parent / "lab" / "tools" / "tagger.py"
 PORTS = """ports = ( {
@@ -140,6 +141,33 @@ def test_an_unknown_vlan_is_counted_by_name(trunk):
     with wire:
         wire.send(b"\xff" * 6 + bytes([2, 0, 0, 0, 0, 0x77]) + b"\x81\x00\x00\x07\x08\x06" + bytes(46))
     eventually(lambda: counted() > before, 20, "vlan_unknown is counted")
+
+
+def test_frames_and_bytes_are_counted_by_vlan(trunk, family):
+    lab = trunk.lab
+
+    def counted(port, what, direction):
+        return lab.appliance.metric(f"guideway_port_{what}_total", port=port, direction=direction)
+    kinds = [(port, what, direction) for port in ("clients", "nodes") for what in ("packets", "bytes") for direction in ("rx", "tx")]
+    before = {kind: counted(*kind) for kind in kinds}
+    assert fetch(lab.client, trunk.vips[family], 80, "/big", timeout=120).status == 200
+    eventually(lambda: all(counted(port, "bytes", way) - before[port, "bytes", way] >= BIG_FILE_BYTES
+                           for port, way in (("nodes", "rx"), ("clients", "tx"))), 20, "the file's bytes are counted in both VLANs")
+    assert all(counted(*kind) > before[kind] for kind in kinds)
+
+
+def test_an_address_in_a_vlans_subnet_is_announced_in_that_vlan(trunk):
+    """The tagger lets nothing through to the client but what has its VLAN's tags."""
+    lab = trunk.lab
+    appliance = lab.appliance
+    appliance.put("/v1/address-pools/on-link", {"metadata": {"name": "on-link"},
+                                                "spec": {"addresses": [f"{ON_LINK[4]}/32", f"{ON_LINK[6]}/128"], "autoAssign": False}})
+    believe(lab, WRONG_MAC)
+    expose(lab)
+    ours = mac_of(lab.topology.appliance, "client0")
+    eventually(lambda: believed(lab) == {4: ours, 6: ours}, 15, f"the client knows {ours} for both: {believed(lab)}")
+    for vip in ON_LINK.values():
+        assert fetch(lab.client, vip, 80).status == 200
 
 
 def test_nothing_left_with_wrong_tags(trunk):
