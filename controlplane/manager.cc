@@ -39,7 +39,10 @@ Manager::Manager(std::unique_ptr<store::Store> store, ManagerOptions options, Me
           [this](double seconds, const std::string& error) { metrics_.reconciled(seconds, error.empty()); }),
       prober_(
           options_.probing, [this](const std::vector<health::Changed>& results) { probe_results(results); },
-          [this](std::string_view result, double seconds) { metrics_.probed(result, seconds); }) {}
+          [this](std::string_view result, double seconds) { metrics_.probed(result, seconds); }),
+      conflict_watch_([this] { return ask_for_conflicts(); },
+                      [this](const announce::ConflictWatch::Conflicts& now) { conflicts_changed(now); },
+                      options_.conflicts_every) {}
 
 Manager::~Manager() { stop(); }
 
@@ -49,7 +52,8 @@ void Manager::stop() {
     prober_.stop();
     stop_house();
     loop_.stop();
-    link_.stop();
+    link_.stop();  // also ends a question under way
+    conflict_watch_.stop();
 }
 
 std::variant<std::unique_ptr<Manager>, std::string> Manager::open(std::unique_ptr<store::Store> store,
@@ -61,6 +65,7 @@ std::variant<std::unique_ptr<Manager>, std::string> Manager::open(std::unique_pt
     manager->start_house();  // which starts the state loop
     manager->link_.start([raw = manager.get()](std::uint64_t generation) { raw->renumber_beyond(generation); },
                          [raw = manager.get()] { raw->link_changed(); });
+    manager->conflict_watch_.start();
     return manager;
 }
 

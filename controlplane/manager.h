@@ -38,6 +38,7 @@
 #include "api/rest/appliance.h"
 #include "controlplane/announce/announce_loop.h"
 #include "controlplane/announce/bgp_settings.h"
+#include "controlplane/announce/conflict_watch.h"
 #include "controlplane/announce/maintenance_watch.h"
 #include "controlplane/announce/peer_watch.h"
 #include "controlplane/audit.h"
@@ -63,6 +64,8 @@ struct ManagerOptions {
     std::chrono::milliseconds explain_timeout{2000};
     /// A scrape does not wait longer for the dataplane's counters.
     std::chrono::milliseconds counters_timeout{1000};
+    /// How often the dataplane is asked who else claims our addresses.
+    std::chrono::milliseconds conflicts_every{2000};
     /// Scrapes closer together than this get the same counters.
     std::chrono::milliseconds counters_age{200};
     ChangeLog::Bounds watch;
@@ -260,6 +263,12 @@ class Manager final : public rest::Appliance {
     void maintenance_changed(const announce::MaintenanceWatch::State& state);
     void add_announcing(MetricsSnapshot& snapshot) const;
 
+    // manager_conflicts.cc: other machines that claim our addresses
+    std::optional<announce::ConflictWatch::Conflicts> ask_for_conflicts() const;
+    void conflicts_changed(const announce::ConflictWatch::Conflicts& now);
+    /// Why it is not ready, where it has an address that is left to another machine. `mutex_` is held.
+    std::optional<resources::Condition> yielded_condition(const Entry& entry) const;
+
     LoadBalancerRecord record_of(const ipam::ServiceKey& key, resources::LoadBalancer object,
                                  const LoadBalancerRecord* before, const ipam::Allocation& allocation) const;
 
@@ -329,6 +338,7 @@ class Manager final : public rest::Appliance {
     EventBook event_book_;
     bool told_connected_ = false;
     std::uint64_t told_refused_ = 0;
+    std::map<IpAddress, contract::AddressConflict> conflicts_;  ///< as last told
     PoolForecast forecast_;
     health::HealthBoard board_;
     PodRoutes pod_routes_;
@@ -350,6 +360,7 @@ class Manager final : public rest::Appliance {
     reconcile::DataplaneLink link_;
     reconcile::StateLoop loop_;
     health::Prober prober_;
+    announce::ConflictWatch conflict_watch_;
 
     std::mutex house_mutex_;
     std::condition_variable house_called_;

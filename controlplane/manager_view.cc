@@ -160,6 +160,7 @@ resources::Condition Manager::ready_condition(const Entry& entry, bool programme
         condition.message = "traffic is not forwarded as asked yet; see the conditions Allocated and Programmed";
         return condition;
     }
+    if (auto yielded = yielded_condition(entry)) return *std::move(yielded);
     for (const resources::Ingress& ingress : entry.record.object.status.ingress) {
         const resources::LoadBalancerSpec& spec = entry.record.object.spec;
         if (by_endpoints(spec)) {
@@ -396,6 +397,9 @@ resources::SystemStatus Manager::status_locked(const reconcile::LinkStatus& link
     status.nodes = objects_.nodes.size();
     status.nodes_draining = static_cast<std::uint64_t>(std::count_if(
         objects_.nodes.begin(), objects_.nodes.end(), [](const auto& item) { return item.second.object.spec.drain; }));
+    status.address_conflicts = conflicts_.size();
+    status.addresses_yielded = static_cast<std::uint64_t>(
+        std::count_if(conflicts_.begin(), conflicts_.end(), [](const auto& item) { return item.second.yielded; }));
     return status;
 }
 

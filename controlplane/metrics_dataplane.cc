@@ -320,6 +320,17 @@ void add_workers(const contract::Counters& counters, std::vector<MetricFamily>& 
     for (const contract::AddressConflict& one : announced.conflicts)
         conflicts.add({{"address", one.address.to_string()}, {"mac", one.mac}, {"port", one.port}}, 1.0);
     conflicts.into(families);
+    Filled yielded(MetricType::Gauge, "guideway_dataplane_address_yielded",
+                   "1 for each address in use here that is left to another machine, which goes on claiming it.");
+    for (const contract::AddressConflict& one : announced.conflicts) {
+        if (one.yielded) yielded.add({{"address", one.address.to_string()}, {"mac", one.mac}, {"port", one.port}}, 1.0);
+    }
+    yielded.into(families);
+    Filled probes(
+        MetricType::Counter, "guideway_dataplane_address_probes_total",
+        "ARP probes and neighbour solicitations sent for addresses that are yielded: does anybody have them?");
+    probes.add({}, announced.probes);
+    probes.into(families);
     Filled started(MetricType::Gauge, "guideway_dataplane_start_time_seconds",
                    "Unix time at which the dataplane's counters began.");
     started.add({}, counters.started_at_unix_seconds);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <net/if.h>
+#include <random>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -141,6 +142,17 @@ std::vector<std::pair<IpAddress, std::string>> own_addresses(const config::Datap
     return list;
 }
 
+net::AnnounceSettings announce_settings(const config::DataplaneConfig& config) {
+    net::AnnounceSettings settings;
+    settings.repeats = config.announce_repeats;
+    settings.per_second = config.announce_per_second;
+    settings.yield.on = config.conflict_yield;
+    settings.yield.quiet = std::chrono::seconds(config.conflict_quiet_seconds);
+    settings.yield.never = config.snat_addresses;
+    settings.yield.seed = std::random_device{}();
+    return settings;
+}
+
 void wait_for_stop(const sigset_t& signals, const std::function<void()>& each_time) {
     const timespec period{10, 0};
     for (;;) {
@@ -233,9 +245,8 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
 
     std::vector<std::string> port_names;
     for (const auto& port : config.ports) port_names.push_back(port.name);
-    net::Announcer announcer({config.announce_repeats, config.announce_per_second}, std::move(port_names),
-                             runtime->publisher(), kernel_path, std::move(claims),
-                             [&ports](std::size_t port) { return ports.moves(port); });
+    net::Announcer announcer(announce_settings(config), std::move(port_names), runtime->publisher(), kernel_path,
+                             std::move(claims), [&ports](std::size_t port) { return ports.moves(port); });
 
     // Routes and neighbours
     net::StateRoutes routes(identities, runtime->publisher());
@@ -269,7 +280,9 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
         return counters;
     };
     engine.explain = [&](const contract::ExplainRequest& question) { return runtime->explain(question); };
-    engine.flow_file = [&] { return runtime->counters().flow_file; };
+    contract::FlowFileStatus flow_file;  // as found at the start: who asks for the status has nothing summed up
+    engine.flow_file = [&] { return flow_file; };
+    engine.conflicts = [&] { return announcer.status().conflicts; };
     engine.ports = [&] {
         std::vector<contract::PortStatus> list;
         for (const auto& port : ports.counters()) list.push_back({port.name, port.driver, port.link_up});
@@ -286,6 +299,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
 
     // The last connections: judged by that state, before packets flow
     log(runtime->take_over().lines);
+    flow_file = runtime->counters().flow_file;
 
     // Packets
     if (!runtime->start(error)) return fail(error);

@@ -29,6 +29,13 @@ void show_status(std::ostream& out, const resources::SystemStatus& status, const
     line(out, "Nodes",
          std::to_string(status.nodes) +
              (status.nodes_draining == 0 ? "" : " (" + std::to_string(status.nodes_draining) + " draining)"));
+    if (status.address_conflicts == 0) return;
+    const std::string yielded = status.addresses_yielded == 0
+                                    ? std::string()
+                                    : ", " + std::to_string(status.addresses_yielded) + " of them LEFT TO IT";
+    line(
+        out, "Address conflicts",
+        std::to_string(status.address_conflicts) + " claimed by another machine" + yielded + ", see `guideway events`");
 }
 
 void show_bonds(std::ostream& out, const contract::Counters& counters) {

@@ -173,16 +173,19 @@ struct AddressConflict {
     std::string port;  ///< where it was heard
     std::uint64_t claims = 0;
     std::uint64_t last_seen_unix_seconds = 0;
+    bool yielded = false;  ///< left to them: nobody on that link is told that it is here, until nobody else has it
     friend bool operator==(const AddressConflict&, const AddressConflict&) = default;
 };
 
 /// Gratuitous ARP and unsolicited neighbour advertisements.
 struct AnnouncementStatus {
     static constexpr std::size_t kMostTold = 256;
-    std::uint64_t addresses = 0;             ///< that are on a link of a port and announced there, now
-    std::uint64_t sent = 0;                  ///< announcements
-    std::uint64_t claims_heard = 0;          ///< of our addresses by others
-    std::vector<AddressConflict> conflicts;  ///< not yet over: heard of within two minutes; kMostTold at most
+    std::uint64_t addresses = 0;     ///< that are on a link of a port and announced there, now
+    std::uint64_t sent = 0;          ///< announcements
+    std::uint64_t claims_heard = 0;  ///< of our addresses by others
+    /// Not yet over: heard of within two minutes, or yielded; kMostTold at most.
+    std::vector<AddressConflict> conflicts;
+    std::uint64_t probes = 0;  ///< sent, for addresses that are yielded: does anybody have them?
     friend bool operator==(const AnnouncementStatus&, const AnnouncementStatus&) = default;
 };
 

@@ -235,26 +235,14 @@ void put(json::Writer& out, const MissingRoute& route) {
     out.key("via").text(route.via.to_string()).key("reason").text(route.reason).end_object();
 }
 
-void put(json::Writer& out, const AddressConflict& conflict) {
-    out.begin_object().key("address").text(conflict.address.to_string());
-    out.key("mac").text(conflict.mac).key("port").text(conflict.port).key("claims").number(conflict.claims);
-    out.key("last_seen_unix_seconds").number(conflict.last_seen_unix_seconds).end_object();
-}
-
 AnnouncementStatus read_announcements(json::ObjectReader& reader) {
     AnnouncementStatus status;
     status.addresses = count(reader, "addresses");
     status.sent = count(reader, "sent");
     status.claims_heard = count(reader, "claims_heard");
-    reader.each_object("conflicts", {0, AnnouncementStatus::kMostTold}, [&](json::ObjectReader& one) {
-        AddressConflict conflict;
-        conflict.address = one.required_value<IpAddress>("address", IpAddress::parse, kAddress);
-        conflict.mac = one.required_string("mac", kText);
-        conflict.port = one.required_string("port", kText);
-        conflict.claims = count(one, "claims");
-        conflict.last_seen_unix_seconds = count(one, "last_seen_unix_seconds");
-        status.conflicts.push_back(std::move(conflict));
-    });
+    status.probes = reader.unsigned_or("probes", 0, 0, kMax64);
+    reader.each_object("conflicts", {0, AnnouncementStatus::kMostTold},
+                       [&](json::ObjectReader& one) { status.conflicts.push_back(read_conflict(one)); });
     return status;
 }
 
@@ -280,6 +268,24 @@ void put_list(json::Writer& out, const char* key, const std::vector<T>& values) 
 }
 
 }  // namespace
+
+void put(json::Writer& out, const AddressConflict& conflict) {
+    out.begin_object().key("address").text(conflict.address.to_string());
+    out.key("mac").text(conflict.mac).key("port").text(conflict.port).key("claims").number(conflict.claims);
+    out.key("last_seen_unix_seconds").number(conflict.last_seen_unix_seconds);
+    out.key("yielded").boolean(conflict.yielded).end_object();
+}
+
+AddressConflict read_conflict(json::ObjectReader& reader) {
+    AddressConflict conflict;
+    conflict.address = reader.required_value<IpAddress>("address", IpAddress::parse, kAddress);
+    conflict.mac = reader.required_string("mac", kText);
+    conflict.port = reader.required_string("port", kText);
+    conflict.claims = count(reader, "claims");
+    conflict.last_seen_unix_seconds = count(reader, "last_seen_unix_seconds");
+    conflict.yielded = reader.boolean_or("yielded", false);
+    return conflict;
+}
 
 void put(json::Writer& out, const FlowFileStatus& file) {
     out.begin_object().key("path").text(file.path).key("bytes").number(file.bytes).key("kept").number(file.kept);
@@ -321,6 +327,7 @@ void put(json::Writer& out, const Counters& counters) {
     const AnnouncementStatus& announcements = counters.announcements;
     out.key("announcements").begin_object().key("addresses").number(announcements.addresses);
     out.key("sent").number(announcements.sent).key("claims_heard").number(announcements.claims_heard);
+    out.key("probes").number(announcements.probes);
     put_list(out, "conflicts", announcements.conflicts);
     out.end_object().end_object();
 }

@@ -18,12 +18,14 @@ namespace guideway::contract {
 void put(json::Writer& out, const ForwardingState& state);
 void put(json::Writer& out, const Counters& counters);
 void put(json::Writer& out, const FlowFileStatus& file);
+void put(json::Writer& out, const AddressConflict& conflict);
 nlohmann::ordered_json tree_of(const ExplainRequest& request);
 nlohmann::ordered_json tree_of(const ExplainAnswer& answer);
 
 ForwardingState read_forwarding_state(json::ObjectReader& reader);
 Counters read_counters(json::ObjectReader& reader);
 FlowFileStatus read_flow_file(json::ObjectReader& reader);
+AddressConflict read_conflict(json::ObjectReader& reader);
 ExplainRequest read_explain_request(json::ObjectReader& reader);
 ExplainAnswer read_explain_answer(json::ObjectReader& reader);
 

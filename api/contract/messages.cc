@@ -47,6 +47,12 @@ Tree tree_of_status(const DataplaneStatus& status) {
     out["flow_file"] = Tree::parse(flow_file.take());
     Tree& snat = out["snat_addresses"] = Tree::array();
     for (const IpAddress& address : status.snat_addresses) snat.push_back(address.to_string());
+    Tree& conflicts = out["address_conflicts"] = Tree::array();
+    for (const AddressConflict& conflict : status.address_conflicts) {
+        json::Writer one;
+        put(one, conflict);
+        conflicts.push_back(Tree::parse(one.take()));
+    }
     return out;
 }
 
@@ -70,6 +76,8 @@ DataplaneStatus read_status(json::ObjectReader& reader) {
     }
     status.snat_addresses =
         reader.values<IpAddress>("snat_addresses", {0, 1U << 16}, IpAddress::parse, "an IPv4 or IPv6 address");
+    reader.each_object("address_conflicts", {0, AnnouncementStatus::kMostTold},
+                       [&](json::ObjectReader& one) { status.address_conflicts.push_back(read_conflict(one)); });
     return status;
 }
 

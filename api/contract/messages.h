@@ -51,7 +51,8 @@ struct DataplaneStatus {
     std::string idle;  ///< "busy" or "adaptive"
     std::vector<PortStatus> ports;
     FlowFileStatus flow_file;
-    std::vector<IpAddress> snat_addresses;  ///< from which connections to the backends are opened
+    std::vector<IpAddress> snat_addresses;                ///< from which connections to the backends are opened
+    std::vector<AddressConflict> address_conflicts = {};  ///< as in AnnouncementStatus
     friend bool operator==(const DataplaneStatus&, const DataplaneStatus&) = default;
 };
 

@@ -16,6 +16,8 @@ struct SystemStatus {
     std::uint64_t load_balancers = 0, load_balancers_waiting = 0;  ///< waiting: without the addresses they asked for
     std::uint64_t address_pools = 0;
     std::uint64_t nodes = 0, nodes_draining = 0;
+    /// Addresses in use that another machine claims, and those of them that are left to it (announce.on_conflict).
+    std::uint64_t address_conflicts = 0, addresses_yielded = 0;
     friend bool operator==(const SystemStatus&, const SystemStatus&) = default;
 };
 

@@ -37,6 +37,12 @@ SystemStatus read(json::ObjectReader& reader) {
     out.nodes = count(nodes, "total");
     out.nodes_draining = count(nodes, "draining");
     nodes.finish();
+    json::ObjectReader conflicts = reader.optional_object("addressConflicts");
+    if (conflicts.present()) {
+        out.address_conflicts = count(conflicts, "total");
+        out.addresses_yielded = count(conflicts, "yielded");
+        conflicts.finish();
+    }
     return out;
 }
 
@@ -57,6 +63,8 @@ std::string encode(const SystemStatus& status, bool pretty) {
     out["addressPools"]["total"] = status.address_pools;
     out["nodes"]["total"] = status.nodes;
     out["nodes"]["draining"] = status.nodes_draining;
+    out["addressConflicts"]["total"] = status.address_conflicts;
+    out["addressConflicts"]["yielded"] = status.addresses_yielded;
     return text_of(out, pretty);
 }
 

@@ -429,6 +429,9 @@ void read_icmp_and_mss(Section& dataplane, DataplaneConfig& config) {
 void read_announcements(Section announce, DataplaneConfig& config) {
     config.announce_repeats = count_or(announce, "repeats", config.announce_repeats, 0, 10);
     config.announce_per_second = count_or(announce, "per_second", config.announce_per_second, 1, 100'000);
+    config.conflict_yield = announce.string_or("on_conflict", "defend", one_of({"defend", "yield"})) == "yield";
+    config.conflict_quiet_seconds =
+        count_or(announce, "conflict_quiet_seconds", config.conflict_quiet_seconds, 1, 86'400);
 }
 
 void read_fragments(Section section, FragmentsConfig& fragments) {

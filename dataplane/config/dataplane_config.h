@@ -139,6 +139,8 @@ struct DataplaneConfig {
     EchoReplies echo = EchoReplies::always;       ///< pings of VIPs
     std::uint32_t announce_repeats = 3;           ///< of each address that comes into use on a link, in all; 0: none
     std::uint32_t announce_per_second = 1000;     ///< announcements at most
+    bool conflict_yield = false;  ///< on_conflict = "yield": a VIP that another machine goes on claiming is left to it
+    std::uint32_t conflict_quiet_seconds = 60;  ///< without a claim: then it is asked whether anybody has it
     FragmentsConfig fragments;
     std::string control_socket = "/run/guideway/dataplane.sock";
     std::string state_file = "/var/lib/guideway/forwarding-state.json";

@@ -121,6 +121,7 @@ contract::DataplaneStatus Control::status() const {
     status.snat_addresses = settings_.snat_addresses;
     status.ports = engine_.ports();
     status.flow_file = engine_.flow_file();
+    status.address_conflicts = engine_.conflicts();
     return status;
 }
 

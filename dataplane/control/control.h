@@ -36,6 +36,9 @@ struct Engine {
     std::function<contract::ExplainAnswer(const contract::ExplainRequest&)> explain;
     std::function<std::vector<contract::PortStatus>()> ports;
     std::function<contract::FlowFileStatus()> flow_file = [] { return contract::FlowFileStatus{}; };
+    std::function<std::vector<contract::AddressConflict>()> conflicts = [] {
+        return std::vector<contract::AddressConflict>{};
+    };
     /// Of packets' way; a client is its connection's number.
     std::function<std::vector<contract::Fault>(const contract::TapRequest&, std::uint64_t client)> begin_tap =
         [](const contract::TapRequest&, std::uint64_t) { return std::vector<contract::Fault>{}; };

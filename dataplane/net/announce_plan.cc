@@ -25,23 +25,34 @@ std::optional<AnnouncePlan::Pair> AnnouncePlan::pair_of(const IpAddress& address
 
 void AnnouncePlan::update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing,
                           TimePoint now) {
+    yields_.keep_only(addresses);
+    link_up_.clear();
+    for (const snapshot::PortState& port : routing.ports) link_up_.push_back(port.link_up);
     if (settings_.repeats == 0) return;
-    std::set<Pair> wanted;
+    wanted_.clear();
     for (const IpAddress& address : addresses) {
-        if (const auto pair = pair_of(address, routing)) wanted.insert(*pair);
+        if (const auto pair = pair_of(address, routing)) wanted_.insert(*pair);
+    }
+    follow(now);
+}
+
+void AnnouncePlan::follow(TimePoint now) {
+    std::set<Pair> ours;
+    for (const Pair& pair : wanted_) {
+        if (!yields_.has(snapshot::Place{pair.port, pair.address})) ours.insert(pair);
     }
     // What is not ours any more is not announced, however often it was still to be; nor is what is announced anew.
     std::set<std::pair<std::uint16_t, IpAddress>> going_on;
-    for (const Pair& pair : wanted) {
+    for (const Pair& pair : ours) {
         if (pairs_.contains(pair)) going_on.emplace(pair.port, pair.address);
     }
     std::erase_if(due_, [&](const auto& entry) {
         return !going_on.contains({entry.second.port, entry.second.address});
     });
-    for (const Pair& pair : wanted) {
+    for (const Pair& pair : ours) {
         if (!pairs_.contains(pair)) due_.emplace(now, Item{pair.port, pair.address, 0});
     }
-    pairs_ = std::move(wanted);
+    pairs_ = std::move(ours);
 }
 
 void AnnouncePlan::again(std::uint16_t port, const std::vector<IpPrefix>& own, TimePoint now) {
@@ -53,13 +64,22 @@ void AnnouncePlan::again(std::uint16_t port, const std::vector<IpPrefix>& own, T
     for (const IpPrefix& prefix : own) due_.emplace(now, Item{port, prefix.address, settings_.repeats});
 }
 
-std::optional<AnnouncePlan::Item> AnnouncePlan::next(TimePoint now) {
-    if (due_.empty() || due_.begin()->first > now || now < not_before_) return std::nullopt;
-    const Item item = due_.begin()->second;
-    due_.erase(due_.begin());
+void AnnouncePlan::keep_pace(TimePoint now) {
     const std::chrono::nanoseconds pause = std::chrono::nanoseconds(std::chrono::seconds(1)) / settings_.per_second;
     // What was not used in time is not made up for but for a twentieth of a second, which a thread may come late.
     not_before_ = std::max(not_before_ + pause, now - std::chrono::milliseconds(50));
+}
+
+std::optional<AnnouncePlan::Item> AnnouncePlan::next(TimePoint now) {
+    if (now < not_before_) return std::nullopt;
+    if (const auto place = yields_.next_probe(now, link_up_)) {
+        keep_pace(now);
+        return Item{place->port, place->address, 0, true};
+    }
+    if (due_.empty() || due_.begin()->first > now) return std::nullopt;
+    const Item item = due_.begin()->second;
+    due_.erase(due_.begin());
+    keep_pace(now);
     if (item.number + 1 < settings_.repeats) {
         const std::chrono::seconds later(1ULL << std::min<std::uint32_t>(item.number, 6));
         due_.emplace(now + later, Item{item.port, item.address, item.number + 1});
@@ -67,34 +87,68 @@ std::optional<AnnouncePlan::Item> AnnouncePlan::next(TimePoint now) {
     return item;
 }
 
-void AnnouncePlan::put_back(const Item& item, TimePoint now) { due_.emplace(now + kPutBack, item); }
+void AnnouncePlan::put_back(const Item& item, TimePoint now) {
+    if (item.probe) {
+        yields_.put_back({item.port, item.address}, now);
+    } else {
+        due_.emplace(now + kPutBack, item);
+    }
+}
+
+void AnnouncePlan::defend(const snapshot::Place& place, TimePoint now) {
+    const bool on_its_link = std::ranges::any_of(
+        pairs_, [&](const Pair& one) { return one.address == place.address && one.port == place.port; });
+    if (!on_its_link) return;
+    const auto defended = defended_.find(place.address);
+    if (defended != defended_.end() && now - defended->second < kDefendEach) return;
+    // As the last of its repeats: once.
+    due_.emplace(now, Item{place.port, place.address, settings_.repeats});
+    defended_[place.address] = now;
+}
 
 AnnouncePlan::Told AnnouncePlan::claimed(const IpAddress& address, const snapshot::MacAddress& mac, std::uint16_t port,
                                          TimePoint now) {
     ++claims_;
-    if (const auto pair = std::find_if(pairs_.begin(), pairs_.end(),
-                                       [&](const Pair& one) { return one.address == address && one.port == port; });
-        pair != pairs_.end()) {
-        const auto defended = defended_.find(address);
-        if (defended == defended_.end() || now - defended->second >= kDefendEach) {
-            // As the last of its repeats: once.
-            due_.emplace(now, Item{port, address, settings_.repeats});
-            defended_[address] = now;
-        }
-    }
+    const snapshot::Place place{port, address};
     const auto known = conflicts_.find(address);
-    if (known == conflicts_.end() && conflicts_.size() >= kMostConflicts) return Told::nothing_new;
+    if (known == conflicts_.end() && conflicts_.size() >= kMostConflicts) {
+        defend(place, now);  // and not yielded: that would be told nowhere
+        return Told::nothing_new;
+    }
     Conflict& conflict = conflicts_[address];
     const bool is_new = conflict.claims == 0 || conflict.mac != mac || now - conflict.last >= kConflictOver;
-    conflict = {address, mac, port, conflict.claims + 1, now};
+    conflict = {address, mac, port, conflict.claims + 1, now, false};
+    switch (yields_.claimed(place, now)) {
+        case YieldPlan::Heard::yielded:
+            follow(now);
+            return Told::yielded;
+        case YieldPlan::Heard::contested:
+            defend(place, now);
+            break;
+        case YieldPlan::Heard::known:
+            break;
+    }
     return is_new ? Told::conflict : Told::nothing_new;
 }
 
+std::vector<snapshot::Place> AnnouncePlan::resume(TimePoint now) {
+    auto resumed = yields_.resume(now, link_up_);
+    for (const snapshot::Place& place : resumed) conflicts_.erase(place.address);
+    if (!resumed.empty()) follow(now);
+    return resumed;
+}
+
 std::vector<Conflict> AnnouncePlan::conflicts(TimePoint now) {
-    std::erase_if(conflicts_, [&](const auto& one) { return now - one.second.last >= kConflictOver; });
-    std::erase_if(defended_, [&](const auto& one) { return now - one.second >= kConflictOver; });
     std::vector<Conflict> list;
-    for (const auto& [address, conflict] : conflicts_) list.push_back(conflict);
+    std::erase_if(defended_, [&](const auto& one) { return now - one.second >= kConflictOver; });
+    for (auto at = conflicts_.begin(); at != conflicts_.end();) {
+        at->second.yielded = yields_.has(at->first);
+        if (!at->second.yielded && now - at->second.last >= kConflictOver) {
+            at = conflicts_.erase(at);
+        } else {
+            list.push_back((at++)->second);
+        }
+    }
     return list;
 }
 

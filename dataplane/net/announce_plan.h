@@ -5,7 +5,8 @@
 // New pair: the address came into use, the port's link came up, its addresses or its MAC changed: all announced anew, by the same rule.
 // So are a port's pairs where other members of its bond carry than before.
 // Repeats: the first is sent at once, the next after one second, two, four: a frame may be lost. Defence: somebody else claimed
-// the address: announced once more, at most each ten seconds (RFC 5227 2.4 (c)).
+// the address: announced once more, at most each ten seconds (RFC 5227 2.4 (c)). By option an address that is claimed again and again is left to
+// who claims it (yield_plan.h): it is no pair then; resumed, it is a new one.
 //
 // Worked example: 3000 VIPs at the dataplane's start, 1000 a second: next() gives one each millisecond, all firsts before any second.
 //
@@ -16,11 +17,13 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "dataplane/net/yield_plan.h"
 #include "dataplane/snapshot/routing_snapshot.h"
 
 namespace guideway::net {
@@ -28,6 +31,7 @@ namespace guideway::net {
 struct AnnounceSettings {
     std::uint32_t repeats = 3;        ///< of each new pair, in all; 0: nothing is announced, nor defended
     std::uint32_t per_second = 1000;  ///< at most, all ports together
+    YieldSettings yield = {};
 };
 
 /// Somebody else's claim of an address of ours.
@@ -37,12 +41,13 @@ struct Conflict {
     std::uint16_t port = 0;      ///< where that was heard
     std::uint64_t claims = 0;
     std::chrono::steady_clock::time_point last{};
+    bool yielded = false;  ///< on some port
 };
 
 class AnnouncePlan {
   public:
     using TimePoint = std::chrono::steady_clock::time_point;
-    /// A conflict that was not heard of for so long is over.
+    /// A conflict that was not heard of for so long is over, but for addresses that are yielded.
     static constexpr std::chrono::seconds kConflictOver{120};
     static constexpr std::chrono::seconds kDefendEach{10};
     /// More conflicts are counted, not remembered: memory is bounded.
@@ -52,9 +57,10 @@ class AnnouncePlan {
         std::uint16_t port = 0;
         IpAddress address;
         std::uint32_t number = 0;  ///< 0: the first for this pair; later ones may take another form
+        bool probe = false;        ///< not said, but asked whether somebody has it
     };
 
-    explicit AnnouncePlan(AnnounceSettings settings) : settings_(settings) {}
+    explicit AnnouncePlan(AnnounceSettings settings) : settings_(settings), yields_(std::move(settings.yield)) {}
 
     /// What is in use now, and how the kernel reaches it.
     void update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing, TimePoint now);
@@ -69,8 +75,13 @@ class AnnouncePlan {
     enum class Told : std::uint8_t {
         nothing_new,  ///< of a conflict that is known
         conflict,     ///< a new one, or one with another machine: to be logged
+        yielded,      ///< the address is given up on that port's link: to be logged
     };
     Told claimed(const IpAddress& address, const snapshot::MacAddress& mac, std::uint16_t port, TimePoint now);
+    /// Takes addresses up again that nobody has any more, and says which.
+    std::vector<snapshot::Place> resume(TimePoint now);
+    /// As workers take it; null: none. To be shown to them before next() is asked.
+    std::shared_ptr<const snapshot::YieldedSet> yielded() const { return yields_.set(); }
     /// Those that are not over, oldest address first.
     std::vector<Conflict> conflicts(TimePoint now);
     std::uint64_t claims() const noexcept { return claims_; }
@@ -85,9 +96,15 @@ class AnnouncePlan {
         friend auto operator<=>(const Pair&, const Pair&) = default;
     };
     static std::optional<Pair> pair_of(const IpAddress& address, const snapshot::RoutingSnapshot& routing);
+    void follow(TimePoint now);
+    void defend(const snapshot::Place& place, TimePoint now);
+    void keep_pace(TimePoint now);
 
     AnnounceSettings settings_;
-    std::set<Pair> pairs_;
+    YieldPlan yields_;
+    std::vector<bool> link_up_;  ///< by port
+    std::set<Pair> wanted_;
+    std::set<Pair> pairs_;  ///< of the wanted those that are not yielded
     std::multimap<TimePoint, Item> due_;
     TimePoint not_before_{};
     std::map<IpAddress, Conflict> conflicts_;

@@ -35,7 +35,7 @@ std::vector<IpAddress> addresses_of(const snapshot::ForwardingSnapshot& forwardi
 Announcer::Announcer(AnnounceSettings settings, std::vector<std::string> port_names, snapshot::Publisher& publisher,
                      KernelPath& kernel_path, std::vector<worker::ClaimQueue*> claims,
                      std::function<std::uint64_t(std::size_t port)> moves)
-    : plan_(settings),
+    : plan_(std::move(settings)),
       port_names_(std::move(port_names)),
       publisher_(publisher),
       kernel_path_(kernel_path),
@@ -68,6 +68,7 @@ void Announcer::run() {
         follow(now);
         follow_moves(now);
         hear(now);
+        take_up_again(now);
         send(now);
         show(now);
         lock.lock();
@@ -95,12 +96,35 @@ void Announcer::follow_moves(AnnouncePlan::TimePoint now) {
 void Announcer::hear(AnnouncePlan::TimePoint now) {
     for (worker::ClaimQueue* queue : claims_) {
         while (const auto heard = queue->pop()) {
-            if (plan_.claimed(heard->address, heard->mac, heard->port, now) != AnnouncePlan::Told::conflict) continue;
-            spdlog::warn(
-                "address conflict: {} is in use here, and {} on the link of port '{}' claims it: two machines have the "
-                "address, and clients reach the one or the other; find out which is not to have it",
-                heard->address.to_string(), text_of(heard->mac), port_names_[heard->port]);
+            const auto told = plan_.claimed(heard->address, heard->mac, heard->port, now);
+            if (told == AnnouncePlan::Told::conflict) {
+                spdlog::warn(
+                    "address conflict: {} is in use here, and {} on the link of port '{}' claims it: two machines have "
+                    "the "
+                    "address, and clients reach the one or the other; find out which is not to have it",
+                    heard->address.to_string(), text_of(heard->mac), port_names_[heard->port]);
+            } else if (told == AnnouncePlan::Told::yielded) {
+                spdlog::error(
+                    "address yielded: {} on the link of port '{}' goes on claiming {}: nobody there is told any more "
+                    "that "
+                    "it is here; packets that come all the same are forwarded, and it is taken up again when nobody "
+                    "else has it",
+                    text_of(heard->mac), port_names_[heard->port], heard->address.to_string());
+            }
         }
+    }
+}
+
+void Announcer::take_up_again(AnnouncePlan::TimePoint now) {
+    for (const snapshot::Place& place : plan_.resume(now)) {
+        spdlog::warn(
+            "address resumed: nobody on the link of port '{}' has {} any more: it is answered for and announced",
+            port_names_[place.port], place.address.to_string());
+    }
+    // Before anything of it is sent: who asks because of an announcement is to get an answer.
+    if (auto yielded = plan_.yielded(); yielded != yielded_) {
+        publisher_.show_yielded(yielded);
+        yielded_ = std::move(yielded);
     }
 }
 
@@ -109,13 +133,14 @@ void Announcer::send(AnnouncePlan::TimePoint now) {
         if (item->port >= routing_->ports.size()) continue;
         std::array<std::uint8_t, packet::kAnnouncementCapacity> frame;
         const auto form = item->number % 2 == 0 ? packet::ArpForm::request : packet::ArpForm::reply;
-        const std::uint32_t length =
-            packet::build_announcement(frame, item->address, routing_->ports[item->port].mac, form);
+        const snapshot::MacAddress& mac = routing_->ports[item->port].mac;
+        const std::uint32_t length = item->probe ? packet::build_probe(frame, item->address, mac)
+                                                 : packet::build_announcement(frame, item->address, mac, form);
         if (!kernel_path_.send(item->port, {frame.data(), length})) {
             plan_.put_back(*item, now);
             return;
         }
-        ++sent_;
+        ++(item->probe ? probes_ : sent_);
     }
 }
 
@@ -126,10 +151,11 @@ void Announcer::show(AnnouncePlan::TimePoint now) {
     status.addresses = plan_.pairs();
     status.sent = sent_;
     status.claims_heard = plan_.claims();
+    status.probes = probes_;
     for (const Conflict& one : plan_.conflicts(now)) {
         const auto ago = std::chrono::duration_cast<std::chrono::seconds>(now - one.last).count();
         status.conflicts.push_back({one.address, text_of(one.mac), port_names_[one.port], one.claims,
-                                    unix_now - static_cast<std::uint64_t>(ago)});
+                                    unix_now - static_cast<std::uint64_t>(ago), one.yielded});
     }
     const std::lock_guard lock(mutex_);
     status_ = std::move(status);

@@ -46,6 +46,7 @@ class Announcer {
     void follow(AnnouncePlan::TimePoint now);
     void follow_moves(AnnouncePlan::TimePoint now);
     void hear(AnnouncePlan::TimePoint now);
+    void take_up_again(AnnouncePlan::TimePoint now);
     void send(AnnouncePlan::TimePoint now);
     void show(AnnouncePlan::TimePoint now);
 
@@ -58,7 +59,9 @@ class Announcer {
     std::vector<std::uint64_t> moves_seen_;  ///< by port index
     std::shared_ptr<const snapshot::ForwardingSnapshot> forwarding_;
     std::shared_ptr<const snapshot::RoutingSnapshot> routing_;
+    std::shared_ptr<const snapshot::YieldedSet> yielded_;  ///< as workers know it
     std::uint64_t sent_ = 0;
+    std::uint64_t probes_ = 0;
 
     mutable std::mutex mutex_;  ///< of those below
     std::condition_variable woken_;

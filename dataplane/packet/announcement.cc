@@ -13,7 +13,9 @@ namespace {
 constexpr MacAddress kEverybodyMac{0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 constexpr std::uint32_t kLeastFrame = 60;  // without FCS
 
-std::uint32_t write_arp(std::uint8_t* out, std::uint32_t address, const MacAddress& mac, ArpForm form) noexcept {
+/// To everybody, from `sender` at `mac`, about `target`.
+std::uint8_t* write_arp(std::uint8_t* out, std::uint32_t sender, std::uint32_t target, const MacAddress& mac,
+                        ArpForm form) noexcept {
     std::memset(out, 0, kLeastFrame);
     set_ethernet(out, kEverybodyMac, mac);
     store_be16(out + ethernet::kType, ethernet::kTypeArp);
@@ -24,11 +26,41 @@ std::uint32_t write_arp(std::uint8_t* out, std::uint32_t address, const MacAddre
     at[arp::kProtocolLength] = 4;
     store_be16(at + arp::kOperation, form == ArpForm::request ? arp::kRequest : arp::kReply);
     std::memcpy(at + arp::kSenderMac, mac.data(), mac.size());
-    store_raw32(at + arp::kSenderIp, address);
+    store_raw32(at + arp::kSenderIp, sender);
+    store_raw32(at + arp::kTargetIp, target);
+    return at;
+}
+
+std::uint32_t write_gratuitous(std::uint8_t* out, std::uint32_t address, const MacAddress& mac, ArpForm form) noexcept {
+    std::uint8_t* at = write_arp(out, address, address, mac, form);
     // In a reply the target is the sender itself, hardware address too (RFC 5944 4.6); in a request it is ignored.
     if (form == ArpForm::reply) std::memcpy(at + arp::kTargetMac, mac.data(), mac.size());
-    store_raw32(at + arp::kTargetIp, address);
     return kLeastFrame;
+}
+
+/// To those whose address ends as `target` does, from the unspecified address: so without a link-layer option.
+std::uint32_t write_detection(std::uint8_t* out, const std::array<std::uint8_t, 16>& target,
+                              const MacAddress& mac) noexcept {
+    constexpr std::uint32_t kLength = ethernet::kHeaderSize + ipv6::kHeaderSize + icmpv6::kNeighbourSize;
+    static_assert(kLength <= kAnnouncementCapacity);
+    std::memset(out, 0, kLength);
+    set_ethernet(out, {0x33, 0x33, 0xff, target[13], target[14], target[15]}, mac);
+    store_be16(out + ethernet::kType, ethernet::kTypeIpv6);
+    std::uint8_t* header = out + ethernet::kHeaderSize;
+    header[0] = 0x60;
+    store_be16(header + ipv6::kPayloadLength, icmpv6::kNeighbourSize);
+    header[ipv6::kNextHeader] = protocol::kIcmpv6;
+    header[ipv6::kHopLimit] = 255;
+    std::array<std::uint8_t, 16> group{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
+    std::copy(target.begin() + 13, target.end(), group.begin() + 13);
+    std::memcpy(header + ipv6::kDestination, group.data(), group.size());
+    std::uint8_t* message = header + ipv6::kHeaderSize;
+    message[icmp::kType] = icmpv6::kNeighbourSolicitation;
+    std::memcpy(message + icmpv6::kNeighbourTarget, target.data(), target.size());
+    const std::uint16_t pseudo = pseudo_sum_v6(header + ipv6::kSource, protocol::kIcmpv6, icmpv6::kNeighbourSize);
+    const std::uint16_t sum = sum_of({message, icmpv6::kNeighbourSize}, pseudo);
+    store_raw16(message + icmp::kChecksum, static_cast<std::uint16_t>(~sum));
+    return kLength;
 }
 
 std::uint32_t write_unsolicited(std::uint8_t* out, const std::array<std::uint8_t, 16>& address,
@@ -80,7 +112,14 @@ std::optional<Claim> claim_of_advertisement(const std::uint8_t* frame, std::uint
 std::uint32_t build_announcement(std::span<std::uint8_t, kAnnouncementCapacity> out, const IpAddress& address,
                                  const MacAddress& mac, ArpForm form) noexcept {
     if (!address.is_v4()) return write_unsolicited(out.data(), address.bytes, mac);
-    return write_arp(out.data(), to_network(address), mac, form);
+    return write_gratuitous(out.data(), to_network(address), mac, form);
+}
+
+std::uint32_t build_probe(std::span<std::uint8_t, kAnnouncementCapacity> out, const IpAddress& address,
+                          const MacAddress& mac) noexcept {
+    if (!address.is_v4()) return write_detection(out.data(), address.bytes, mac);
+    write_arp(out.data(), 0, to_network(address), mac, ArpForm::request);
+    return kLeastFrame;
 }
 
 std::optional<Claim> claim_of(const std::uint8_t* frame, std::uint32_t length, const ParsedPacket& parsed) noexcept {

@@ -2,7 +2,8 @@
 // neighbour advertisements (RFC 4861 7.2.6).
 //
 // Terms: to announce is to tell everybody on the link, unasked, at which MAC address an IP address is, so that caches and switches
-// that know it elsewhere learn at once. To claim is what an ARP packet does of its sender and an advertisement of its target.
+// that know it elsewhere learn at once. To claim is what an ARP packet does of its sender and an advertisement of its target. To probe is to ask
+// whether anybody has an address without claiming it; who has it answers, and that is a claim.
 //
 // Worked example: a VIP moves here; who had 203.0.113.10 in the cache goes on sending to the old machine until told:
 //   std::array<std::uint8_t, kAnnouncementCapacity> frame;
@@ -30,6 +31,11 @@ enum class ArpForm : std::uint8_t { request, reply };
 /// Writes "`address` is at `mac`" to everybody, padded to Ethernet's least frame; its length, 60 or 86 bytes. `form` is for IPv4.
 std::uint32_t build_announcement(std::span<std::uint8_t, kAnnouncementCapacity> out, const IpAddress& address,
                                  const MacAddress& mac, ArpForm form) noexcept;
+
+/// Writes "who has `address`?" from nobody's address: an ARP probe (RFC 5227 2.1.1), or the solicitation of duplicate address detection (RFC 4862
+/// 5.4.2); its length, 60 or 78 bytes.
+std::uint32_t build_probe(std::span<std::uint8_t, kAnnouncementCapacity> out, const IpAddress& address,
+                          const MacAddress& mac) noexcept;
 
 struct Claim {
     IpAddress address;

@@ -31,7 +31,7 @@ Publisher::~Publisher() { delete view_.load(std::memory_order_acquire); }
 std::unique_ptr<const View> Publisher::show_current(std::uint64_t changes) {
     const View* old = view_.load(std::memory_order_relaxed);
     const auto* next = new View{current_forwarding_.get(), current_routing_.get(),
-                                old == nullptr ? 1 : old->number + changes, current_tap_.get()};
+                                old == nullptr ? 1 : old->number + changes, current_tap_.get(), current_yielded_.get()};
     view_.store(next, std::memory_order_release);
     return std::unique_ptr<const View>(old);
 }
@@ -67,6 +67,13 @@ void Publisher::publish(std::shared_ptr<const RoutingSnapshot> next) {
 void Publisher::show_tap(std::shared_ptr<observe::Tap> next) {
     const std::lock_guard publishing(publishing_);
     current_tap_.swap(next);
+    const auto old = show_current(0);
+    wait_for_grace_period();
+}
+
+void Publisher::show_yielded(std::shared_ptr<const YieldedSet> next) {
+    const std::lock_guard publishing(publishing_);
+    current_yielded_.swap(next);
     const auto old = show_current(0);
     wait_for_grace_period();
 }

@@ -24,6 +24,7 @@
 
 #include "dataplane/snapshot/forwarding_snapshot.h"
 #include "dataplane/snapshot/routing_snapshot.h"
+#include "dataplane/snapshot/yielded_set.h"
 
 struct rte_rcu_qsbr;
 
@@ -37,8 +38,9 @@ namespace guideway::snapshot {
 struct View {
     const ForwardingSnapshot* forwarding;
     const RoutingSnapshot* routing;
-    std::uint64_t number;  ///< another for each change of either: 1, 2, ...
-    observe::Tap* tap;     ///< null nearly always; its coming and going is no change: connections need no new look
+    std::uint64_t number;       ///< another for each change of either: 1, 2, ...
+    observe::Tap* tap;          ///< null nearly always; its coming and going is no change: connections need no new look
+    const YieldedSet* yielded;  ///< likewise: what happens to connections does not depend on it
 };
 
 class Publisher {
@@ -58,6 +60,8 @@ class Publisher {
     void publish(std::shared_ptr<const RoutingSnapshot> next);
     /// Null: packets are looked at no more, and nobody holds the one before.
     void show_tap(std::shared_ptr<observe::Tap> next);
+    /// Null: none is.
+    void show_yielded(std::shared_ptr<const YieldedSet> next);
     /// What is in force, kept alive by the returned pointer.
     std::shared_ptr<const ForwardingSnapshot> current_forwarding() const;
     std::shared_ptr<const RoutingSnapshot> current_routing() const;
@@ -91,7 +95,8 @@ class Publisher {
     mutable std::mutex current_;  ///< guards the two pointers below, only for a copy or a swap
     std::shared_ptr<const ForwardingSnapshot> current_forwarding_;
     std::shared_ptr<const RoutingSnapshot> current_routing_;
-    std::shared_ptr<observe::Tap> current_tap_;  ///< under publishing_
+    std::shared_ptr<observe::Tap> current_tap_;          ///< under publishing_
+    std::shared_ptr<const YieldedSet> current_yielded_;  ///< likewise
 };
 
 }  // namespace guideway::snapshot

@@ -51,11 +51,19 @@ bool Worker::is_ours(const packet::ParsedPacket& parsed) const noexcept {
            forwarding_->snat.contains_v6(parsed.v6.destination.data());
 }
 
+/// Asked for an address that another machine on that link has for now: as any address that is not ours.
+bool Worker::left_to_another(unsigned i) const noexcept {
+    if (yielded_ == nullptr) return false;
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    return (parsed.kind == PacketKind::arp || parsed.kind == PacketKind::neighbour_solicitation) &&
+           yielded_->contains(burst_.mbuf[i]->port, parsed.destination());
+}
+
 void Worker::act_on_other(unsigned i) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
     rte_mbuf* mbuf = burst_.mbuf[i];
     if (parsed.kind == PacketKind::arp || (parsed.kind == PacketKind::icmp_other && parsed.has_v6)) hear_claim(i);
-    if (!is_ours(parsed)) {
+    if (!is_ours(parsed) || left_to_another(i)) {
         // Where not even an address could be read there is nothing the kernel could do with it.
         if (parsed.kind == PacketKind::bad && !parsed.has_destination()) {
             drop(mbuf, parsed.reason);

@@ -70,7 +70,6 @@ class Transmitter {
     static_assert(sizeof(Queue) == 1024 && kRoom >= kMostBurst);
     void flush(Queue& queue) noexcept;
     void give_empty_bursts() noexcept;
-    void put_tags(Queue& queue, const VlanTags& tags) noexcept;
     std::uint64_t put_tags(Queue& queue, const VlanTags& tags) noexcept;
     void make_single(Queue& queue) noexcept;
 

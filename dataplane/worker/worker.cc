@@ -112,6 +112,7 @@ void Worker::take_view() noexcept {
     forwarding_ = view.forwarding;
     routing_ = view.routing;
     tap_ = view.tap;
+    yielded_ = view.yielded;
     if (view.number == view_number_) [[likely]]
         return;
     view_number_ = view.number;

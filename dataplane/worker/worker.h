@@ -178,6 +178,7 @@ class Worker {
     // local.cc: packets for this machine, and refusals
     void act_on_other(unsigned i) noexcept;
     bool is_ours(const packet::ParsedPacket& parsed) const noexcept;
+    bool left_to_another(unsigned i) const noexcept;
     void hear_claim(unsigned i) noexcept;
     void answer_in_place(unsigned i) noexcept;
     void to_kernel(unsigned i) noexcept;
@@ -269,7 +270,8 @@ class Worker {
     std::uint16_t look_ = 0;         ///< the same in 16 bits, never 0: FlowEntry::looked_over
     const snapshot::ForwardingSnapshot* forwarding_ = nullptr;  ///< in force for this poll
     const snapshot::RoutingSnapshot* routing_ = nullptr;
-    observe::Tap* tap_ = nullptr;  ///< for this poll; null: nobody looks at packets
+    observe::Tap* tap_ = nullptr;                    ///< for this poll; null: nobody looks at packets
+    const snapshot::YieldedSet* yielded_ = nullptr;  ///< for this poll; null: every address of ours is answered for
     std::uint32_t now_s_ = 0;
     std::uint64_t now_ms_ = 0;
     flow::FlowTableV4& flows_v4_;

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "dataplane/packet/announcement.h"
+#include "dataplane/packet/arp_reply.h"
+#include "dataplane/packet/neighbour_advertisement.h"
 #include "tests/packet/packet_builder.h"
 
 namespace guideway::packet {
@@ -57,6 +59,63 @@ TEST(Announcement, Ipv6IsAnUnsolicitedAdvertisementThatOverrides) {
     EXPECT_EQ(message[icmp::kType], icmpv6::kNeighbourAdvertisement);
     EXPECT_EQ(message[icmpv6::kNeighbourFlags], icmpv6::kOverride) << "not solicited, no router";
     EXPECT_EQ(0, std::memcmp(message + icmpv6::kNeighbourSize + 2, kOurMac.data(), 6));
+}
+
+Frame probed(const char* address) {
+    std::array<std::uint8_t, kAnnouncementCapacity> out;
+    out.fill(0xee);
+    const std::uint32_t length = build_probe(out, ip(address), kOurMac);
+    return {out.begin(), out.begin() + length};
+}
+
+TEST(Probe, Ipv4AsksEverybodyFromNobodysAddress) {
+    const Frame frame = probed("203.0.113.10");
+    ASSERT_EQ(frame.size(), 60U);
+    EXPECT_EQ(Frame(frame.begin(), frame.begin() + 14),
+              (Frame{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x08, 0x06}));
+    EXPECT_EQ(Frame(frame.begin() + 14, frame.begin() + 42),
+              (Frame{0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 203, 0, 113, 10}))
+        << "RFC 5227 2.1.1: the sender's IP and the target's hardware address are zero";
+    EXPECT_EQ(Frame(frame.begin() + 42, frame.end()), Frame(18, 0));
+}
+
+TEST(Probe, Ipv6IsTheSolicitationOfDuplicateAddressDetection) {
+    const Frame frame = probed("2001:db8::ab:cdef");
+    ASSERT_EQ(frame.size(), 78U) << "RFC 4862 5.4.2: without a link-layer address";
+    EXPECT_EQ(testing::faults(frame), "");
+    EXPECT_EQ(Frame(frame.begin(), frame.begin() + 14),
+              (Frame{0x33, 0x33, 0xff, 0xab, 0xcd, 0xef, 2, 0, 0, 0, 0, 1, 0x86, 0xdd}));
+    const ParsedPacket parsed = parse(frame.data(), static_cast<std::uint32_t>(frame.size()));
+    EXPECT_EQ(parsed.kind, PacketKind::neighbour_solicitation);
+    EXPECT_EQ(parsed.source(), ip("::"));
+    EXPECT_EQ(parsed.destination(), ip("2001:db8::ab:cdef")) << "of a solicitation: its target";
+    EXPECT_EQ(IpAddress::v6([&] {
+                  std::array<std::uint8_t, 16> group{};
+                  std::memcpy(group.data(), frame.data() + 14 + ipv6::kDestination, group.size());
+                  return group;
+              }()),
+              ip("ff02::1:ffab:cdef"));
+    EXPECT_EQ(parsed.ttl, 255);
+}
+
+TEST(Probe, ItClaimsNothing) {
+    EXPECT_FALSE(claimed(probed("203.0.113.10")));
+    EXPECT_FALSE(claimed(probed("2001:db8::10")));
+}
+
+TEST(Probe, WhoHasTheAddressAnswersAndThatIsAClaim) {
+    for (const char* address : {"203.0.113.10", "2001:db8::10"}) {
+        Frame frame = probed(address);
+        const auto length = static_cast<std::uint32_t>(frame.size());
+        frame.resize(200);
+        const ParsedPacket parsed = parse(frame.data(), length);
+        const Answer answer = parsed.kind == PacketKind::arp
+                                  ? build_arp_reply(frame.data(), length, parsed, kClientMac)
+                                  : build_neighbour_advertisement(frame.data(), length, 200, parsed, kClientMac);
+        ASSERT_TRUE(answer.built()) << address;
+        frame.resize(answer.length);
+        EXPECT_EQ(claimed(frame), (Claim{ip(address), kClientMac}));
+    }
 }
 
 TEST(Announcement, OursAreClaimsToOthers) {

@@ -10,7 +10,8 @@ import pytest
 
 from contract import hold
 from kinds import AF_PACKET_1
-from lab import fetch
+from lab import connect, fetch, receive
+from lab.servers import TCP_ECHO
 from lab.wait import eventually
 
 pytestmark = pytest.mark.parametrize("lab", [AF_PACKET_1], indirect=True)
@@ -139,3 +140,112 @@ def test_another_machine_that_claims_an_address_is_named_and_answered(lab, pool)
     assert "address conflict: 192.0.2.200 is in use here" in lab.appliance.dataplane.output()
     eventually(lambda: set(believed(lab).values()) <= {ours, None}, 15, "whoever believed the other machine is put right")
     assert fetch(lab.client, VIPS[4], 80).status == 200, "and it goes on serving"
+
+
+# Of the subnet of port node0, where node1 takes them and node3 asks for them.
+NODE_VIPS = {4: "10.0.2.200", 6: "fd00:2::200"}
+
+
+@pytest.fixture
+def yielding(lab):
+    """The dataplane yields, and asks again after a second; addresses in the nodes' subnet, and a client that is routed to them."""
+    appliance, site = lab.appliance, lab.site
+
+    def restart(**changes):
+        appliance.write_config(**changes)
+        appliance.dataplane.stop()
+        appliance.start_dataplane()
+        appliance.wait_ready()
+    restart(on_conflict='"yield"', conflict_quiet_seconds=1)
+    appliance.put("/v1/address-pools/contested", {
+        "metadata": {"name": "contested"}, "spec": {"addresses": [f"{NODE_VIPS[4]}/32", f"{NODE_VIPS[6]}/128"], "autoAssign": False}})
+    appliance.put("/v1/load-balancers/default/contested", {
+        "metadata": {"namespace": "default", "name": "contested"},
+        "spec": {"ipFamilyPolicy": "RequireDualStack", "addressPool": "contested",
+                 "ports": [{"name": "echo", "protocol": "TCP", "port": 7, "nodePort": TCP_ECHO}]}})
+    appliance.wait_in_force()
+    lab.client.ip(f"route add {NODE_VIPS[4]}/32 via {site.client_side[0]}", f"route add {NODE_VIPS[6]}/128 via {site.client_side[1]}")
+    yield
+    lab.client.ip(f"route del {NODE_VIPS[4]}/32", f"route del {NODE_VIPS[6]}/128")
+    for node in lab.topology.nodes:
+        for vip, length in ((NODE_VIPS[4], 32), (NODE_VIPS[6], 128)):
+            node.run("ip", "addr", "del", f"{vip}/{length}", "dev", "eth0", check=False)
+        node.run("ip", "neigh", "flush", "dev", "eth0", check=False)
+    appliance.rest("DELETE", "/v1/load-balancers/default/contested")
+    eventually(lambda: appliance.rest("DELETE", "/v1/address-pools/contested")[0] in (200, 204, 404), 10, "the pool is gone")
+    restart(on_conflict='"defend"', conflict_quiet_seconds=60)
+
+
+def echoes(stream, text=b"still here"):
+    stream.sendall(text)
+    return receive(stream, len(text)) == text
+
+
+def condition(appliance, kind):
+    conditions = appliance.rest("GET", "/v1/load-balancers/default/contested")[1]["status"]["conditions"]
+    return next(one for one in conditions if one["type"] == kind)
+
+
+def test_an_address_that_another_machine_keeps_is_left_to_it_and_taken_up_again_when_it_is_gone(lab, yielding):
+    appliance, (first, _, third) = lab.appliance, lab.topology.nodes
+    ours, theirs = mac_of(lab.topology.appliance, "node0"), mac_of(first, "eth0")
+
+    def third_knows(mac):
+        """Who answers node3, which asks anew where it knows nobody."""
+        for vip in NODE_VIPS.values():
+            third.run("ping", "-c", "1", "-W", "1", vip, check=False)
+        known = json.loads(third.run("ip", "-j", "neigh", "show", "dev", "eth0").stdout)
+        return {one["dst"]: one.get("lladdr") for one in known if one["dst"] in NODE_VIPS.values()} == dict.fromkeys(NODE_VIPS.values(), mac)
+    eventually(lambda: third_knows(ours), 15, "the appliance answers node3")
+    streams = [connect(lab.client, vip, 7) for vip in NODE_VIPS.values()]
+
+    # node1 has the addresses, and says so again and again.
+    first.ip(f"addr add {NODE_VIPS[4]}/32 dev eth0", f"addr add {NODE_VIPS[6]}/128 dev eth0 nodad")
+    with first.entered():
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    with wire:
+        wire.bind(("eth0", 0))
+
+        def claimed_until_yielded():
+            wire.send(gratuitous_arp(NODE_VIPS[4], theirs))
+            wire.send(advertisement(NODE_VIPS[6], theirs))
+            return all(appliance.metric("guideway_dataplane_address_yielded", address=vip, mac=theirs, port="node0") == 1
+                       for vip in NODE_VIPS.values())
+        eventually(claimed_until_yielded, 15, "both are left to node1")
+    third.run("ip", "neigh", "flush", "dev", "eth0")
+    eventually(lambda: third_knows(theirs), 15, "node1 alone answers node3")
+    asked = third.run("arping", "-c", "2", "-w", "3", "-I", "eth0", NODE_VIPS[4], check=False).stdout.lower()
+    assert theirs in asked and ours not in asked, asked
+
+    # It is told, and what arrives is forwarded.
+    eventually(lambda: condition(appliance, "Ready")["reason"] == "AddressYielded", 10, "the load balancer is not ready")
+    told = [one for one in appliance.rest("GET", "/v1/events")[1]["items"]
+            if one["reason"] == "AddressYielded" and one["regarding"].get("name") == "contested"]
+    assert {vip for vip in NODE_VIPS.values() for one in told if vip in one["message"] and theirs in one["message"]} == set(NODE_VIPS.values())
+    assert "2 of them LEFT TO IT" in appliance.cli("status") and "AddressYielded" in appliance.cli("describe", "lb", "contested")
+    counters = appliance.rest("GET", "/v1/counters")[1]
+    assert {one["address"] for one in counters["announcements"]["conflicts"] if one["yielded"]} == set(NODE_VIPS.values())
+    hold("/v1/counters", counters)
+    hold("/v1/status", appliance.rest("GET", "/v1/status")[1])
+    for stream in streams:
+        assert echoes(stream)
+    for vip in NODE_VIPS.values():
+        with connect(lab.client, vip, 7) as fresh:
+            assert echoes(fresh), "a new connection, by a router that knows no better"
+
+    # Its kernel answers the probes.
+    heard = appliance.metric("guideway_dataplane_address_claims_total")
+    eventually(lambda: appliance.metric("guideway_dataplane_address_claims_total") >= heard + 2, 30, "answers to probes are heard")
+    assert all(appliance.metric("guideway_dataplane_address_yielded", address=vip, mac=theirs, port="node0") == 1 for vip in NODE_VIPS.values())
+
+    # It lets go: the appliance finds out, and node3 is told without asking.
+    first.ip(f"addr del {NODE_VIPS[4]}/32 dev eth0", f"addr del {NODE_VIPS[6]}/128 dev eth0")
+    for vip in NODE_VIPS.values():
+        third.ip(f"neigh replace {vip} lladdr {theirs} dev eth0 nud reachable")
+    eventually(lambda: third_knows(ours), 45, "the appliance has told node3 of itself")
+    eventually(lambda: condition(appliance, "Ready")["status"] == "True", 10, "the load balancer is ready again")
+    reasons = [one["reason"] for one in appliance.rest("GET", "/v1/events")[1]["items"] if one["regarding"].get("name") == "contested"]
+    assert "AddressConflictOver" in reasons
+    for stream in streams:
+        assert echoes(stream), "all the while"
+        stream.close()

@@ -94,6 +94,7 @@ class FakeDataplane {
     bool disk_full = false;                          ///< with refuse_with: refused, but in force
     bool silent = false;                             ///< takes requests and does not answer them
     contract::Counters counters;
+    std::optional<contract::DataplaneStatus> status;  ///< none: it does not say
     unsigned counter_requests = 0;
     unsigned state_requests = 0;
     unsigned status_requests = 0;
@@ -151,6 +152,7 @@ class FakeDataplane {
             response.state = state;
         } else if (std::holds_alternative<contract::StatusRequest>(*request.value)) {
             ++status_requests;
+            response.status = status;
         } else if (std::holds_alternative<contract::CountersRequest>(*request.value)) {
             ++counter_requests;
             response.counters = counters;

@@ -285,6 +285,19 @@ TEST_F(Cli, StatusTellsOfBondsWhoCarriesAndWhoIsOut) {
     EXPECT_EQ(done.out.find("plain"), std::string::npos);
 }
 
+TEST_F(Cli, StatusNamesAddressesThatAnotherMachineClaims) {
+    resources::SystemStatus status;
+    status.dataplane_connected = true;
+    const std::string none = resources::encode(status);
+    status.address_conflicts = 2;
+    status.addresses_yielded = 1;
+    server.answer("GET /v1/status", {{200, none}, {200, resources::encode(status)}});
+    EXPECT_EQ(guideway({"status"}).out.find("conflict"), std::string::npos);
+    const Outcome claimed = guideway({"status"});
+    EXPECT_EQ(claimed.code, kOk) << "all that is wanted is in force";
+    EXPECT_NE(claimed.out.find("2 claimed by another machine, 1 of them LEFT TO IT"), std::string::npos) << claimed.out;
+}
+
 TEST_F(Cli, TopShowsServicesAndBackendsAndStartsAnewWithTheDataplane) {
     contract::Counters counters;
     counters.started_at_unix_seconds = 1;

@@ -26,7 +26,7 @@ Counters some_counters() {
                          {IpFamily::ipv6, Protocol::sctp, "rings", "port 'a' does not hash SCTP ports"}};
     counters.flow_file = {"/dev/shm/flows", 4096, 12, {{"idle", 3}, {"damaged", 0}}, {"another boot: of yesterday"}};
     counters.routes = {2, 1, {{*IpPrefix::parse("10.244.1.0/24"), ip("10.0.2.11"), "the kernel refused it"}}};
-    counters.announcements = {3, 9, 2, {{ip("2001:db8::10"), "02:00:00:00:00:66", "client", 2, 1700000001}}};
+    counters.announcements = {3, 9, 2, {{ip("2001:db8::10"), "02:00:00:00:00:66", "client", 2, 1700000001, true}}, 3};
     return counters;
 }
 
@@ -211,7 +211,8 @@ TEST(Messages, ResponsesRoundTripOnOneLine) {
                                       "adaptive",
                                       {{"client", "af_packet", true}},
                                       some_counters().flow_file,
-                                      {*IpAddress::parse("10.0.2.1"), *IpAddress::parse("fd00::1")}};
+                                      {*IpAddress::parse("10.0.2.1"), *IpAddress::parse("fd00::1")},
+                                      some_counters().announcements.conflicts};
     const std::string line = encode(response);
     EXPECT_EQ(line.find('\n'), std::string::npos);
     const auto decoded = decode_response(line);

@@ -299,7 +299,7 @@ TEST(NodeCodec, FaultsAreNamed) {
 }
 
 TEST(StatusCodec, RoundTrip) {
-    const SystemStatus status{"0.1.0", 12, true, "trouble", 8, 7, 3, 1, 2, 5, 4};
+    const SystemStatus status{"0.1.0", 12, true, "trouble", 8, 7, 3, 1, 2, 5, 4, 2, 1};
     EXPECT_EQ(*read_status(encode(status)).value, status);
 }
 

@@ -62,6 +62,8 @@ TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
     EXPECT_EQ(loaded.config->mss_clamp, 0U);
     EXPECT_EQ(loaded.config->announce_repeats, 3U);
     EXPECT_EQ(loaded.config->announce_per_second, 1000U);
+    EXPECT_FALSE(loaded.config->conflict_yield);
+    EXPECT_EQ(loaded.config->conflict_quiet_seconds, 60U);
     EXPECT_EQ(loaded.config->timeouts.udp_one_way, 30U);
     EXPECT_EQ(loaded.config->flows_file, "auto");
     EXPECT_EQ(loaded.config->affinity_clients, 65536U);
@@ -81,7 +83,7 @@ TEST(DataplaneConfig, ReadsEveryField) {
             "refusals_per_source = 5; source_prefix_ipv4 = 32; source_prefix_ipv6 = 64; kernel_packets_per_second = 0; "
             "refusals_per_second = 0; icmp_errors_per_second = 7; echo = \"while_serving\"; tcp_mss_clamp = \"1360\";"
             "fragments: { datagrams = 64; held_kilobytes = 256; hold_milliseconds = 100; remember_seconds = 2; };"
-            "announce: { repeats = 5; per_second = 50; };"
+            "announce: { repeats = 5; per_second = 50; on_conflict = \"yield\"; conflict_quiet_seconds = 5; };"
             "control_socket = \"/tmp/s\"; state_file = \"/tmp/f\"; log: { level = \"debug\"; };"),
         "x.cfg");
     ASSERT_TRUE(loaded.config) << loaded.report;
@@ -120,6 +122,8 @@ TEST(DataplaneConfig, ReadsEveryField) {
     EXPECT_EQ(config.fragments.remember_seconds, 2U);
     EXPECT_EQ(config.announce_repeats, 5U);
     EXPECT_EQ(config.announce_per_second, 50U);
+    EXPECT_TRUE(config.conflict_yield);
+    EXPECT_EQ(config.conflict_quiet_seconds, 5U);
     EXPECT_EQ(config.control_socket, "/tmp/s");
     EXPECT_EQ(config.log_level, "debug");
 }
@@ -252,6 +256,10 @@ INSTANTIATE_TEST_SUITE_P(
               "x.cfg:8: dataplane.fragments.held_kilobytes: ", "found 64, allowed 128..262144"},
         Wrong{"announce_repeats", "", "announce: { repeats = 11; };",
               "x.cfg:8: dataplane.announce.repeats: ", "found 11, allowed 0..10"},
+        Wrong{"announce_on_conflict", "", "announce: { on_conflict = \"stop\"; };",
+              "x.cfg:8: dataplane.announce.on_conflict: ", "found \"stop\", allowed \"defend\", \"yield\""},
+        Wrong{"announce_quiet", "", "announce: { conflict_quiet_seconds = 0; };",
+              "x.cfg:8: dataplane.announce.conflict_quiet_seconds: ", "found 0, allowed 1..86400"},
         Wrong{"announce_pace", "", "announce: { per_second = 0; };",
               "x.cfg:8: dataplane.announce.per_second: ", "found 0, allowed 1..100000"},
         Wrong{"echo", "", "echo = \"sometimes\";", "x.cfg:8: dataplane.echo: ", "while_serving"},

@@ -44,6 +44,23 @@ TEST(Publisher, ATapComesAndGoesWithoutAChangeOfTheState) {
     EXPECT_TRUE(held.expired());
 }
 
+TEST(Publisher, YieldedAddressesComeAndGoWithoutAChangeOfTheState) {
+    Publisher publisher(1);
+    EXPECT_EQ(publisher.view().yielded, nullptr);
+    const std::uint64_t number = publisher.view().number;
+    auto set = std::make_shared<const YieldedSet>(std::vector<Place>{{0, IpAddress::v4(0xcb00710a)}});
+    const std::weak_ptr<const YieldedSet> held = set;
+    publisher.show_yielded(std::move(set));
+    ASSERT_NE(publisher.view().yielded, nullptr);
+    EXPECT_TRUE(publisher.view().yielded->contains(0, IpAddress::v4(0xcb00710a)));
+    EXPECT_EQ(publisher.view().number, number) << "connections need no new look";
+    publisher.publish(routing(2));
+    EXPECT_EQ(publisher.view().yielded, held.lock().get()) << "a change of the state does not end it";
+    publisher.show_yielded(nullptr);
+    EXPECT_EQ(publisher.view().yielded, nullptr);
+    EXPECT_TRUE(held.expired());
+}
+
 TEST(Publisher, WithoutWorkersOnlineNothingIsWaitedFor) {
     Publisher publisher(2);
     publisher.register_worker(0);
