@@ -77,7 +77,7 @@ std::optional<Pdu> read(std::span<const std::uint8_t> frame) {
     return Pdu{get_info(at + kActorAt), get_info(at + kPartnerAt)};
 }
 
-Aggregator::Aggregator(const MacAddress& system, std::size_t members, bool fast) : fast_(fast), members_(members) {
+Aggregator::Aggregator(const MacAddress& system, std::size_t members, bool fast) : members_(members) {
     for (std::size_t i = 0; i < members; ++i) {
         PortInfo& actor = members_[i].actor;
         actor = {kOurPriority, system, kOurKey, kOurPortPriority, static_cast<std::uint16_t>(i + 1), 0};

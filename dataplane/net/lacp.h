@@ -114,7 +114,6 @@ class Aggregator {
     static bool same_group(const Member& a, const Member& b);
     static bool is_known(const Member& member);
 
-    bool fast_;
     std::vector<Member> members_;
     std::optional<std::size_t> leader_;
 };
