@@ -15,6 +15,7 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -61,8 +62,11 @@ class AnnouncePlan {
 
     explicit AnnouncePlan(AnnounceSettings settings) : settings_(settings), yields_(std::move(settings.yield)) {}
 
-    /// What is in use now, and how the kernel reaches it.
-    void update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing, TimePoint now);
+    /// Where an address is served.
+    using ServedOn = std::function<bool(std::uint16_t port, const IpAddress& address)>;
+    /// What is in use now, and how the kernel reaches it. `served_on`: null where all are everywhere.
+    void update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing, TimePoint now,
+                const ServedOn& served_on = {});
     /// What is to be sent now; nothing where none is due or the pace is reached.
     std::optional<Item> next(TimePoint now);
     /// What next() gave could not be sent: it comes again.
