@@ -196,9 +196,9 @@ void Manager::install(Loaded loaded, std::uint64_t revision, std::uint64_t gener
     ranges_ = 0;
     serving_.clear();
     pod_routes_.clear();
-    silent_pools_.clear();
+    pool_ways_.clear();
     for (const auto& [name, pool] : objects_.pools) {
-        if (pool.spec.silent) silent_pools_.insert(name);
+        if (PoolWays ways = ways_of(pool.spec); ways != PoolWays{}) pool_ways_.emplace(name, std::move(ways));
     }
     reconcile::Delta delta;
     delta.generation = generation;
@@ -208,7 +208,7 @@ void Manager::install(Loaded loaded, std::uint64_t revision, std::uint64_t gener
         services_ += services_of(entry.record);
         ranges_ += entry.record.object.spec.source_ranges.size();
         if (services_of(entry.record) > 0) {
-            delta.load_balancers.emplace_back(key.to_string(), forwarded_of(key, entry.record, silent_pools_));
+            delta.load_balancers.emplace_back(key.to_string(), forwarded_of(key, entry.record, pool_ways_));
         }
     }
     for (auto& [key, entry] : objects_.nodes) {

@@ -50,6 +50,7 @@
 #include "controlplane/metrics.h"
 #include "controlplane/pod_routes.h"
 #include "controlplane/pool_forecast.h"
+#include "controlplane/pool_ways.h"
 #include "controlplane/reconcile/dataplane_link.h"
 #include "controlplane/reconcile/state_loop.h"
 #include "controlplane/records.h"
@@ -203,7 +204,7 @@ class Manager final : public rest::Appliance {
     struct Outcome {
         std::vector<std::pair<ipam::ServiceKey, std::optional<Entry>>> load_balancers;
         std::vector<std::pair<NodeKey, std::optional<NodeEntry>>> nodes;
-        std::set<std::string> silent_pools;  ///< names, once it is published
+        WaysOfPools pool_ways;  ///< once it is published
         store::Batch batch;
         bool forwarding_changed = false;
     };
@@ -264,13 +265,18 @@ class Manager final : public rest::Appliance {
     void add_announcing(MetricsSnapshot& snapshot) const;
 
     // manager_conflicts.cc: other machines that claim our addresses
-    std::optional<announce::ConflictWatch::Conflicts> ask_for_conflicts() const;
+    std::optional<announce::ConflictWatch::Conflicts> ask_for_conflicts();
+    /// Says of pools that are bound to ports which the dataplane has not (any more).
+    void tell_ports(const std::vector<contract::PortStatus>& ports);
     void conflicts_changed(const announce::ConflictWatch::Conflicts& now);
     /// Why it is not ready, where it has an address that is left to another machine. `mutex_` is held.
     std::optional<resources::Condition> yielded_condition(const Entry& entry) const;
 
     LoadBalancerRecord record_of(const ipam::ServiceKey& key, resources::LoadBalancer object,
                                  const LoadBalancerRecord* before, const ipam::Allocation& allocation) const;
+
+    /// Ports that the dataplane has not, where it can be asked: somebody's typing error is found at once.
+    std::optional<resources::Problem> refuse_ports(const resources::AddressPoolSpec& spec) const;
 
     // What changes need. The writer.
     std::variant<ipam::PoolSet, resources::Problem> pools_with(const std::string& name,
@@ -323,8 +329,8 @@ class Manager final : public rest::Appliance {
     // The writer's.
     ipam::Allocator allocator_;
     Staged staged_;
-    std::set<std::string> silent_pools_;  ///< names; the writer's
-    bool stale_ = false;                  ///< the store has to be read again before anything is changed
+    WaysOfPools pool_ways_;  ///< the writer's
+    bool stale_ = false;     ///< the store has to be read again before anything is changed
 
     mutable std::shared_mutex mutex_;
     Objects objects_;
@@ -339,6 +345,7 @@ class Manager final : public rest::Appliance {
     bool told_connected_ = false;
     std::uint64_t told_refused_ = 0;
     std::map<IpAddress, contract::AddressConflict> conflicts_;  ///< as last told
+    std::map<std::string, std::string> unknown_ports_;          ///< by pool, as last told
     PoolForecast forecast_;
     health::HealthBoard board_;
     PodRoutes pod_routes_;

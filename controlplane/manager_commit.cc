@@ -160,16 +160,14 @@ void Manager::stage_load_balancers(Staged& staged, Outcome& outcome) {
         const auto at = objects_.load_balancers.find(key);
         if (at != objects_.load_balancers.end()) staged.load_balancers.emplace(key, at->second.record.object);
     }
-    // Those whose pool falls silent or speaks again are forwarded otherwise.
-    outcome.silent_pools = silent_pools_;
+    // Those whose pool has other ways now (falls silent, is bound to ports) are forwarded otherwise.
+    outcome.pool_ways = pool_ways_;
     for (const auto& [name, pool] : staged.pools) {
-        const bool silent = pool && pool->spec.silent;
-        if (silent == silent_pools_.contains(name)) continue;
-        if (silent) {
-            outcome.silent_pools.insert(name);
-        } else {
-            outcome.silent_pools.erase(name);
-        }
+        PoolWays now = pool ? ways_of(pool->spec) : PoolWays{};
+        const auto before = pool_ways_.find(name);
+        if (now == (before == pool_ways_.end() ? PoolWays{} : before->second)) continue;
+        outcome.pool_ways.insert_or_assign(name, std::move(now));
+        if (outcome.pool_ways.at(name) == PoolWays{}) outcome.pool_ways.erase(name);
         for (const auto& [key, entry] : objects_.load_balancers) {
             const auto& ingress = entry.record.object.status.ingress;
             if (std::any_of(ingress.begin(), ingress.end(),
@@ -192,8 +190,8 @@ void Manager::stage_load_balancers(Staged& staged, Outcome& outcome) {
             outcome.batch.changes.push_back({kLoadBalancerKind, key.to_string(), encode(entry->record)});
             const std::size_t before = known == nullptr ? 0 : services_of(known->record);
             const std::size_t now = services_of(entry->record);
-            changed = before != now || (now > 0 && forwarded_of(key, known->record, silent_pools_) !=
-                                                       forwarded_of(key, entry->record, outcome.silent_pools));
+            changed = before != now || (now > 0 && forwarded_of(key, known->record, pool_ways_) !=
+                                                       forwarded_of(key, entry->record, outcome.pool_ways));
         } else {
             outcome.batch.changes.push_back({kLoadBalancerKind, key.to_string(), std::nullopt});
             changed = known != nullptr && services_of(known->record) > 0;
@@ -283,8 +281,7 @@ void Manager::publish_load_balancers(Staged& staged, Outcome& outcome, const rec
             entry->in_state_since = generation_;
             const bool forwards = services_of(entry->record) > 0;
             delta.load_balancers.emplace_back(
-                key.to_string(),
-                forwards ? std::optional(forwarded_of(key, entry->record, silent_pools_)) : std::nullopt);
+                key.to_string(), forwards ? std::optional(forwarded_of(key, entry->record, pool_ways_)) : std::nullopt);
         }
         if (known && !anew) {
             entry->programmed = at->second.programmed;
@@ -415,7 +412,7 @@ void Manager::publish(Staged& staged, Outcome& outcome) {
         not_in_force_.emplace_back(generation_, std::chrono::steady_clock::now());
     }
     follow_health(outcome);
-    silent_pools_ = std::move(outcome.silent_pools);
+    pool_ways_ = std::move(outcome.pool_ways);
     publish_load_balancers(staged, outcome, link, changes, delta);
     publish_nodes(outcome, link, changes, delta);
     publish_pools(staged, changes);

@@ -1,4 +1,5 @@
 // Other machines that claim our addresses, as the dataplane hears them: events of the load balancers concerned, and whether clients reach them.
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -48,12 +49,49 @@ std::optional<Saying> saying_of(const contract::AddressConflict* before, const c
 
 }  // namespace
 
-std::optional<announce::ConflictWatch::Conflicts> Manager::ask_for_conflicts() const {
+std::optional<announce::ConflictWatch::Conflicts> Manager::ask_for_conflicts() {
     if (!link_.status().connected) return std::nullopt;
     auto answer = link_.ask(contract::StatusRequest{}, options_.counters_timeout);
     auto* response = std::get_if<contract::Response>(&answer);
     if (response == nullptr || !response->status) return std::nullopt;
+    if (!response->status->ports.empty()) tell_ports(response->status->ports);
     return std::move(response->status->address_conflicts);
+}
+
+void Manager::tell_ports(const std::vector<contract::PortStatus>& ports) {
+    const auto missing_of = [&](const resources::AddressPoolSpec& spec) {
+        std::string missing;
+        for (const std::string& name : spec.ports) {
+            if (std::ranges::find(ports, name, &contract::PortStatus::name) == ports.end())
+                missing += (missing.empty() ? "" : ", ") + name;
+        }
+        return missing;
+    };
+    std::map<std::string, std::string> unknown;
+    const auto look = [&] {
+        for (const auto& [name, pool] : objects_.pools) {
+            if (std::string missing = missing_of(pool.spec); !missing.empty())
+                unknown.emplace(name, std::move(missing));
+        }
+        return unknown != unknown_ports_;
+    };
+    {
+        const std::shared_lock lock(mutex_);
+        if (!look()) return;
+    }
+    const std::lock_guard lock(mutex_);
+    unknown.clear();
+    look();
+    std::vector<Change> changes;
+    for (const auto& [name, missing] : unknown) {
+        if (const auto told = unknown_ports_.find(name); told != unknown_ports_.end() && told->second == missing)
+            continue;
+        const std::string message = "the dataplane has no port " + missing + ": nobody is served by it";
+        spdlog::warn("address_pool={} event=PortUnknown message={}", name, log_value(message));
+        add_event(changes, true, "PortUnknown", message, {"AddressPool", "", "", name});
+    }
+    unknown_ports_ = std::move(unknown);
+    if (!changes.empty()) changes_.append_status(std::move(changes));
 }
 
 void Manager::conflicts_changed(const announce::ConflictWatch::Conflicts& now) {

@@ -39,8 +39,32 @@ std::variant<ipam::PoolSet, resources::Problem> Manager::pools_with(const std::s
     return problem;
 }
 
+std::optional<resources::Problem> Manager::refuse_ports(const resources::AddressPoolSpec& spec) const {
+    if (spec.ports.empty()) return std::nullopt;
+    auto answer = link_.ask(contract::StatusRequest{}, options_.explain_timeout);
+    const auto* response = std::get_if<contract::Response>(&answer);
+    if (response == nullptr || !response->status || response->status->ports.empty()) return std::nullopt;
+    std::string known;
+    for (const contract::PortStatus& port : response->status->ports)
+        known += (known.empty() ? "\"" : ", \"") + port.name + "\"";
+    resources::Problem problem{400, "InvalidRequest", "", {}};
+    for (std::size_t i = 0; i < spec.ports.size(); ++i) {
+        if (std::ranges::find(response->status->ports, spec.ports[i], &contract::PortStatus::name) !=
+            response->status->ports.end())
+            continue;
+        problem.faults.push_back({"/spec/ports/" + std::to_string(i),
+                                  "found \"" + spec.ports[i] + "\", allowed the dataplane's ports: " + known});
+    }
+    if (problem.faults.empty()) return std::nullopt;
+    problem.detail =
+        "the pool is refused, and nothing was changed: " + problem.faults[0].field + " " + problem.faults[0].message;
+    return problem;
+}
+
 Result<Ensured<resources::AddressPool>> Manager::ensure(resources::AddressPool wanted, const rest::Intent& intent) {
     const std::string name = wanted.metadata.name;
+    // Before its turn comes: changes must not wait for the dataplane.
+    auto no_such_port = refuse_ports(wanted.spec);
     std::optional<Result<Ensured<resources::AddressPool>>> answer;
     bool created = false;
     const auto prepare = [&] {
@@ -55,6 +79,10 @@ Result<Ensured<resources::AddressPool>> Manager::ensure(resources::AddressPool w
         }
         if (before != nullptr && same_wish(wanted, *before)) {
             answer = Ensured<resources::AddressPool>{*before, false, false};
+            return Step::finished;
+        }
+        if (no_such_port && (before == nullptr || wanted.spec.ports != before->spec.ports)) {
+            answer = std::move(*no_such_port);
             return Step::finished;
         }
         auto pools = pools_with(name, &wanted.spec);

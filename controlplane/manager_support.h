@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 
 #include "api/resources/selector_query.h"
 #include "api/rest/appliance.h"
 #include "api/rest/selection.h"
+#include "controlplane/pool_ways.h"
 #include "controlplane/reconcile/desired_state.h"
 #include "controlplane/records.h"
 #include "controlplane/store/store.h"
@@ -22,9 +22,8 @@ inline resources::Problem problem_of(const store::Error& error) {
     return {full ? 507 : 503, full ? "StoreFull" : "StoreUnavailable", error.message, {}};
 }
 
-/// `silent_pools`: names of the pools whose addresses refuse without a word.
 inline reconcile::Forwarded forwarded_of(const ipam::ServiceKey& key, const LoadBalancerRecord& record,
-                                         const std::set<std::string>& silent_pools) {
+                                         const WaysOfPools& pools) {
     const resources::LoadBalancerSpec& spec = record.object.spec;
     reconcile::Forwarded one;
     one.name = key.to_string();
@@ -42,7 +41,10 @@ inline reconcile::Forwarded forwarded_of(const ipam::ServiceKey& key, const Load
     one.endpoint_slices = spec.endpoint_slices;
     for (const resources::Ingress& ingress : record.object.status.ingress) {
         one.addresses.push_back(ingress.ip);
-        if (silent_pools.contains(ingress.pool)) one.silent_addresses.push_back(ingress.ip);
+        const auto pool = pools.find(ingress.pool);
+        if (pool == pools.end()) continue;
+        if (pool->second.silent) one.silent_addresses.push_back(ingress.ip);
+        if (!pool->second.ports.empty()) one.bound_addresses.push_back({ingress.ip, pool->second.ports});
     }
     return one;
 }

@@ -268,7 +268,14 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     engine.apply = [&](const contract::ForwardingState& state) {
         routes.put(state.routes);
         auto faults = runtime->apply(state);
-        if (faults.empty()) routes_in_force = state.routes;
+        if (faults.empty()) {
+            routes_in_force = state.routes;
+            for (const std::string& port : runtime->publisher().current_forwarding()->unknown_ports) {
+                spdlog::warn(
+                    "state {}: an address pool is bound to port '{}', which is not here: nobody is served by it",
+                    state.generation, port);
+            }
+        }
         routes.settle(routes_in_force);
         return faults;
     };

@@ -332,6 +332,7 @@ void describe(std::ostream& out, const resources::AddressPool& object) {
     line(out, "Avoid buggy IPs", yes_no(spec.avoid_buggy_ips));
     if (spec.share_across_namespaces) line(out, "Sharing", "also across namespaces");
     if (spec.silent) line(out, "Silent", "yes: its addresses refuse without a word");
+    if (!spec.ports.empty()) line(out, "Ports", joined(spec.ports) + " alone");
     if (spec.quarantine_seconds != 0) {
         line(out, "Quarantine", duration_text(spec.quarantine_seconds) + " after an address is given back");
     }

@@ -92,6 +92,15 @@ struct Service {
     friend bool operator==(const Service&, const Service&) = default;
 };
 
+/// A VIP that is served on some of the dataplane's ports alone: there it is answered for and announced, and takes new connections.
+struct VipPorts {
+    IpAddress vip;
+    std::vector<std::string>
+        ports;  ///< names in the dataplane's configuration, VLANs' too; one that it has not serves nobody
+
+    friend bool operator==(const VipPorts&, const VipPorts&) = default;
+};
+
 struct ForwardingState {
     static constexpr std::uint32_t kFormat = 1;
 
@@ -100,6 +109,7 @@ struct ForwardingState {
     std::vector<SourceRangeSet> source_range_sets = {};
     std::vector<Route> routes = {};
     std::vector<Service> services;
+    std::vector<VipPorts> vip_ports = {};  ///< VIPs that are not here are served on every port
 
     friend bool operator==(const ForwardingState&, const ForwardingState&) = default;
 };

@@ -48,6 +48,13 @@ Route read_route(json::ObjectReader& reader) {
     return route;
 }
 
+VipPorts read_vip_ports(json::ObjectReader& reader) {
+    VipPorts bound;
+    bound.vip = reader.required_value<IpAddress>("vip", IpAddress::parse, "an IPv4 or IPv6 address");
+    bound.ports = reader.strings("ports", {1, kMaxPortsOfVip}, json::length(0, 4096));
+    return bound;
+}
+
 Service read_service(json::ObjectReader& reader) {
     Service service;
     service.name = reader.required_string("name", json::length(0, 4096));
@@ -94,6 +101,16 @@ void put_routes(json::Writer& out, const std::vector<Route>& routes) {
     out.end_array();
 }
 
+void put_vip_ports(json::Writer& out, const std::vector<VipPorts>& list) {
+    out.key("vip_ports").begin_array();
+    for (const VipPorts& bound : list) {
+        out.begin_object().key("vip").text(bound.vip.to_string()).key("ports").begin_array();
+        for (const std::string& port : bound.ports) out.text(port);
+        out.end_array().end_object();
+    }
+    out.end_array();
+}
+
 }  // namespace
 
 void put(json::Writer& out, const ForwardingState& state) {
@@ -113,6 +130,7 @@ void put(json::Writer& out, const ForwardingState& state) {
     out.end_array();
     if (!state.source_range_sets.empty()) put_source_ranges(out, state.source_range_sets);
     if (!state.routes.empty()) put_routes(out, state.routes);
+    if (!state.vip_ports.empty()) put_vip_ports(out, state.vip_ports);
     out.key("services").begin_array();
     for (const Service& service : state.services) {
         out.begin_object().key("name").text(service.name).key("vip").text(service.vip.to_string());
@@ -141,6 +159,8 @@ ForwardingState read_forwarding_state(json::ObjectReader& reader) {
                        [&](json::ObjectReader& one) { state.source_range_sets.push_back(read_source_ranges(one)); });
     reader.each_object("routes", {0, kMaxRoutes},
                        [&](json::ObjectReader& one) { state.routes.push_back(read_route(one)); });
+    reader.each_object("vip_ports", {0, kMaxServices},
+                       [&](json::ObjectReader& one) { state.vip_ports.push_back(read_vip_ports(one)); });
     reader.each_object("services", {0, kMaxServices},
                        [&](json::ObjectReader& one) { state.services.push_back(read_service(one)); });
     return state;

@@ -98,6 +98,19 @@ bool read_route(PlainCursor& cursor, Route& route) {
     }) && seen.all(0b11);
 }
 
+bool read_vip_ports(PlainCursor& cursor, VipPorts& bound) {
+    Seen seen;
+    return cursor.object([&](std::string_view key) {
+        if (key == "vip") return seen.first(0) && read_address(cursor, bound.vip);
+        if (key == "ports") {
+            return seen.first(1) &&
+                   cursor.array(kMaxPortsOfVip, [&] { return read_text(cursor, bound.ports.emplace_back()); });
+        }
+        return false;
+    }) && seen.all(0b11) &&
+           !bound.ports.empty();
+}
+
 bool read_service(PlainCursor& cursor, Service& service) {
     Seen seen;
     return cursor.object([&](std::string_view key) {
@@ -156,6 +169,10 @@ bool read_state(PlainCursor& cursor, ForwardingState& state) {
         if (key == "routes") {
             return seen.first(5) &&
                    cursor.array(kMaxRoutes, [&] { return read_route(cursor, state.routes.emplace_back()); });
+        }
+        if (key == "vip_ports") {
+            return seen.first(6) &&
+                   cursor.array(kMaxServices, [&] { return read_vip_ports(cursor, state.vip_ports.emplace_back()); });
         }
         if (key == "services") {
             return seen.first(3) &&

@@ -33,6 +33,7 @@ class Validator {
         for (std::size_t i = 0; i < state_.backend_sets.size(); ++i) check_set(i);
         for (std::size_t i = 0; i < state_.source_range_sets.size(); ++i) check_ranges(i);
         for (std::size_t i = 0; i < state_.routes.size(); ++i) check_route(i);
+        for (std::size_t i = 0; i < state_.vip_ports.size(); ++i) check_vip_ports(i);
         for (std::size_t i = 0; i < state_.services.size(); ++i) check_service(i);
         return std::move(faults_);
     }
@@ -137,6 +138,7 @@ class Validator {
         const auto& ranges = state_.source_range_sets;
         if (ranges.size() > kMaxSourceRangeSets) too_many("/source_range_sets", ranges.size(), kMaxSourceRangeSets);
         if (state_.routes.size() > kMaxRoutes) too_many("/routes", state_.routes.size(), kMaxRoutes);
+        if (state_.vip_ports.size() > kMaxServices) too_many("/vip_ports", state_.vip_ports.size(), kMaxServices);
         std::size_t prefixes = 0;
         for (const SourceRangeSet& set : ranges) prefixes += set.prefixes.size();
         if (prefixes > kMaxSourcePrefixes) {
@@ -186,6 +188,27 @@ class Validator {
         if (!fresh) {
             add(place / "destination",
                 "found " + to.to_string() + " again, /routes/" + std::to_string(other->second) + " has it already");
+        }
+    }
+
+    void check_vip_ports(std::size_t index) {
+        const VipPorts& bound = state_.vip_ports[index];
+        const Place place{"/vip_ports/", index};
+        check_address(place, "vip", bound.vip);
+        const auto [other, fresh] = vip_ports_.emplace(bound.vip, index);
+        if (!fresh) {
+            add(place / "vip", "found " + bound.vip.to_string() + " again, /vip_ports/" +
+                                   std::to_string(other->second) + " has it already");
+        }
+        if (bound.ports.empty() || bound.ports.size() > kMaxPortsOfVip) {
+            add(place / "ports",
+                "found " + std::to_string(bound.ports.size()) + " names, allowed 1.." + std::to_string(kMaxPortsOfVip));
+        }
+        // Whether the dataplane has such a port is its own to know: a name that it has not must not hold up everything else.
+        for (std::size_t i = 0; i < bound.ports.size(); ++i) {
+            if (!bound.ports[i].empty() && bound.ports[i].size() <= kMaxNameLength) continue;
+            add(place / "ports" + "/" + std::to_string(i), "found a name of " + std::to_string(bound.ports[i].size()) +
+                                                               " bytes, allowed 1.." + std::to_string(kMaxNameLength));
         }
     }
 
@@ -264,6 +287,7 @@ class Validator {
     std::unordered_map<std::string_view, Known> sets_;
     std::unordered_map<std::string_view, std::size_t> ranges_;  ///< names of source range sets
     std::map<IpPrefix, std::size_t> routes_;
+    std::unordered_map<IpAddress, std::size_t, IpAddressHash> vip_ports_;
     std::vector<std::uint32_t> listeners_;  ///< indices of services
 };
 

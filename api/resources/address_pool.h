@@ -29,6 +29,8 @@ struct AddressPoolSpec {
     bool share_across_namespaces = false;  ///< rule 18
     std::uint32_t quarantine_seconds = 0;  ///< rule 6; at most a week
     bool silent = false;                   ///< its addresses refuse without a word: no RST, no port unreachable
+    std::vector<std::string>
+        ports;  ///< the dataplane's ports (VLANs too) on which its addresses are served; empty: all
     std::optional<ServiceAllocation> service_allocation;
     friend bool operator==(const AddressPoolSpec&, const AddressPoolSpec&) = default;
 };

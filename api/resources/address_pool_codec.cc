@@ -1,10 +1,12 @@
 #include "api/resources/address_pool_codec.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include "api/contract/forwarding_state_codec.h"
 #include "api/resources/decode_limits.h"
 #include "api/resources/metadata_codec.h"
 #include "api/resources/names.h"
@@ -55,6 +57,7 @@ Tree tree_of_pool(const AddressPool& object) {
     spec["shareAcrossNamespaces"] = object.spec.share_across_namespaces;
     spec["quarantineSeconds"] = object.spec.quarantine_seconds;
     if (object.spec.silent) spec["silent"] = true;
+    if (!object.spec.ports.empty()) spec["ports"] = object.spec.ports;
     if (object.spec.service_allocation) spec["serviceAllocation"] = tree_of(*object.spec.service_allocation);
     Tree& status = out["status"] = Tree::object();
     status["observedGeneration"] = object.status.observed_generation;
@@ -86,6 +89,19 @@ ServiceAllocation read_allocation(json::ObjectReader& part) {
     return out;
 }
 
+/// As the dataplane's configuration has them.
+bool is_port_name(std::string_view text) {
+    const auto good = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+               c == '.';
+    };
+    return std::all_of(text.begin(), text.end(), good) && text.front() != '-' && text.front() != '_' &&
+           text.front() != '.';
+}
+
+constexpr json::TextRule kPortName{1, 12, is_port_name,
+                                   "letters, digits, '-', '_' or '.', the first a letter or digit"};
+
 AddressPoolSpec read_spec(json::ObjectReader& reader) {
     AddressPoolSpec spec;
     json::ObjectReader part = reader.required_object("spec");
@@ -95,6 +111,12 @@ AddressPoolSpec read_spec(json::ObjectReader& reader) {
     spec.share_across_namespaces = part.boolean_or("shareAcrossNamespaces", false);
     spec.quarantine_seconds = part.integer_or<std::uint32_t>("quarantineSeconds", 0, 0, kMaxQuarantine);
     spec.silent = part.boolean_or("silent", false);
+    spec.ports = part.strings("ports", {0, contract::kMaxPortsOfVip}, kPortName);
+    for (std::size_t i = 1; i < spec.ports.size(); ++i) {
+        if (std::find(spec.ports.begin(), spec.ports.begin() + static_cast<std::ptrdiff_t>(i), spec.ports[i]) !=
+            spec.ports.begin() + static_cast<std::ptrdiff_t>(i))
+            part.fault("ports", "found \"" + spec.ports[i] + "\" twice, allowed once");
+    }
     if (json::ObjectReader allocation = part.optional_object("serviceAllocation"); allocation.present()) {
         spec.service_allocation = read_allocation(allocation);
     }

@@ -97,6 +97,7 @@ constexpr std::array<std::string_view, 60> kAddressPool{
     "spec.shareAcrossNamespaces",
     "spec.quarantineSeconds",
     "spec.silent",
+    "spec.ports",
     "spec.serviceAllocation",
     "spec.serviceAllocation.priority",
     "spec.serviceAllocation.clusters",

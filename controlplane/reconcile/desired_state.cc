@@ -276,6 +276,11 @@ contract::ForwardingState StateBuilder::build() {
     }
     add_ranges(state);
     add_routes(state);
+    std::map<IpAddress, const contract::VipPorts*> bound;
+    for (const auto& [name, item] : items_) {
+        for (const contract::VipPorts& one : item.from.bound_addresses) bound.emplace(one.vip, &one);
+    }
+    for (const auto& [vip, one] : bound) state.vip_ports.push_back(*one);
     // By name, so that the order does not depend on how clusters are told apart.
     std::sort(state.backend_sets.begin(), state.backend_sets.end(),
               [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -298,7 +303,7 @@ contract::ForwardingState desired_state(const std::vector<resources::Node>& node
 
 bool same_content(const contract::ForwardingState& a, const contract::ForwardingState& b) {
     return a.backend_sets == b.backend_sets && a.services == b.services && a.source_range_sets == b.source_range_sets &&
-           a.routes == b.routes;
+           a.routes == b.routes && a.vip_ports == b.vip_ports;
 }
 
 }  // namespace guideway::reconcile

@@ -5,6 +5,7 @@
 //   with endpoints (policy Local) or to endpoints (mode pod, ports without a node port) has sets of its own, equal ones of one
 //   load balancer once: backend_sets.h has the weights.
 // - source range sets: one for each content there is, whoever has it; sorted, without host bits, each prefix once.
+// - VIPs bound to ports: each once, whichever load balancers share it: they have it of one pool.
 // - routes: to the pod prefixes of nodes, by the node's address of the same family; where two nodes claim one, by the lower address.
 //
 // Worked example: nodes node-1 (10.0.2.11, fd00::11) and node-2 (10.0.2.12, draining); default/web holds 203.0.113.10 with

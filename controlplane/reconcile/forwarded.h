@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "api/contract/forwarding_state.h"
 #include "api/contract/ip_address.h"
 #include "api/resources/load_balancer.h"
 
@@ -30,6 +31,8 @@ struct Forwarded {
     bool ranges_end_established = false;
     bool silent = false;
     std::vector<IpAddress> silent_addresses = {};  ///< those of `addresses` whose pool is silent
+    /// Those of `addresses` whose pool is bound to ports, with these.
+    std::vector<contract::VipPorts> bound_addresses = {};
     resources::Limits limits = {};
     std::vector<resources::EndpointSlice> endpoint_slices = {};
     friend bool operator==(const Forwarded&, const Forwarded&) = default;

@@ -24,14 +24,15 @@ std::optional<AnnouncePlan::Pair> AnnouncePlan::pair_of(const IpAddress& address
 }
 
 void AnnouncePlan::update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing,
-                          TimePoint now) {
+                          TimePoint now, const ServedOn& served_on) {
     yields_.keep_only(addresses);
     link_up_.clear();
     for (const snapshot::PortState& port : routing.ports) link_up_.push_back(port.link_up);
     if (settings_.repeats == 0) return;
     wanted_.clear();
     for (const IpAddress& address : addresses) {
-        if (const auto pair = pair_of(address, routing)) wanted_.insert(*pair);
+        const auto pair = pair_of(address, routing);
+        if (pair && (!served_on || served_on(pair->port, address))) wanted_.insert(*pair);
     }
     follow(now);
 }

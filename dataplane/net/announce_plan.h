@@ -16,6 +16,7 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -62,8 +63,11 @@ class AnnouncePlan {
 
     explicit AnnouncePlan(AnnounceSettings settings) : settings_(settings), yields_(std::move(settings.yield)) {}
 
-    /// What is in use now, and how the kernel reaches it.
-    void update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing, TimePoint now);
+    /// Where an address is served.
+    using ServedOn = std::function<bool(std::uint16_t port, const IpAddress& address)>;
+    /// What is in use now, and how the kernel reaches it. `served_on`: null where all are everywhere.
+    void update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing, TimePoint now,
+                const ServedOn& served_on = {});
     /// The port's traffic takes another cable: all its pairs are announced anew, and once `own` addresses (of its twin), so that the
     /// switches there learn the MAC address at its new place also where no pair is.
     void again(std::uint16_t port, const std::vector<IpPrefix>& own, TimePoint now);

@@ -82,7 +82,9 @@ void Announcer::follow(AnnouncePlan::TimePoint now) {
     if (forwarding == forwarding_ && routing == routing_) return;
     forwarding_ = std::move(forwarding);
     routing_ = std::move(routing);
-    plan_.update(addresses_of(*forwarding_), *routing_, now);
+    plan_.update(addresses_of(*forwarding_), *routing_, now, [this](std::uint16_t port, const IpAddress& address) {
+        return forwarding_->served_on(port, address);
+    });
 }
 
 void Announcer::follow_moves(AnnouncePlan::TimePoint now) {

@@ -19,6 +19,7 @@ namespace guideway::observe {
     X(vlan_unknown, "VLAN tags that no VLAN of the port has (ports with VLANs only)")                           \
     X(frame_too_long, "frame in several buffers, where its headers or the way out need it in one")              \
     X(other_station, "for a VIP or a SNAT address, but to another station's or a group's MAC address")          \
+    X(vip_not_on_port, "for a VIP that is served on other ports alone, and of no known connection")             \
     X(ip_header_bad, "IP version, header length or total length impossible")                                    \
     X(ip_truncated, "frame shorter than the IP header says: a super-packet of the peer's offload, or damage")   \
     X(ipv4_checksum_bad, "IPv4 header checksum wrong")                                                          \

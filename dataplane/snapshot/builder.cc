@@ -183,10 +183,14 @@ std::string pointer(const char* list, std::size_t index, const char* field) {
 }  // namespace
 
 struct Builder::State {
-    State(BuilderLimits given, std::vector<IpAddress> snat)
-        : snat_addresses(std::move(snat)), services(given.services), backends(given.backends) {}
+    State(BuilderLimits given, std::vector<IpAddress> snat, std::vector<std::string> ports)
+        : snat_addresses(std::move(snat)),
+          port_names(std::move(ports)),
+          services(given.services),
+          backends(given.backends) {}
 
     std::vector<IpAddress> snat_addresses;
+    std::vector<std::string> port_names;
     Slots<ServiceIdentity> services;
     Slots<BackendIdentity> backends;
     Tables tables;       ///< of the last good state
@@ -205,11 +209,12 @@ struct Builder::State {
     void build_services(const contract::ForwardingState& state, ForwardingSnapshot& snapshot,
                         std::vector<contract::Fault>& faults);
     void build_snat(ForwardingSnapshot& snapshot) const;
+    void build_vip_ports(const contract::ForwardingState& state, ForwardingSnapshot& snapshot) const;
     std::shared_ptr<const balancing::MaglevTable> table_for(const balancing::BackendSet& set);
 };
 
-Builder::Builder(BuilderLimits limits, std::vector<IpAddress> snat_addresses)
-    : state_(std::make_unique<State>(limits, std::move(snat_addresses))) {}
+Builder::Builder(BuilderLimits limits, std::vector<IpAddress> snat_addresses, std::vector<std::string> port_names)
+    : state_(std::make_unique<State>(limits, std::move(snat_addresses), std::move(port_names))) {}
 Builder::~Builder() = default;
 
 void Builder::State::check(const contract::ForwardingState& state, std::vector<contract::Fault>& faults) const {
@@ -411,6 +416,25 @@ void Builder::State::build_snat(ForwardingSnapshot& snapshot) const {
     }
 }
 
+/// A name that is no port of ours is no reason to refuse all the rest: nobody is served by it, and it is told.
+void Builder::State::build_vip_ports(const contract::ForwardingState& state, ForwardingSnapshot& snapshot) const {
+    snapshot.port_names = port_names;
+    for (const contract::VipPorts& given : state.vip_ports) {
+        BoundVip bound{given.vip, 0};
+        for (const std::string& name : given.ports) {
+            const auto at = std::ranges::find(port_names, name);
+            const auto index = static_cast<std::size_t>(at - port_names.begin());
+            if (at != port_names.end() && index < BoundVip::kMostPorts) {
+                bound.ports |= 1U << index;
+            } else if (std::ranges::find(snapshot.unknown_ports, name) == snapshot.unknown_ports.end()) {
+                snapshot.unknown_ports.push_back(name);
+            }
+        }
+        snapshot.vips_bound.push_back(bound);
+    }
+    std::ranges::sort(snapshot.vips_bound, {}, &BoundVip::vip);
+}
+
 BuildResult Builder::build(const contract::ForwardingState& state) {
     BuildResult result;
     state_->check(state, result.faults);
@@ -421,6 +445,7 @@ BuildResult Builder::build(const contract::ForwardingState& state) {
     state_->begin();
     try {
         state_->build_snat(*snapshot);
+        state_->build_vip_ports(state, *snapshot);
         state_->build_sets(state, *snapshot, result.faults);
         state_->build_ranges(state, *snapshot);
         state_->build_services(state, *snapshot, result.faults);

@@ -45,8 +45,8 @@ struct BuildResult {
 class Builder {
   public:
     /// SNAT addresses come from the configuration, in their order there; a family without one refuses its
-    /// connections.
-    Builder(BuilderLimits limits, std::vector<IpAddress> snat_addresses);
+    /// connections. So do the ports' names, by index.
+    Builder(BuilderLimits limits, std::vector<IpAddress> snat_addresses, std::vector<std::string> port_names = {});
     ~Builder();
     Builder(const Builder&) = delete;
     Builder& operator=(const Builder&) = delete;

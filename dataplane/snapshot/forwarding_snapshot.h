@@ -11,6 +11,7 @@
 // grace period. Functions allocate nothing.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -53,12 +54,20 @@ struct ServiceRules {
     std::uint32_t packets_per_second = 0;              ///< 0: no limit; else no connection of it goes the plain way
 };
 
+/// A VIP that is served on some ports alone.
+struct BoundVip {
+    static constexpr std::uint32_t kMostPorts = 32;
+    IpAddress vip;
+    std::uint32_t ports = 0;  ///< a bit for each port's index
+};
+
 struct ForwardingSnapshot {
     // For the poll path.
     balancing::ServiceTable services;
     balancing::AddressSet vips;
     balancing::AddressSet vips_serving;  ///< of these the ones with a service that has a backend for new connections
     balancing::AddressSet vips_silent;   ///< ... that refuse without a word
+    std::vector<BoundVip> vips_bound;    ///< by address; the others, mostly all, are served on every port
     balancing::AddressSet snat;
     std::vector<std::uint32_t> snat_v4;  ///< network order, in the configuration's order
     std::vector<std::array<std::uint8_t, 16>> snat_v6;
@@ -72,8 +81,18 @@ struct ForwardingSnapshot {
     bool some_end = false;  ///< known connections may have to end: closed backends, or ranges that are asked of them
     std::vector<std::shared_ptr<const guard::SourceRanges>> source_ranges;  ///< what entries point to
 
+    /// New connections, ARP, neighbour discovery and pings: known connections are not asked.
+    bool served_on(std::uint16_t port, const IpAddress& vip) const noexcept {
+        if (vips_bound.empty()) [[likely]]
+            return true;
+        const auto at = std::ranges::lower_bound(vips_bound, vip, {}, &BoundVip::vip);
+        return at == vips_bound.end() || at->vip != vip || (at->ports >> port & 1U) != 0;
+    }
+
     // For people.
     std::uint64_t generation = 0;
+    std::vector<std::string> port_names;     ///< by index
+    std::vector<std::string> unknown_ports;  ///< to which VIPs are bound, and which are not there: served by nobody
     std::vector<ServiceLabel> service_labels;
     std::vector<BackendLabel> backend_labels;  ///< each backend of the state once
     std::vector<BackendSetLabel> set_labels;

@@ -363,6 +363,11 @@ void Worker::connect(unsigned i) noexcept {
         selection = flow::selection_hash(tuple);
     }
     if (service != nullptr && hand_over(owner_of(tuple, selection), mbuf)) return;
+    // Not before: to the owner it may be of a known connection, which goes on by whichever port its packets come.
+    if (!forwarding_->vips_bound.empty() && !forwarding_->served_on(mbuf->port, parsed.destination())) [[unlikely]] {
+        drop(mbuf, DropReason::vip_not_on_port);
+        return;
+    }
     if (const DropReason unroutable = source_check(i); unroutable != DropReason::none) [[unlikely]] {
         drop(mbuf, unroutable);
         return;

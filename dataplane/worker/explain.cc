@@ -48,6 +48,20 @@ std::string refusal(const snapshot::ForwardingSnapshot& state, const contract::E
     return "the client is refused " + how;
 }
 
+/// Where it is served, if not on every port.
+std::string bound_words(const snapshot::ForwardingSnapshot& state, const IpAddress& vip) {
+    std::string ports;
+    std::size_t count = 0;
+    for (std::uint16_t port = 0; port < state.port_names.size(); ++port) {
+        if (!state.served_on(port, vip)) continue;
+        ++count;
+        ports += (ports.empty() ? "" : ", ") + state.port_names[port];
+    }
+    if (count == state.port_names.size()) return {};
+    return " Its pool is bound to ports: it takes new connections by " + (ports.empty() ? "none that is here" : ports) +
+           " alone; on others they are dropped as vip_not_on_port.";
+}
+
 /// The name by which a packet to an address of ours is dropped for its source; none: the source can be.
 observe::DropReason impossible_source(const snapshot::ForwardingSnapshot& state,
                                       const contract::ExplainRequest& request) {
@@ -186,7 +200,7 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
                                " is neither a VIP nor a SNAT address: the packet goes to the kernel.");
         return answer;
     }
-    answer.steps.push_back(request.destination.to_string() + " is a VIP.");
+    answer.steps.push_back(request.destination.to_string() + " is a VIP." + bound_words(state, request.destination));
     const balancing::ServiceEntry* service = state.services.find(
         request.destination, static_cast<std::uint8_t>(request.protocol), be(request.destination_port));
     if (service == nullptr) {

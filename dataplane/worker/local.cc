@@ -51,19 +51,21 @@ bool Worker::is_ours(const packet::ParsedPacket& parsed) const noexcept {
            forwarding_->snat.contains_v6(parsed.v6.destination.data());
 }
 
-/// Asked for an address that another machine on that link has for now: as any address that is not ours.
-bool Worker::left_to_another(unsigned i) const noexcept {
-    if (yielded_ == nullptr) return false;
-    const packet::ParsedPacket& parsed = burst_.parsed[i];
-    return (parsed.kind == PacketKind::arp || parsed.kind == PacketKind::neighbour_solicitation) &&
-           yielded_->contains(burst_.mbuf[i]->port, parsed.destination());
+/// Who asks on this link for an address of ours is told that it is here: unless it is served on other ports alone, or left to another
+/// machine for now. Then it is as any address that is not ours.
+bool Worker::told_here(unsigned i) const noexcept {
+    if (yielded_ == nullptr && forwarding_->vips_bound.empty()) return true;
+    const IpAddress address = burst_.parsed[i].destination();
+    const std::uint16_t port = burst_.mbuf[i]->port;
+    return forwarding_->served_on(port, address) && (yielded_ == nullptr || !yielded_->contains(port, address));
 }
 
 void Worker::act_on_other(unsigned i) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
     rte_mbuf* mbuf = burst_.mbuf[i];
     if (parsed.kind == PacketKind::arp || (parsed.kind == PacketKind::icmp_other && parsed.has_v6)) hear_claim(i);
-    if (!is_ours(parsed) || left_to_another(i)) {
+    const bool question = parsed.kind == PacketKind::arp || parsed.kind == PacketKind::neighbour_solicitation;
+    if (!is_ours(parsed) || (question && !told_here(i))) {
         // Where not even an address could be read there is nothing the kernel could do with it.
         if (parsed.kind == PacketKind::bad && !parsed.has_destination()) {
             drop(mbuf, parsed.reason);
@@ -73,7 +75,7 @@ void Worker::act_on_other(unsigned i) noexcept {
         return;
     }
     // ARP and neighbour discovery are judged by their builders: DAD asks from the unspecified address.
-    if (parsed.kind != PacketKind::arp && parsed.kind != PacketKind::neighbour_solicitation) {
+    if (!question) {
         if (const DropReason impossible = impossible_source_of_any(parsed); impossible != DropReason::none) {
             drop(mbuf, impossible);
             return;
@@ -86,7 +88,9 @@ void Worker::act_on_other(unsigned i) noexcept {
             return;
         case PacketKind::icmpv4_echo_request:
         case PacketKind::icmpv6_echo_request:
-            if (echo_wanted(parsed)) {
+            if (!forwarding_->served_on(mbuf->port, parsed.destination())) {
+                drop(mbuf, DropReason::vip_not_on_port);
+            } else if (echo_wanted(parsed)) {
                 answer_in_place(i);
             } else {
                 drop(mbuf, DropReason::echo_silent);
@@ -118,6 +122,7 @@ void Worker::hear_claim(unsigned i) noexcept {
     const segments::Whole whole(mbuf, desk_);
     const auto claim = packet::claim_of(whole.bytes(), whole.length(), burst_.parsed[i]);
     if (!claim || !(forwarding_->vips.contains(claim->address) || forwarding_->snat.contains(claim->address))) return;
+    if (!forwarding_->served_on(mbuf->port, claim->address)) return;  // on this link it may be anybody's
     for (const WorkerPort& port : plumbing_.ports) {
         if (port.mac == claim->mac) return;  // our own, come back by a loop or a hub
     }

@@ -29,6 +29,8 @@
 #include "dataplane/worker/worker.h"
 
 namespace guideway::worker {
+
+static_assert(kMaxPorts <= snapshot::BoundVip::kMostPorts);
 namespace {
 
 std::uint64_t random_seed() {
@@ -128,7 +130,8 @@ struct Runtime::Parts {
           ownership(settings.ownership.value_or(flow::Ownership(static_cast<std::uint32_t>(settings.lcores.size())))),
           publisher(static_cast<std::uint32_t>(settings.lcores.size())),
           affinity(settings.lcores.size()),
-          builder({settings.worker.capacity.services, settings.worker.capacity.backends}, settings.snat_addresses) {}
+          builder({settings.worker.capacity.services, settings.worker.capacity.backends}, settings.snat_addresses,
+                  settings.port_names) {}
 
     RuntimeSettings settings;
     flow::Ownership ownership;

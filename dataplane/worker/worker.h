@@ -178,7 +178,7 @@ class Worker {
     // local.cc: packets for this machine, and refusals
     void act_on_other(unsigned i) noexcept;
     bool is_ours(const packet::ParsedPacket& parsed) const noexcept;
-    bool left_to_another(unsigned i) const noexcept;
+    bool told_here(unsigned i) const noexcept;
     void hear_claim(unsigned i) noexcept;
     void answer_in_place(unsigned i) noexcept;
     void to_kernel(unsigned i) noexcept;

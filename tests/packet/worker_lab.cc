@@ -202,7 +202,8 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
     publisher_ = std::make_unique<snapshot::Publisher>(settings_.workers);
     std::vector<IpAddress> snat{ip(kSnat)};
     if (settings_.snat_v6) snat.push_back(ip(kSnatV6));
-    builder_ = std::make_unique<snapshot::Builder>(snapshot::BuilderLimits{capacity.services, capacity.backends}, snat);
+    builder_ = std::make_unique<snapshot::Builder>(snapshot::BuilderLimits{capacity.services, capacity.backends}, snat,
+                                                   std::vector<std::string>{"client", "node"});
 
     std::vector<const observe::CounterBlock*> blocks;
     const std::string lab = "l" + std::to_string(f.labs) + "_";

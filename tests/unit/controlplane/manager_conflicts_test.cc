@@ -80,6 +80,33 @@ TEST_F(ManagerConflictsTest, AnAddressThatIsLeftToAnotherMachineIsNotReady) {
     EXPECT_TRUE(condition(get("web"), "Ready").status);
 }
 
+TEST_F(ManagerConflictsTest, APoolThatIsBoundToAPortThatWentAwayIsTold) {
+    const auto with_ports = [&](std::vector<contract::PortStatus> ports) {
+        dataplane.with_lock([&](FakeDataplane& self) {
+            self.status.emplace();
+            self.status->ports = std::move(ports);
+        });
+    };
+    const auto told = [&] {
+        const auto events = manager->events({}).value().items;
+        return std::ranges::count(events, "PortUnknown", &resources::Event::reason);
+    };
+    with_ports({{"clients", "vlan", true}, {"nodes", "vlan", true}});
+    auto bound = pool("b", {"203.0.113.30-203.0.113.30"});
+    bound.spec.ports = {"clients", "nodes"};
+    put(bound);
+    EXPECT_EQ(told(), 0);
+    with_ports({{"nodes", "vlan", true}});
+    const auto end = std::chrono::steady_clock::now() + 20s;
+    while (told() == 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    EXPECT_EQ(told(), 1);
+    const auto events = manager->events({}).value().items;
+    const auto event = std::ranges::find(events, "PortUnknown", &resources::Event::reason);
+    ASSERT_NE(event, events.end());
+    EXPECT_EQ(event->regarding.name, "b");
+    EXPECT_EQ(event->message, "the dataplane has no port clients: nobody is served by it");
+}
+
 TEST_F(ManagerConflictsTest, AnAddressOfNoLoadBalancerIsToldOfTheAppliance) {
     claimed({by_other("10.0.2.100", false)});
     expect_told("Appliance", "dataplane", List{"AddressConflict"});

@@ -102,6 +102,55 @@ TEST_F(ManagerTest, AddressesOfASilentPoolAreSilentFromTheChangeOnAndThoseOfOthe
     EXPECT_EQ(silent(), (Found{{"203.0.113.10", false}, {"203.0.113.20", false}}));
 }
 
+TEST_F(ManagerTest, AddressesOfAPoolThatIsBoundToPortsAreBoundFromTheChangeOnAndThoseOfOthersAreNot) {
+    dataplane.start();
+    put(node("n1", "10.0.2.11"));
+    auto bound = pool("a", {"203.0.113.10-203.0.113.10"});
+    bound.spec.ports = {"clients"};
+    put(bound);
+    put(balancer("web"));
+    put(pool("b", {"203.0.113.20-203.0.113.20"}));
+    put(balancer("other"));
+    const auto found = [&] {
+        EXPECT_TRUE(manager->wait_until_forwarding(20s));
+        std::vector<contract::VipPorts> ports;
+        dataplane.with_lock([&](const FakeDataplane& self) { ports = self.state->vip_ports; });
+        return ports;
+    };
+    using Found = std::vector<contract::VipPorts>;
+    EXPECT_EQ(found(), (Found{{ip("203.0.113.10"), {"clients"}}}));
+    restart();
+    EXPECT_EQ(found(), (Found{{ip("203.0.113.10"), {"clients"}}}));
+    bound.spec.ports = {"clients", "nodes"};
+    put(bound);
+    EXPECT_EQ(found(), (Found{{ip("203.0.113.10"), {"clients", "nodes"}}}));
+    put(pool("a", {"203.0.113.10-203.0.113.10"}));
+    EXPECT_EQ(found(), Found{});
+}
+
+TEST_F(ManagerTest, APortThatTheDataplaneHasNotIsRefusedWhereItCanBeAsked) {
+    auto bound = pool("a", {"203.0.113.10-203.0.113.10"});
+    bound.spec.ports = {"clients", "cleints"};
+    put(bound);  // nobody can be asked: it may be right
+    dataplane.with_lock([](FakeDataplane& self) {
+        self.status.emplace();
+        self.status->ports = {{"clients", "vlan", true}, {"nodes", "vlan", true}};
+    });
+    dataplane.start();
+    put(bound);  // and what is there stays
+    bound.spec.auto_assign = false;
+    put(bound);
+    bound.spec.ports = {"clients", "noeds"};
+    const auto refused = manager->ensure(bound, {});
+    ASSERT_FALSE(refused.ok());
+    ASSERT_EQ(refused.problem().faults.size(), 1U);
+    EXPECT_EQ(refused.problem().faults[0].field, "/spec/ports/1");
+    EXPECT_EQ(refused.problem().faults[0].message,
+              "found \"noeds\", allowed the dataplane's ports: \"clients\", \"nodes\"");
+    bound.spec.ports = {"nodes"};
+    put(bound);
+}
+
 TEST_F(ManagerTest, Rule12APortThatNothingCanCarryIsSaid) {
     put(pool("a", {"203.0.113.10-203.0.113.19"}));
     auto one = balancer("web");

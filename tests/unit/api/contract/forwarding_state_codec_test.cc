@@ -31,6 +31,7 @@ ForwardingState kubernetes_state() {
                                {"nobody", {}}};
     state.routes = {{*IpPrefix::parse("10.244.1.0/24"), ip("10.0.2.11")},
                     {*IpPrefix::parse("fd00:10:244::/64"), ip("fd00::1")}};
+    state.vip_ports = {{ip("203.0.113.10"), {"clients", "client0"}}};
     state.services[0].affinity_seconds = 10800;
     state.services[0].source_ranges = "office";
     state.services[0].ranges_end_established = true;
@@ -53,7 +54,8 @@ TEST(ForwardingStateCodec, WhatKubernetesAsksForSurvivesARoundTrip) {
 
 TEST(ForwardingStateCodec, AStateWithoutTheNewFieldsIsWrittenAsBefore) {
     const std::string text = encode(good_state());
-    for (const char* field : {"closed", "source_range", "routes", "affinity", "ranges_end", "silent", "per_second"}) {
+    for (const char* field :
+         {"closed", "source_range", "routes", "affinity", "ranges_end", "silent", "per_second", "vip_ports"}) {
         EXPECT_EQ(text.find(field), std::string::npos) << field;
     }
 }
@@ -63,6 +65,7 @@ TEST(ForwardingStateCodec, FaultsOfShapeInTheNewFieldsAreNamed) {
         "backend_sets": [{"name": "s", "family": "IPv4", "backends": [{"name": "n", "address": "10.0.2.1", "closed": 1}]}],
         "source_range_sets": [{"name": "r", "prefixes": ["10.0.0.0/33", "10.0.0.0", 7]}, {"prefixes": []}],
         "routes": [{"destination": "10.244.0.0", "via": "10.0.2.1/24"}],
+        "vip_ports": [{"vip": "203.0.113.10/32", "ports": []}, {"vip": "203.0.113.10", "ports": [7]}],
         "services": [{"name": "x", "vip": "203.0.113.10", "protocol": "TCP", "port": 1, "backend_set": "s",
                       "affinity_seconds": 86401, "source_ranges": 5, "ranges_end_established": "yes",
                       "silent": 1, "new_connections_per_second": -1, "packets_per_second": 100000001,
@@ -73,7 +76,8 @@ TEST(ForwardingStateCodec, FaultsOfShapeInTheNewFieldsAreNamed) {
               (std::vector<std::string>{
                   "/backend_sets/0/backends/0/closed", "/source_range_sets/0/prefixes/0",
                   "/source_range_sets/0/prefixes/1", "/source_range_sets/0/prefixes/2", "/source_range_sets/1/name",
-                  "/routes/0/destination", "/routes/0/via", "/services/0/affinity_seconds", "/services/0/source_ranges",
+                  "/routes/0/destination", "/routes/0/via", "/vip_ports/0/vip", "/vip_ports/0/ports",
+                  "/vip_ports/1/ports/0", "/services/0/affinity_seconds", "/services/0/source_ranges",
                   "/services/0/ranges_end_established", "/services/0/silent", "/services/0/new_connections_per_second",
                   "/services/0/packets_per_second", "/services/0/new_connections_per_second_per_source"}));
 }
@@ -191,6 +195,15 @@ TEST(ForwardingStateValidate, NamesEachFaultOfRangesRoutesAndDrainingByPointer) 
              s.routes.push_back({s.routes[0].destination, ip("10.0.2.12")});
          },
          "/routes/2/destination"},
+        {"a VIP is bound once",
+         [](auto& s) {
+             s.vip_ports.push_back({ip("203.0.113.10"), {"clients"}});
+         },
+         "/vip_ports/1/vip"},
+        {"and to a port", [](auto& s) { s.vip_ports[0].ports.clear(); }, "/vip_ports/0/ports"},
+        {"which has a name", [](auto& s) { s.vip_ports[0].ports[1].clear(); }, "/vip_ports/0/ports/1"},
+        {"a bound VIP is an address of hosts", [](auto& s) { s.vip_ports[0].vip = ip("127.0.0.1"); },
+         "/vip_ports/0/vip"},
     };
     ASSERT_TRUE(validate(kubernetes_state()).empty());
     for (const Case& one : cases) {

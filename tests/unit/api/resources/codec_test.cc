@@ -210,6 +210,7 @@ TEST(AddressPoolCodec, RoundTripAndFreeAddresses) {
     object.spec.share_across_namespaces = true;
     object.spec.quarantine_seconds = 60;
     object.spec.silent = true;
+    object.spec.ports = {"clients", "trunk.10.100"};
     object.spec.service_allocation =
         ServiceAllocation{20,
                           {"prod"},
@@ -267,6 +268,13 @@ TEST(AddressPoolCodec, FaultsAreNamed) {
     const auto wish = decode_address_pool(R"({"spec": {"addresses": [1, ""], "autoAssign": "no"}, "x": 0})", "web");
     EXPECT_EQ(fields_of(wish.faults),
               (std::vector<std::string>{"/spec/addresses/0", "/spec/addresses/1", "/spec/autoAssign", "/x"}));
+    const auto ports = decode_address_pool(
+        R"({"spec": {"addresses": ["203.0.113.0/24"], "ports": ["a b", "", "-x", "longer-than-12", "good"]}})", "web");
+    EXPECT_EQ(fields_of(ports.faults),
+              (std::vector<std::string>{"/spec/ports/0", "/spec/ports/1", "/spec/ports/2", "/spec/ports/3"}));
+    const auto twice = decode_address_pool(
+        R"({"spec": {"addresses": ["203.0.113.0/24"], "ports": ["good", "other", "good"]}})", "web");
+    EXPECT_EQ(fields_of(twice.faults), (std::vector<std::string>{"/spec/ports"}));
 }
 
 TEST(NodeCodec, RoundTrip) {

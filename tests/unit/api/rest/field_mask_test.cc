@@ -77,6 +77,7 @@ TEST(FieldMask, KnowsEveryMemberThatTheCodecsWrite) {
     resources::AddressPool pool;
     pool.metadata = metadata();
     pool.spec.silent = true;
+    pool.spec.ports = {"clients"};
     pool.spec.service_allocation.emplace();
     pool.spec.service_allocation->clusters = pool.spec.service_allocation->namespaces = {"a"};
     pool.spec.service_allocation->namespace_selectors = pool.spec.service_allocation->service_selectors = {{}};

@@ -71,6 +71,13 @@ TEST_F(Plan, WhatIsOnlyRoutedHereIsNotAnnounced) {
     EXPECT_EQ(due(), List{});
 }
 
+TEST_F(Plan, AnAddressIsNotAnnouncedOnALinkWhereItIsNotServed) {
+    plan_.update(
+        {at("203.0.113.10"), at("203.0.113.11"), at("10.0.2.100")}, routing_, now_,
+        [](std::uint16_t port, const IpAddress& address) { return port == 1 || address != at("203.0.113.10"); });
+    EXPECT_EQ(due(), (List{"0 203.0.113.11 0", "1 10.0.2.100 0"}));
+}
+
 TEST_F(Plan, EachIsRepeatedAfterOneAndThreeSecondsThenNoMore) {
     use({"203.0.113.10"});
     EXPECT_EQ(due(), List{"0 203.0.113.10 0"});

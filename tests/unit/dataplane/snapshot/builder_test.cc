@@ -57,6 +57,20 @@ TEST_F(BuilderTest, AServiceIsFoundByVipProtocolAndPortAndItsBackendHasItsSlot) 
     EXPECT_EQ(result.snapshot->backend_incarnation[backend->slot], backend->incarnation);
 }
 
+TEST_F(BuilderTest, AVipIsServedOnThePortsItIsBoundToOrOnAll) {
+    Builder builder({4, 4}, {}, {"client", "node"});
+    auto wanted = state({service("203.0.113.10", 80), service("203.0.113.11", 80)}, {nodes("nodes", {"10.0.2.11"})});
+    wanted.vip_ports = {{ip("203.0.113.10"), {"node", "gone", "away"}}, {ip("203.0.113.9"), {"gone"}}};
+    const auto result = builder.build(wanted);
+    ASSERT_TRUE(result) << "a port that is not there holds up nothing else";
+    const ForwardingSnapshot& snapshot = *result.snapshot;
+    EXPECT_FALSE(snapshot.served_on(0, ip("203.0.113.10")));
+    EXPECT_TRUE(snapshot.served_on(1, ip("203.0.113.10")));
+    EXPECT_FALSE(snapshot.served_on(1, ip("203.0.113.9")));
+    EXPECT_TRUE(snapshot.served_on(0, ip("203.0.113.11")) && snapshot.served_on(1, ip("203.0.113.11")));
+    EXPECT_EQ(snapshot.unknown_ports, (std::vector<std::string>{"gone", "away"}));
+}
+
 TEST_F(BuilderTest, SnatAddressesAreSplitByFamilyInTheirOrder) {
     const auto result = builder_.build(state({}, {}));
     ASSERT_TRUE(result);
