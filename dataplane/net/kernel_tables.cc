@@ -359,15 +359,17 @@ bool KernelTables::is_stale(const snapshot::NeighbourKey& key) const {
 
 bool KernelTables::learn(std::uint16_t port, const snapshot::MacAddress& mac, TimePoint now) {
     const bool group = (mac[0] & 1U) != 0;
+    const bool full = learned_.size() == kMostLearned;
     if (port >= twins_.size() || group || mac == snapshot::MacAddress{}) return false;
+    // First: whoever invents addresses is heard all the time.
+    if (full && forgot_learned_ && now - *forgot_learned_ < kForgetLearnedEach) return false;
     const Station station{port, mac};
     if (std::ranges::any_of(twins_, [&](const TwinIdentity& twin) { return twin.mac == mac; }) ||
         std::ranges::find(learned_, station) != learned_.end() ||
         std::ranges::any_of(neighbours_,
                             [&](const auto& one) { return one.first.first == port && one.second.mac == mac; }))
         return false;
-    if (learned_.size() == kMostLearned) {
-        if (forgot_learned_ && now - *forgot_learned_ < kForgetLearnedEach) return false;
+    if (full) {
         forgot_learned_ = now;
         learned_.erase(learned_.begin(), learned_.begin() + kMostLearned / 2);
     }
