@@ -113,6 +113,7 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
         settings.ports.push_back(ports.for_worker(worker));
     for (auto& of_worker : settings.ports) {
         for (std::size_t port = 0; port < of_worker.size() && port < config.ports.size(); ++port) {
+            of_worker[port].replies_to_last_hop = config.ports[port].replies == config::Replies::last_hop;
             const config::SourceCheck check = config.ports[port].source_check;
             of_worker[port].source_check = check == config::SourceCheck::strict  ? worker::SourceCheck::strict
                                            : check == config::SourceCheck::loose ? worker::SourceCheck::loose
@@ -234,10 +235,12 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     }
     std::vector<rte_ring*> to_kernel;
     std::vector<worker::ResolveQueue*> wishes;
+    std::vector<worker::RouterQueue*> routers;
     std::vector<worker::ClaimQueue*> claims;
     for (std::uint32_t worker = 0; worker < runtime->worker_count(); ++worker) {
         to_kernel.push_back(runtime->to_kernel(worker));
         wishes.push_back(&runtime->resolve_queue(worker));
+        routers.push_back(&runtime->router_queue(worker));
         claims.push_back(&runtime->claim_queue(worker));
     }
     net::KernelPath kernel_path(std::move(twins), std::move(to_kernel), runtime->from_kernel(), pool);
@@ -250,7 +253,7 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
 
     // Routes and neighbours
     net::StateRoutes routes(identities, runtime->publisher());
-    net::Netlink netlink(std::move(identities), runtime->publisher(), std::move(wishes));
+    net::Netlink netlink(std::move(identities), runtime->publisher(), std::move(wishes), std::move(routers));
     if (const auto refused = netlink.start()) return fail(*refused);
     if (const auto refused = routes.start()) return fail(*refused);
 

@@ -247,6 +247,8 @@ void read_interface(Section& section, PortConfig& port, Taken& taken) {
     const std::string check = section.string_or("source_check", "off", one_of({"off", "loose", "strict"}));
     if (check == "loose") port.source_check = SourceCheck::loose;
     if (check == "strict") port.source_check = SourceCheck::strict;
+    if (section.string_or("replies", "routes", one_of({"routes", "last_hop"})) == "last_hop")
+        port.replies = Replies::last_hop;
     read_addresses(section, port);
     read_routes(section, port);
     for (const IpPrefix& own : port.addresses) {

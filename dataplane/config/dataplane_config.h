@@ -28,6 +28,7 @@ enum class BondMode : std::uint8_t { active_backup, lacp };
 enum class HugePages : std::uint8_t { automatic, require, never };
 enum class Idle : std::uint8_t { busy, adaptive };
 enum class SourceCheck : std::uint8_t { off, loose, strict };
+enum class Replies : std::uint8_t { routes, last_hop };
 enum class EchoReplies : std::uint8_t { always, never, while_serving };
 
 struct RouteConfig {
@@ -61,6 +62,7 @@ struct PortConfig {
     std::vector<RouteConfig> routes;                      ///< through the TAP twin
     std::uint16_t mtu = 1500;                             ///< 1280..9000: largest IP packet
     SourceCheck source_check = SourceCheck::off;          ///< of who opens connections (RFC 3704)
+    Replies replies = Replies::routes;  ///< by which router packets go to clients that came by the port
     std::uint16_t wire_mtu = 1500;  ///< of the device: the largest IP packet of the port and its VLANs, with their tags
     // Of a VLAN:
     std::uint16_t vlan_id = 0;     ///< 1..4094

@@ -77,6 +77,8 @@ inline constexpr std::uint8_t kBackendAhead = 1 << 5;
 inline constexpr std::uint8_t kAnyAhead = kClientAhead | kBackendAhead;
 /// UDP of a backend that drains: the client sent something at last_seen that nothing has answered yet.
 inline constexpr std::uint8_t kAwaitsAnswer = 1 << 6;
+/// next_hop of packets to the client is the router that its last packet came from, not the routing table's.
+inline constexpr std::uint8_t kLastHop = 1 << 7;
 constexpr std::uint8_t ahead(unsigned half) { return static_cast<std::uint8_t>(kClientAhead << half); }
 }  // namespace flow_flags
 

@@ -73,6 +73,9 @@ struct Translation {
     std::uint32_t service_incarnation = 0;
     std::uint32_t backend_incarnation = 0;
     std::uint32_t half = 0;
+    std::uint16_t next_hop = 0xffff;  ///< the first fragment's, as in a FlowEntry; 0xffff: to be looked up
+    std::uint16_t routing_epoch = 0;
+    bool last_hop = false;  ///< FlowEntry's kLastHop is meant
 };
 
 template <typename Packet>

@@ -357,6 +357,27 @@ bool KernelTables::is_stale(const snapshot::NeighbourKey& key) const {
     return found == neighbours_.end() || (found->second.state & NUD_STALE) != 0;
 }
 
+bool KernelTables::learn(std::uint16_t port, const snapshot::MacAddress& mac, TimePoint now) {
+    const bool group = (mac[0] & 1U) != 0;
+    const bool full = learned_.size() == kMostLearned;
+    if (port >= twins_.size() || group || mac == snapshot::MacAddress{}) return false;
+    // First: whoever invents addresses is heard all the time.
+    if (full && forgot_learned_ && now - *forgot_learned_ < kForgetLearnedEach) return false;
+    const Station station{port, mac};
+    if (std::ranges::any_of(twins_, [&](const TwinIdentity& twin) { return twin.mac == mac; }) ||
+        std::ranges::find(learned_, station) != learned_.end() ||
+        std::ranges::any_of(neighbours_,
+                            [&](const auto& one) { return one.first.first == port && one.second.mac == mac; }))
+        return false;
+    if (full) {
+        forgot_learned_ = now;
+        learned_.erase(learned_.begin(), learned_.begin() + kMostLearned / 2);
+    }
+    learned_.push_back(station);
+    learned_changed_ = true;
+    return true;
+}
+
 std::set<std::pair<std::uint16_t, IpAddress>> KernelTables::gateways() const {
     std::set<Key> list;
     const auto add = [&](std::uint16_t port, const std::optional<IpAddress>& gateway) {
@@ -384,25 +405,34 @@ std::shared_ptr<const snapshot::RoutingSnapshot> KernelTables::build() {
     }
     // Old neighbours keep their index, new ones take the lowest free.
     std::erase_if(indices_, [this](const auto& entry) { return !neighbours_.contains(entry.first); });
+    if (learned_changed_) {
+        const std::set<Station> known(learned_.begin(), learned_.end());
+        std::erase_if(learned_indices_, [&](const auto& entry) { return !known.contains(entry.first); });
+    }
     std::vector<bool> taken(last_ ? last_->next_hops.size() : 0, false);
     for (const auto& [key, index] : indices_) taken[index] = true;
+    for (const auto& [station, index] : learned_indices_) taken[index] = true;
     std::size_t free = 0;
-    for (const auto& [key, neighbour] : neighbours_) {
-        if (indices_.contains(key)) continue;
+    const auto give_index = [&](auto& indices, const auto& key) {
+        if (indices.contains(key)) return;
         while (free < taken.size() && taken[free]) ++free;
-        if (free >= kMostNextHops) break;
+        if (free >= kMostNextHops) return;
         if (free == taken.size()) taken.push_back(false);
         taken[free] = true;
-        indices_.emplace(key, static_cast<std::uint16_t>(free));
-    }
+        indices.emplace(key, static_cast<std::uint16_t>(free));
+    };
+    for (const auto& [key, neighbour] : neighbours_) give_index(indices_, key);
+    for (const Station& station : learned_) give_index(learned_indices_, station);
     next->next_hops.resize(taken.size());
+    for (const auto& [station, index] : learned_indices_) {
+        next->next_hops[index] = {station.second, twins_[station.first].mac, static_cast<std::uint8_t>(station.first),
+                                  next->ports[station.first].link_up, 0};
+    }
     for (const auto& [key, index] : indices_) {
         next->next_hops[index] = {neighbours_.at(key).mac, twins_[key.first].mac, static_cast<std::uint8_t>(key.first),
                                   true, 0};
         next->neighbours.emplace(snapshot::NeighbourKey{key.first, key.second}, index);
     }
-    next->finish();
-
     if (!last_) {
         next->epoch = 1;
     } else {
@@ -412,9 +442,17 @@ std::shared_ptr<const snapshot::RoutingSnapshot> KernelTables::build() {
             moved = last_->next_hops[i].usable && !same(last_->next_hops[i], next->next_hops[i]);
         }
         next->epoch = static_cast<std::uint16_t>(last_->epoch + (moved ? 1 : 0));
-        const bool matters = moved || next->neighbours != last_->neighbours || !same_ports(*next, *last_);
+        const bool matters =
+            moved || learned_changed_ || next->neighbours != last_->neighbours || !same_ports(*next, *last_);
         if (!matters) return nullptr;
     }
+    next->since.resize(next->next_hops.size());
+    for (std::size_t i = 0; i < next->next_hops.size(); ++i) {
+        const bool as_before = last_ && i < last_->next_hops.size() && same(last_->next_hops[i], next->next_hops[i]);
+        next->since[i] = as_before ? last_->since[i] : next->epoch;
+    }
+    next->finish();
+    learned_changed_ = false;
     last_routes_ = std::move(ways);
     last_ = next;
     return next;

@@ -19,9 +19,14 @@
 // Worked example: neighbour 10.0.2.11 resolves -> index 0, epoch as before (nobody used 0); its MAC changes -> index 0,
 // epoch + 1; it fails -> gone, epoch + 1; a route is added -> epoch + 1.
 //
+// Routers whose MAC address the kernel does not know, since it never sent them anything, are learned from the packets that came by them
+// (`replies = "last_hop"`), at most kMostLearned. They are next hops like neighbours. Where there are more, the older half is forgotten,
+// each ten seconds at most: those that are in use are heard of again.
+//
 // Pure: fed with netlink messages, no socket. Thread contract: one thread.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -48,12 +53,20 @@ struct TwinIdentity {
 
 class KernelTables {
   public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+    static constexpr std::size_t kMostLearned = 4096;
+    static constexpr auto kForgetLearnedEach = std::chrono::seconds(10);
+
     explicit KernelTables(std::vector<TwinIdentity> twins);
 
     /// Any RTM_NEW* / RTM_DEL* message; damaged and foreign ones are ignored.
     void apply(const nlmsghdr& message);
     /// Forgets everything the kernel said, before it is asked again. Indices and the epoch stay.
     void clear();
+
+    /// A worker heard a router that is no next hop. True where that is news.
+    bool learn(std::uint16_t port, const snapshot::MacAddress& mac, TimePoint now);
+    std::size_t learned() const { return learned_.size(); }
 
     /// A new snapshot if something changed that matters since the last call (or nothing was built yet), else null.
     std::shared_ptr<const snapshot::RoutingSnapshot> build();
@@ -94,8 +107,14 @@ class KernelTables {
     std::map<std::pair<IpPrefix, std::uint32_t>, std::uint32_t> object_routes_;  ///< (prefix, metric) by an object
     std::map<Key, Neighbour> neighbours_;
 
+    using Station = std::pair<std::uint16_t, snapshot::MacAddress>;
+    std::vector<Station> learned_;  ///< the oldest first
+    std::optional<TimePoint> forgot_learned_;
+
     // What the last snapshot said, for stable indices and to tell changes that matter.
     std::map<Key, std::uint16_t> indices_;
+    std::map<Station, std::uint16_t> learned_indices_;
+    bool learned_changed_ = false;
     std::shared_ptr<const snapshot::RoutingSnapshot> last_;
     std::set<RouteKey> last_routes_;
 };

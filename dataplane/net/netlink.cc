@@ -23,8 +23,12 @@ constexpr auto kReadAllEvery = std::chrono::seconds(60);
 }  // namespace
 
 Netlink::Netlink(std::vector<TwinIdentity> twins, snapshot::Publisher& publisher,
-                 std::vector<worker::ResolveQueue*> wishes)
-    : twins_(std::move(twins)), publisher_(publisher), wishes_(std::move(wishes)), tables_(twins_) {}
+                 std::vector<worker::ResolveQueue*> wishes, std::vector<worker::RouterQueue*> routers)
+    : twins_(std::move(twins)),
+      publisher_(publisher),
+      wishes_(std::move(wishes)),
+      routers_(std::move(routers)),
+      tables_(twins_) {}
 
 Netlink::~Netlink() { stop(); }
 
@@ -90,6 +94,7 @@ void Netlink::run() {
             if (!changed)
                 spdlog::error("netlink: routes and neighbours could not be read; going on with what is known");
         }
+        if (hear_routers(now)) changed = true;
         if (changed) publish();
         serve_wishes(now);
         if (now - last_refresh >= Resolver::kRefreshEvery) {
@@ -106,6 +111,15 @@ void Netlink::serve_wishes(Clock::time_point now) {
             if (const auto how = resolver_.wish(*key, now)) ask(*key, *how);
         }
     }
+}
+
+bool Netlink::hear_routers(Clock::time_point now) {
+    bool news = false;
+    for (worker::RouterQueue* queue : routers_) {
+        while (const auto heard = queue->pop()) news = tables_.learn(heard->port, heard->mac, now) || news;
+    }
+    if (news) spdlog::debug("routing: {} routers known by their packets alone", tables_.learned());
+    return news;
 }
 
 void Netlink::ask(const snapshot::NeighbourKey& key, Resolve how) {

@@ -22,6 +22,13 @@ std::uint64_t draw(const Route& way, std::uint64_t flow) noexcept {
     return stir(flow ^ stir(halves[0] ^ stir(halves[1] + way.port + 0x9e3779b97f4a7c15ULL)));
 }
 
+/// Port and MAC address as one number.
+std::uint64_t station_key(std::uint16_t port, const std::uint8_t* mac) noexcept {
+    std::uint64_t key = port;
+    for (int i = 0; i < 6; ++i) key = key << 8U | mac[i];
+    return key;
+}
+
 /// Rendezvous hashing. With equal weights the largest number wins; else the largest u^(1/weight), u being the number between 0 and 1.
 const Route& chosen_of(std::span<const Route> ways, std::uint64_t flow) noexcept {
     const bool equal = std::ranges::all_of(ways, [&](const Route& way) { return way.weight == ways.front().weight; });
@@ -63,6 +70,18 @@ void RoutingSnapshot::finish() {
     }
     order_ways();
     for (NextHop& hop : next_hops) hop.mtu = hop.port < ports.size() ? ports[hop.port].mtu : std::uint16_t{0};
+    since.resize(next_hops.size(), epoch);
+    for (std::uint16_t& then : since) {
+        if (static_cast<std::uint16_t>(epoch - then) > kMostEpochsBack)
+            then = static_cast<std::uint16_t>(epoch - kMostEpochsBack);
+    }
+    by_mac_.clear();
+    for (std::size_t i = 0; i < next_hops.size(); ++i) {
+        const NextHop& hop = next_hops[i];
+        if (hop.usable)
+            by_mac_.emplace_back(station_key(hop.port, hop.destination_mac.data()), static_cast<std::uint16_t>(i));
+    }
+    std::ranges::sort(by_mac_);
 }
 
 /// Where the destination itself is the next hop there is nothing to choose: it is on one link.
@@ -109,6 +128,12 @@ NextHopResult RoutingSnapshot::lookup(const IpAddress& destination, std::uint64_
         result.kind = NextHopResult::Kind::unresolved;
     }
     return result;
+}
+
+std::uint16_t RoutingSnapshot::hop_to(std::uint16_t port, const std::uint8_t* mac) const noexcept {
+    const std::uint64_t key = station_key(port, mac);
+    const auto found = std::lower_bound(by_mac_.begin(), by_mac_.end(), std::pair{key, std::uint16_t{0}});
+    return found != by_mac_.end() && found->first == key ? found->second : kNoHop;
 }
 
 bool RoutingSnapshot::has_route(const IpAddress& destination) const {

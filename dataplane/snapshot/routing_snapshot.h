@@ -9,6 +9,7 @@
 //   ways       the routers of one prefix and metric (ECMP). Each flow goes by one of those that serve best: resolved and with a link,
 //              else resolved, else with a link, else any. Which one says the flow's hash against each of them (rendezvous hashing, by
 //              weight): where a router goes, its flows alone go elsewhere.
+//   last hop   the router that a client's packet came from: (port, source MAC). Where it is a next hop, replies may go there without a route.
 //   flow       64 bits of the five-tuple, the same for all packets of a direction (flow/hash.h: selection_hash).
 // Thread contract: built by one control thread; const afterwards, read by all workers; freed after the QSBR grace period.
 #pragma once
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "api/contract/ip_address.h"
@@ -87,6 +89,9 @@ class RoutingSnapshot {
     RouteIndex index;  ///< of the routes' prefixes; by finish()
     std::unordered_map<NeighbourKey, std::uint16_t, NeighbourKeyHash>
         neighbours;  ///< usable ones, to index in next_hops
+    /// By index in next_hops: the epoch in which it began to mean what it means, or a later one, kMostEpochsBack before the present. finish()
+    /// sees to that, and gives those that have none the present one.
+    std::vector<std::uint16_t> since;
 
     /// Sorts the routes and tells the next hops their port's MTU. Call before publishing, after the last change.
     void finish();
@@ -98,9 +103,20 @@ class RoutingSnapshot {
     /// Has a route, of those of the longest matching prefix any. Costs as lookup() does.
     bool has_route(const IpAddress& destination) const;
     bool has_route_through(const IpAddress& destination, std::uint16_t port) const;
+    /// The usable next hop with this MAC address (6 bytes), by whichever neighbour it is one; kNoHop: none.
+    std::uint16_t hop_to(std::uint16_t port, const std::uint8_t* mac) const noexcept;
+    static constexpr std::uint16_t kNoHop = 0xffff;
+    static constexpr std::uint16_t kMostEpochsBack = 16'384;
+    /// Whether an index that was looked up in that epoch, at most kMostEpochsBack before the present, means the same now, and serves.
+    bool still_means(std::uint16_t hop, std::uint16_t epoch_then) const noexcept {
+        return hop < next_hops.size() && hop < since.size() && next_hops[hop].usable &&
+               static_cast<std::int16_t>(epoch_then - since[hop]) >= 0;
+    }
 
   private:
     void order_ways();
+
+    std::vector<std::pair<std::uint64_t, std::uint16_t>> by_mac_;  ///< (port and MAC, index), ascending; by finish()
 };
 
 }  // namespace guideway::snapshot

@@ -56,6 +56,12 @@ std::string hop_text(const Tuple& towards, std::optional<std::uint16_t> in_use, 
 
 template <typename Entry>
 std::string hop_of(const Entry& entry, unsigned half, const FlowSurroundings& around) {
+    if (half == flow::kBackendHalf && (entry.flags & flow::flow_flags::kLastHop) != 0 &&
+        around.routing.still_means(entry.next_hop[half], entry.routing_epoch)) {
+        const snapshot::NextHop& hop = around.routing.next_hops[entry.next_hop[half]];
+        return port_text(hop.port, around) + " to " + mac_text(hop.destination_mac) +
+               ", the router that the client's last packet came by (last_hop)";
+    }
     std::optional<std::uint16_t> in_use;
     if (entry.routing_epoch == around.routing.epoch && entry.next_hop[half] < around.routing.next_hops.size())
         in_use = entry.next_hop[half];
@@ -155,11 +161,17 @@ std::vector<std::string> steps_of(const contract::FlowView& view) {
 }
 
 std::string reply_step(const contract::ExplainRequest& request, const FlowSurroundings& around) {
-    return std::visit(
-        [&](const auto& client) {
-            return "Replies to the client leave by " + hop_text(client, std::nullopt, around) + ".";
-        },
-        tuple_of(request));
+    std::string ports;
+    for (std::size_t port = 0; port < 32; ++port) {
+        if ((around.last_hop_ports >> port & 1U) != 0) ports += (ports.empty() ? "" : " or ") + port_text(port, around);
+    }
+    const std::string back =
+        ports.empty()
+            ? ""
+            : "Where it comes by " + ports + ", replies go back to the router it comes from (last_hop). Else replies";
+    const std::string by_table =
+        std::visit([&](const auto& client) { return hop_text(client, std::nullopt, around); }, tuple_of(request));
+    return (ports.empty() ? "Replies" : back) + " to the client leave by " + by_table + ".";
 }
 
 FlowTuple tuple_of(const contract::ExplainRequest& request) {

@@ -21,6 +21,7 @@ struct FlowSurroundings {
     const flow::IdleLimits& limits;
     std::uint32_t now_s;                      ///< of the workers' clock
     std::span<const std::string> port_names;  ///< by port index; empty: the index is shown
+    std::uint32_t last_hop_ports = 0;         ///< bit by port index: WorkerPort::replies_to_last_hop
 };
 
 contract::FlowView view_of(const AnyFlowFinding& finding, std::uint32_t worker, const FlowSurroundings& around);

@@ -25,7 +25,7 @@ namespace {
 
 static_assert(RTE_PKTMBUF_HEADROOM >= 14 + 60 + 8, "headers of a part, and two VLAN tags");
 constexpr unsigned kMostForgottenAPoll = 32;
-static_assert(sizeof(flow::FragmentTable<rte_mbuf*>::Datagram) == 664);
+static_assert(sizeof(flow::FragmentTable<rte_mbuf*>::Datagram) == 672);
 
 template <typename Address>
 std::array<std::uint8_t, 16> sixteen(const Address& address) noexcept {
@@ -260,6 +260,9 @@ void Worker::settle_first(const typename Family::Entry& entry, unsigned half, un
     out.source = sixteen(other.destination);
     out.destination = sixteen(other.source);
     out.flow = flow::selection_hash(other);
+    out.next_hop = entry.next_hop[half];
+    out.routing_epoch = entry.routing_epoch;
+    out.last_hop = half == flow::kBackendHalf && (entry.flags & flow::flow_flags::kLastHop) != 0;
     out.id = fresh_id(out, parsed.has_v6);
     out.half = half;
     out.service_slot = entry.service_slot;
@@ -288,7 +291,11 @@ void Worker::follow_first(unsigned i, const flow::Translation& out) noexcept {
     std::memcpy(&to.source, out.source.data(), sizeof to.source);
     std::memcpy(&to.destination, out.destination.data(), sizeof to.destination);
     const IpAddress destination = packet::to_contract(to.destination);
-    const NextHop hop = look_up_next_hop(destination, out.flow);
+    const bool as_first = out.last_hop
+                              ? routing_->still_means(out.next_hop, out.routing_epoch)
+                              : out.routing_epoch == routing_->epoch && out.next_hop < routing_->next_hops.size();
+    const NextHop hop =
+        as_first ? NextHop{NextHop::Kind::known, out.next_hop} : look_up_next_hop(destination, out.flow);
     if (hop.kind == NextHop::Kind::no_route) {
         drop(mbuf, DropReason::no_route);
         return;

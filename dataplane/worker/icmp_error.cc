@@ -74,8 +74,8 @@ void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noex
     }
 
     const typename Family::Tuple& sent = entry.other_half(half);
-    NextHop hop{NextHop::Kind::known, entry.next_hop[half]};
-    if (entry.routing_epoch != routing_->epoch || hop.index >= routing_->next_hops.size()) {
+    NextHop hop{NextHop::Kind::known, hop_in_use(entry, half)};
+    if (hop.index == flow::FlowEntryV4::kNoNextHop) {
         hop = look_up_next_hop(packet::to_contract(sent.source), flow::selection_hash(sent));
     }
     if (hop.kind == NextHop::Kind::no_route) {

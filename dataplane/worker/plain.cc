@@ -21,11 +21,29 @@ struct Surroundings {
     observe::SlotCounters* backends;
     std::uint32_t now_s;
     std::uint16_t look;
+    std::uint32_t last_hop_ports;
 };
 
+/// The packet came from the router that replies go to, or by a port without that option. `mbuf`: its port is named.
+template <typename Entry>
+inline bool by_the_same_router(const Surroundings<Entry>& around, const Entry& entry, const std::uint8_t* frame,
+                               std::uint16_t port) noexcept {
+    if ((around.last_hop_ports >> port & 1U) == 0) return (entry.flags & flow::flow_flags::kLastHop) == 0;
+    const std::uint16_t index = entry.next_hop[flow::kBackendHalf];
+    if (index == Entry::kNoNextHop) return false;
+    const snapshot::NextHop& hop = around.hops[index];
+    const std::uint8_t* mac = hop.destination_mac.data();
+    constexpr std::size_t kSource = sizeof(packet::MacAddress);
+    return ((packet::load_raw32(frame + kSource) ^ packet::load_raw32(mac)) |
+            std::uint32_t{
+                static_cast<std::uint16_t>(packet::load_raw16(frame + kSource + 4) ^ packet::load_raw16(mac + 4))} |
+            static_cast<std::uint32_t>(hop.port ^ port)) == 0;
+}
+
 /// False, and nothing done, where the packet needs the general way.
-template <typename Entry, typename Slot>
-inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot, Transmitter& transmitter) noexcept {
+template <bool kLastHops, typename Entry, typename Slot>
+inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot, Transmitter& transmitter,
+                            [[maybe_unused]] std::uint16_t port) noexcept {
     if (!slot.candidate) [[unlikely]]
         return false;
     constexpr std::uint8_t kDecisive = packet::tcp::kFin | packet::tcp::kSyn | packet::tcp::kRst;
@@ -41,6 +59,10 @@ inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot,
         return false;
 
     std::uint8_t* frame = slot.frame;
+    if constexpr (kLastHops) {
+        if (half == flow::kClientHalf && !by_the_same_router(around, entry, frame, port)) [[unlikely]]
+            return false;
+    }
     if (slot.packet.protocol() == packet::protocol::kTcp) [[likely]] {
         const std::uint32_t sequence =
             packet::load_be32(frame + packet::kPlainL4<typename Entry::Tuple> + packet::tcp::kSequence);
@@ -61,16 +83,22 @@ static_assert(offsetof(snapshot::NextHop, destination_mac) == 0 && offsetof(snap
 
 }  // namespace
 
-template <typename Family>
+/// `kLastHops`: some port's replies go back to the last hop. Workers without such a port pay nothing.
+template <typename Family, bool kLastHops>
 [[gnu::always_inline]] inline void Worker::forward_plain() noexcept {
     const Surroundings<typename Family::Entry> around{table<Family>().entries(),
                                                       routing_->next_hops.data(),
                                                       &counters_.service(0),
                                                       &counters_.backend(0),
                                                       now_s_,
-                                                      look_};
+                                                      look_,
+                                                      last_hop_ports_};
     for (auto& slot : Family::plain(burst_)) {
-        if (forward_at_once(around, slot, transmitter_)) [[likely]]
+        std::uint16_t port = burst_.port;
+        if constexpr (kLastHops) {
+            if (burst_.ports_named) port = slot.mbuf->port;
+        }
+        if (forward_at_once<kLastHops>(around, slot, transmitter_, port)) [[likely]]
             continue;
         name_port(slot.position);
         burst_.parsed[slot.position] = packet::parsed_of(slot.packet, slot.frame);
@@ -82,7 +110,19 @@ template <typename Family>
     }
 }
 
-void Worker::forward_plain_v4() noexcept { forward_plain<V4>(); }
-void Worker::forward_plain_v6() noexcept { forward_plain<V6>(); }
+void Worker::forward_plain_v4() noexcept {
+    if (last_hop_ports_ == 0) [[likely]] {
+        forward_plain<V4, false>();
+    } else {
+        forward_plain<V4, true>();
+    }
+}
+void Worker::forward_plain_v6() noexcept {
+    if (last_hop_ports_ == 0) [[likely]] {
+        forward_plain<V6, false>();
+    } else {
+        forward_plain<V6, true>();
+    }
+}
 
 }  // namespace guideway::worker

@@ -13,6 +13,7 @@
 //   peer. A packet
 //                that came by one is never handed over again.
 //   claims       what others on the links say of our addresses, worker -> announcer thread. A full ring loses some: they come again.
+//   routers      last hops (routing_snapshot.h) that are no next hop yet, worker -> netlink thread. What is lost comes again.
 //   resolve      next hops whose MAC address is wanted, worker -> netlink thread. The same key may be asked
 //   repeatedly.
 //
@@ -52,6 +53,12 @@ struct HeardClaim {
     std::uint16_t port = 0;  ///< index
 };
 using ClaimQueue = SpscRing<HeardClaim, 64>;
+/// A client's packet came from there, by a port whose replies go back to the last hop.
+struct HeardRouter {
+    snapshot::MacAddress mac{};
+    std::uint16_t port = 0;  ///< index
+};
+using RouterQueue = SpscRing<HeardRouter, 64>;
 using ResolveQueue = SpscRing<snapshot::NeighbourKey, 256>;
 
 /// A receive queue besides WorkerPort::rx_queue.
@@ -85,6 +92,8 @@ struct WorkerPort {
     bool unfinished_checksums_possible = false;  ///< AF_PACKET / AF_XDP on veth: the peer may leave L4 checksums undone
     snapshot::MacAddress mac{};                  ///< of the port and its TAP twin
     SourceCheck source_check = SourceCheck::off;
+    bool replies_to_last_hop =
+        false;  ///< packets to a client go to the router that its last packet came from, by this port
     std::vector<RxQueue> further_rx;  ///< polled as rx_queue is: a port may have more queues than there are workers
     VlanTags tags{};                  ///< of a VLAN
     std::uint16_t lies_on = 0;        ///< of a VLAN: the index of its port
@@ -203,6 +212,7 @@ struct Plumbing {
     std::vector<rte_ring*> handover_in;  ///< by peer worker; nullptr at this worker's own place
     std::vector<rte_ring*> handover_out;
     ResolveQueue* resolve = nullptr;
+    RouterQueue* routers = nullptr;            ///< none: nobody learns of them
     ClaimQueue* claims = nullptr;              ///< none: they are not looked for
     rte_mempool* pool = nullptr;               ///< for answers
     const Relocations* relocations = nullptr;  ///< none: no connection is elsewhere than its tuple says

@@ -112,6 +112,7 @@ struct WorkerPlace {
     std::unique_ptr<observe::CounterBlock> counters;
     FlowQuestion question;
     std::unique_ptr<ResolveQueue> resolve = std::make_unique<ResolveQueue>();
+    std::unique_ptr<RouterQueue> routers = std::make_unique<RouterQueue>();
     std::unique_ptr<ClaimQueue> claims = std::make_unique<ClaimQueue>();
     std::unique_ptr<Worker> worker;
     IdleSettings idle;
@@ -169,6 +170,7 @@ struct Runtime::Parts {
     void find_connection(const contract::ExplainRequest& request, contract::ExplainAnswer& answer);
     void take_over();
     void say_what_was_kept(TakeoverResult& result);
+    std::uint32_t last_hop_ports() const;
     Plumbing plumbing(std::uint32_t index);
     std::uint32_t worker_count() const { return static_cast<std::uint32_t>(settings.lcores.size()); }
 };
@@ -192,6 +194,13 @@ bool Runtime::Parts::create_rings(std::string& error) {
     return true;
 }
 
+std::uint32_t Runtime::Parts::last_hop_ports() const {
+    std::uint32_t ports = 0;
+    for (std::size_t port = 0; port < settings.ports.front().size(); ++port)
+        ports |= settings.ports.front()[port].replies_to_last_hop ? 1U << port : 0U;
+    return ports;
+}
+
 Plumbing Runtime::Parts::plumbing(std::uint32_t index) {
     Plumbing result;
     result.worker = index;
@@ -205,6 +214,7 @@ Plumbing Runtime::Parts::plumbing(std::uint32_t index) {
         result.handover_out.push_back(self ? nullptr : handover[index][peer].get());
     }
     result.resolve = places[index]->resolve.get();
+    result.routers = places[index]->routers.get();
     result.claims = places[index]->claims.get();
     result.question = &places[index]->question;
     result.pool = settings.pool;
@@ -574,7 +584,8 @@ contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request
         const auto state = parts_->publisher.current_forwarding();
         const auto routing = parts_->publisher.current_routing();
         const flow::IdleLimits limits(table_timeouts(parts_->settings.worker.timeouts));
-        answer.steps.push_back(reply_step(request, {*state, *routing, limits, 0, parts_->settings.port_names}));
+        answer.steps.push_back(
+            reply_step(request, {*state, *routing, limits, 0, parts_->settings.port_names, parts_->last_hop_ports()}));
     }
     if (request.source.family == request.destination.family) parts_->find_connection(request, answer);
     return answer;
@@ -586,6 +597,7 @@ std::uint32_t Runtime::worker_count() const { return static_cast<std::uint32_t>(
 rte_ring* Runtime::to_kernel(std::uint32_t worker) const { return parts_->to_kernel[worker].get(); }
 rte_ring* Runtime::from_kernel() const { return parts_->from_kernel.front().get(); }
 ResolveQueue& Runtime::resolve_queue(std::uint32_t worker) { return *parts_->places[worker]->resolve; }
+RouterQueue& Runtime::router_queue(std::uint32_t worker) { return *parts_->places[worker]->routers; }
 ClaimQueue& Runtime::claim_queue(std::uint32_t worker) { return *parts_->places[worker]->claims; }
 
 }  // namespace guideway::worker

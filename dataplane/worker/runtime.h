@@ -97,6 +97,7 @@ class Runtime {
     rte_ring* to_kernel(std::uint32_t worker) const;  ///< mbuf->port is the port index
     rte_ring* from_kernel() const;                    ///< set mbuf->port to the port index before enqueueing
     ResolveQueue& resolve_queue(std::uint32_t worker);
+    RouterQueue& router_queue(std::uint32_t worker);
     ClaimQueue& claim_queue(std::uint32_t worker);
 
   private:

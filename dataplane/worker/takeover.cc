@@ -66,6 +66,7 @@ class Judge {
             entry.backend_incarnation = static_cast<std::uint8_t>(conditions_.state.backend_incarnation[0] - 1);
         }
         entry.next_hop = {Entry::kNoNextHop, Entry::kNoNextHop};
+        entry.flags = static_cast<std::uint8_t>(entry.flags & ~flow::flow_flags::kLastHop);
         entry.routing_epoch = 0;
         entry.looked_over = 0;
         return Verdict::kept;

@@ -59,6 +59,7 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
         const WorkerPort& from = plumbing_.ports[port];
         const auto index = static_cast<std::uint16_t>(port);
         const bool has_vlans = !vlans_.at(port).empty();
+        if (from.replies_to_last_hop) last_hop_ports_ |= 1U << port;
         stations_.at(port) =
             packet::station_of(from.mac) | (from.unfinished_checksums_possible ? kUnfinishedPossible : 0);
         if (from.rx_queue != kNoQueue) sources_.push_back({from.ethdev, from.rx_queue, index, has_vlans});
@@ -433,6 +434,8 @@ void Worker::age_flows() noexcept {
         const std::uint64_t share = elapsed * table.capacity() / kSweepMs + 1;
         table.age(static_cast<std::uint32_t>(std::min(share, kMostAgedAPoll)), [&](auto& entry) {
             if (entry.looked_over != look_ && entry.looked_over != 0) entry.looked_over = 0;
+            if ((entry.flags & flow::flow_flags::kLastHop) != 0 && entry.routing_epoch != routing_->epoch)
+                renew_hops(entry);
             const bool same_service = forwarding_->service_incarnation[entry.service_slot] == entry.service_incarnation;
             const std::uint32_t own = same_service ? forwarding_->service_idle_seconds[entry.service_slot] : 0;
             if (forwarding_->some_closed && same_service && is_closed(entry)) [[unlikely]] {

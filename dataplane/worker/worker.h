@@ -114,7 +114,7 @@ class Worker {
     void answer_question() noexcept;
 
     // plain.cc: plain packets of established connections
-    template <typename Family>
+    template <typename Family, bool kLastHops>
     void forward_plain() noexcept;
     void forward_plain_v4() noexcept;
     void forward_plain_v6() noexcept;
@@ -248,6 +248,14 @@ class Worker {
     // segment_size.cc: of handshakes
     void clamp_segments(unsigned i, NextHop out) noexcept;
 
+    // last_hop.cc: back to the router that the client's packets come from
+    template <typename Entry>
+    void renew_hops(Entry& entry) noexcept;
+    template <typename Entry>
+    std::uint16_t hop_in_use(const Entry& entry, unsigned half) const noexcept;
+    template <typename Entry>
+    void note_last_hop(Entry& entry, unsigned i) noexcept;
+
     // next_hop.cc: where a rewritten packet goes
     NextHop look_up_next_hop(const IpAddress& destination, std::uint64_t flow) noexcept;
     void ask_for(const snapshot::NextHopResult& unresolved, const IpAddress& destination) noexcept;
@@ -283,6 +291,8 @@ class Worker {
     /// By port index: packet::station_of(its MAC address), and above it whether peers may leave checksums unfinished.
     std::array<std::uint64_t, kMaxPorts> stations_{};
     static constexpr std::uint64_t kUnfinishedPossible = 1ULL << 63;
+    std::uint32_t last_hop_ports_ = 0;  ///< bit by port index: whose replies go back to the last hop
+    static_assert(kMaxPorts <= 32);
 
     Plumbing plumbing_;
     flow::AffinityTable* affinity_;  ///< this worker's own; null: nobody is remembered

@@ -177,6 +177,7 @@ struct Lab::Place {
     std::vector<observe::SlotCounters> service_lines, backend_lines;
     std::unique_ptr<observe::CounterBlock> counters;
     std::unique_ptr<ResolveQueue> resolve = std::make_unique<ResolveQueue>();
+    std::unique_ptr<RouterQueue> routers = std::make_unique<RouterQueue>();
     std::unique_ptr<ClaimQueue> claims = std::make_unique<ClaimQueue>();
     rte_ring* to_kernel = nullptr;
     rte_ring* from_kernel = nullptr;
@@ -257,6 +258,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
             entry.rx_queue = entry.tx_queue = static_cast<std::uint16_t>(i);
             entry.unfinished_checksums_possible = settings_.unfinished_checksums;
             entry.source_check = settings_.source_check;
+            entry.replies_to_last_hop = (settings_.last_hop_ports >> port & 1U) != 0;
             entry.mac = port == kClientPort ? kPortMac0 : kPortMac1;
             entry.one_buffer_only = port == kNodePort && settings_.one_buffer_only;
             plumbing.ports.push_back(entry);
@@ -266,6 +268,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
             entry.rx_queue = kNoQueue;
             entry.tags = vlan.tags;
             entry.lies_on = vlan.lies_on;
+            entry.replies_to_last_hop = vlan.replies_to_last_hop;
             plumbing.ports.push_back(entry);
         }
         if (settings_.rss) plumbing.ownership = ownership_;
@@ -277,6 +280,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
         }
         plumbing.question = &place.question;
         plumbing.resolve = place.resolve.get();
+        plumbing.routers = place.routers.get();
         plumbing.claims = place.claims.get();
         plumbing.pool = f.pool;
         plumbing.settings = settings_.worker;
@@ -556,6 +560,7 @@ std::uint64_t Lab::refused_towards(const IpAddress& backend) const {
     return sum;
 }
 ResolveQueue& Lab::resolve(std::uint32_t worker) { return *places_[worker]->resolve; }
+RouterQueue& Lab::routers(std::uint32_t worker) { return *places_[worker]->routers; }
 ClaimQueue& Lab::claims(std::uint32_t worker) { return *places_[worker]->claims; }
 const snapshot::ForwardingSnapshot& Lab::state() const { return *publisher_->forwarding(); }
 

@@ -76,6 +76,7 @@ struct LabSettings {
     bool unfinished_checksums = false;
     bool snat_v6 = true;
     SourceCheck source_check = SourceCheck::off;  ///< of all ports
+    std::uint32_t last_hop_ports = 0;             ///< bit by port index: WorkerPort::replies_to_last_hop
     std::uint32_t handover_ring = 64;
     std::uint32_t kernel_ring = 64;
     std::vector<EntryMemory> entries;  ///< by worker; none: the lab's own
@@ -155,6 +156,7 @@ class Lab {
     /// What the workers remember of clients.
     std::span<flow::AffinityTable> affinity() { return affinity_; }
     ResolveQueue& resolve(std::uint32_t worker = 0);
+    RouterQueue& routers(std::uint32_t worker = 0);
     ClaimQueue& claims(std::uint32_t worker = 0);
     const snapshot::ForwardingSnapshot& state() const;
     snapshot::Publisher& publisher() { return *publisher_; }

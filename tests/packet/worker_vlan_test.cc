@@ -393,5 +393,28 @@ TEST(WorkerVlanSteering, PacketsBetweenWorkersKeepTheirVlan) {
     EXPECT_EQ(lab.dropped(), 0U);
 }
 
+TEST(WorkerVlanLastHop, RepliesGoBackToTheVlansRouterWhereTheVlanSaysSo) {
+    LabSettings settings = one_arm(kNodes);
+    settings.vlans[0].replies_to_last_hop = true;
+    Lab lab(settings);
+    move_networks(lab);
+    lab.apply(lab.web());
+    const MacAddress second{0x02, 0, 0, 0, 0, 0xfd};
+    lab.learn_neighbour(kClientVlan, "192.0.2.253", second);
+    lab.publish_routing();
+    const Frame request = tagged(
+        PacketBuilder().ethernet(kPortMac0, second).ip(kClient, kVip).udp(40000, 53).payload(40).build(), kClients);
+    for (int round = 0; round < 3; ++round) {
+        const Frame out = lab.pass(kClientPort, request);
+        ASSERT_FALSE(out.empty());
+        Frame reply = lab.reply_to(untagged(out));
+        std::copy(kPortMac0.begin(), kPortMac0.end(), reply.begin());
+        const Frame back = lab.pass(kClientPort, tagged(reply, kNodes));
+        ASSERT_FALSE(back.empty());
+        EXPECT_TRUE(std::equal(second.begin(), second.end(), back.begin()));
+        EXPECT_EQ(tags_of(back), kClients);
+    }
+}
+
 }  // namespace
 }  // namespace guideway::worker::testing

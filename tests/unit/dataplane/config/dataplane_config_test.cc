@@ -55,6 +55,7 @@ TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
     EXPECT_EQ(loaded.config->source_prefix_ipv6, 56);
     EXPECT_EQ(loaded.config->kernel_packets_per_second, 20000U);
     EXPECT_EQ(loaded.config->ports[0].source_check, SourceCheck::off);
+    EXPECT_EQ(loaded.config->ports[0].replies, Replies::routes);
     EXPECT_EQ(loaded.config->echo, EchoReplies::always);
     EXPECT_EQ(loaded.config->fragments.datagrams, 4096U);
     EXPECT_EQ(loaded.config->fragments.remember_seconds, 5U);
@@ -74,7 +75,8 @@ TEST(DataplaneConfig, WhatIsNotGivenHasItsDefault) {
 TEST(DataplaneConfig, ReadsEveryField) {
     const auto loaded = parse_dataplane_config(
         file_with(
-            "source_check = \"strict\"; mtu = 9000; driver = \"af_packet\"; routes = ( { to = \"0.0.0.0/0\"; via = "
+            "source_check = \"strict\"; replies = \"last_hop\"; mtu = 9000; driver = \"af_packet\"; routes = ( { to = "
+            "\"0.0.0.0/0\"; via = "
             "\"192.0.2.254\"; } );",
             "snat_addresses = [ \"10.0.2.100\" ]; workers = 2; cores = [ 0, 1 ]; idle = \"busy\";"
             "memory: { huge_pages = \"never\"; megabytes = 512; }; flows: { ipv4 = 2048; ipv6 = 1024; half_open "
@@ -90,6 +92,7 @@ TEST(DataplaneConfig, ReadsEveryField) {
     const DataplaneConfig& config = *loaded.config;
     EXPECT_EQ(config.ports[0].mtu, 9000);
     EXPECT_EQ(config.ports[0].source_check, SourceCheck::strict);
+    EXPECT_EQ(config.ports[0].replies, Replies::last_hop);
     EXPECT_EQ(config.refusals_per_source, 5U);
     EXPECT_EQ(config.source_prefix_ipv4, 32);
     EXPECT_EQ(config.source_prefix_ipv6, 64);
@@ -131,7 +134,7 @@ TEST(DataplaneConfig, ReadsEveryField) {
 TEST(DataplaneConfig, VlansArePortsBehindTheRealOnes) {
     const auto loaded = parse_dataplane_config(
         file_with("mtu = 1600; vlans = ( { id = 100; addresses = [ \"10.0.1.1/24\" ]; routes = ( { to = \"0.0.0.0/0\"; "
-                  "via = \"10.0.1.2\"; } ); source_check = \"loose\"; },"
+                  "via = \"10.0.1.2\"; } ); source_check = \"loose\"; replies = \"last_hop\"; },"
                   "{ id = 100; outer = 10; name = \"provider\"; mtu = 1700; } );"),
         "x.cfg");
     ASSERT_TRUE(loaded.config) << loaded.report;
@@ -148,6 +151,8 @@ TEST(DataplaneConfig, VlansArePortsBehindTheRealOnes) {
     EXPECT_EQ(ports[1].mtu, 1600);
     EXPECT_EQ(ports[1].routes.size(), 1U);
     EXPECT_EQ(ports[1].source_check, SourceCheck::loose);
+    EXPECT_EQ(ports[0].replies, Replies::routes);
+    EXPECT_EQ(ports[1].replies, Replies::last_hop);
     EXPECT_EQ(ports[2].name, "provider");
     EXPECT_EQ(ports[2].vlan_outer, 10);
     EXPECT_EQ(ports[2].mtu, 1700);
@@ -217,6 +222,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"limits", "", "limits: { services = 70000; };", "x.cfg:8: dataplane.limits.services: ", "1..65535"},
         Wrong{"timeout", "", "timeouts: { udp = 0; };", "x.cfg:8: dataplane.timeouts.udp: ", "found 0"},
         Wrong{"socket", "", "control_socket = \"run/x\";", "x.cfg:8: dataplane.control_socket: ", "absolute path"},
+        Wrong{"replies", "replies = \"back\";", "", "x.cfg:6: dataplane.ports[0].replies: ", "found \"back\", allowed"},
         Wrong{"source_check", "source_check = \"yes\";", "",
               "x.cfg:6: dataplane.ports[0].source_check: ", "found \"yes\", allowed"},
         Wrong{"prefix_v4", "", "source_prefix_ipv4 = 33;",

@@ -406,6 +406,81 @@ TEST_F(KernelTablesTest, NextHopObjectsAreFollowedForThemselves) {
     EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route);
 }
 
+using Moment = KernelTables::TimePoint;
+
+TEST_F(KernelTablesTest, ARouterThatIsHeardIsANextHopAndKeepsItsIndex) {
+    link_of(kClientTwin, IFF_UP | IFF_RUNNING).send(tables);
+    neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kB).send(tables);
+    const auto before = tables.build();
+    EXPECT_EQ(before->hop_to(0, kA.data()), snapshot::RoutingSnapshot::kNoHop);
+    EXPECT_TRUE(tables.learn(0, kA, Moment{}));
+    EXPECT_FALSE(tables.learn(0, kA, Moment{})) << "that is no news";
+    const auto after = tables.build();
+    ASSERT_NE(after, nullptr);
+    EXPECT_EQ(after->epoch, before->epoch) << "nobody has to look again";
+    const std::uint16_t index = after->hop_to(0, kA.data());
+    ASSERT_NE(index, snapshot::RoutingSnapshot::kNoHop);
+    EXPECT_EQ(after->hop_to(1, kA.data()), snapshot::RoutingSnapshot::kNoHop) << "it is a router of that port";
+    EXPECT_EQ(after->next_hops[index].destination_mac, kA);
+    EXPECT_EQ(after->next_hops[index].source_mac, kClientMac);
+    EXPECT_TRUE(after->still_means(index, after->epoch));
+    EXPECT_EQ(tables.build(), nullptr);
+
+    route("0.0.0.0/0", kClientTwin, "192.0.2.254").send(tables);
+    neighbour(kNodeTwin, "10.0.2.11", NUD_FAILED, kB).send(tables);
+    const auto later = tables.build();
+    EXPECT_NE(later->epoch, after->epoch);
+    EXPECT_EQ(later->hop_to(0, kA.data()), index);
+    EXPECT_TRUE(later->still_means(index, after->epoch));
+    EXPECT_FALSE(later->still_means(after->lookup(ip("10.0.2.11")).index, after->epoch));
+    link_of(kClientTwin, IFF_UP).send(tables);
+    const auto down = tables.build();
+    EXPECT_FALSE(down->still_means(index, after->epoch)) << "without a link it serves nobody";
+}
+
+TEST_F(KernelTablesTest, AnIndexThatIsGivenAgainMeansSomethingNew) {
+    neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kA).send(tables);
+    const auto first = tables.build();
+    const std::uint16_t index = first->hop_to(1, kA.data());
+    neighbour(kNodeTwin, "10.0.2.11", NUD_FAILED, kA).send(tables);
+    ASSERT_NE(tables.build(), nullptr);
+    neighbour(kNodeTwin, "10.0.2.12", NUD_REACHABLE, kB).send(tables);
+    const auto second = tables.build();
+    ASSERT_EQ(second->hop_to(1, kB.data()), index);
+    EXPECT_FALSE(second->still_means(index, first->epoch));
+    EXPECT_TRUE(second->still_means(index, second->epoch));
+}
+
+TEST_F(KernelTablesTest, WhatIsNoRouterIsNotLearned) {
+    neighbour(kClientTwin, "192.0.2.254", NUD_REACHABLE, kA).send(tables);
+    EXPECT_FALSE(tables.learn(0, kA, Moment{})) << "a neighbour is a next hop already";
+    EXPECT_FALSE(tables.learn(0, kClientMac, Moment{})) << "ourselves";
+    EXPECT_FALSE(tables.learn(0, MacAddress{}, Moment{}));
+    EXPECT_FALSE(tables.learn(0, MacAddress{1, 0, 0x5e, 0, 0, 1}, Moment{})) << "a group";
+    EXPECT_FALSE(tables.learn(2, kB, Moment{})) << "no such port";
+    EXPECT_EQ(tables.learned(), 0U);
+}
+
+TEST_F(KernelTablesTest, LearnedRoutersAreBoundedAndTheOldestGo) {
+    const auto mac = [](std::size_t number) {
+        return MacAddress{2, 1, 0, 0, static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)};
+    };
+    link_of(kClientTwin, IFF_UP | IFF_RUNNING).send(tables);
+    for (std::size_t i = 0; i < KernelTables::kMostLearned; ++i) ASSERT_TRUE(tables.learn(0, mac(i), Moment{}));
+    const auto full = tables.build();
+    EXPECT_TRUE(tables.learn(0, mac(KernelTables::kMostLearned), Moment{}));
+    EXPECT_EQ(tables.learned(), KernelTables::kMostLearned / 2 + 1);
+    const auto half = tables.build();
+    EXPECT_EQ(half->hop_to(0, mac(0).data()), snapshot::RoutingSnapshot::kNoHop);
+    const std::uint16_t last = half->hop_to(0, mac(KernelTables::kMostLearned - 1).data());
+    EXPECT_EQ(last, full->hop_to(0, mac(KernelTables::kMostLearned - 1).data()));
+    EXPECT_TRUE(half->still_means(last, full->epoch));
+    for (std::size_t i = 0; tables.learned() < KernelTables::kMostLearned; ++i)
+        tables.learn(0, mac(20'000 + i), Moment{});
+    EXPECT_FALSE(tables.learn(0, kB, Moment{})) << "whoever invents addresses makes others learn anew seldom";
+    EXPECT_TRUE(tables.learn(0, kB, Moment{} + KernelTables::kForgetLearnedEach));
+}
+
 TEST_F(KernelTablesTest, CutWaysAreIgnoredAtEveryLength) {
     Message whole = multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.250"}, {kNodeTwin, "10.0.2.251"}});
     for (std::size_t length = 0; length < whole.bytes().size(); ++length) whole.send(tables, length);

@@ -79,6 +79,7 @@ flow::FlowEntryV4 connection(std::uint16_t client_port, std::uint16_t snat_port,
     entry.last_seen = kNow - 100;
     entry.next_hop = {3, 4};
     entry.routing_epoch = 9;
+    entry.flags = flow::flow_flags::kLastHop;
     entry.looked_over = 5;
     entry.service_slot = 60000;
     entry.backend_slot = 60000;
@@ -156,6 +157,7 @@ TEST(Takeover, AnEntryKeptRefersToTheStateOfThisProcess) {
     EXPECT_EQ(now.backend_incarnation, backend.incarnation);
     EXPECT_EQ(now.next_hop[0], now.kNoNextHop);
     EXPECT_EQ(now.next_hop[1], now.kNoNextHop);
+    EXPECT_EQ(now.flags, 0U) << "of a router of before nothing is known";
     EXPECT_EQ(now.looked_over, 0);
     EXPECT_EQ(now.sequence[0], 1000U);
     EXPECT_EQ(now.last_seen, kNow - 100);
