@@ -564,9 +564,12 @@ void Runtime::Parts::find_connection(const contract::ExplainRequest& request, co
 }
 
 contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request) const {
+    const auto routing = parts_->publisher.current_routing();
+    const RuntimeSettings& settings = parts_->settings;
     contract::ExplainAnswer answer =
         worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations,
-                        {parts_->affinity, static_cast<std::uint32_t>(boot_time_ms() / 1000)});
+                        {parts_->affinity, static_cast<std::uint32_t>(boot_time_ms() / 1000)},
+                        {routing.get(), settings.ports.front(), settings.port_names});
     if (request.source.family == request.destination.family) parts_->find_connection(request, answer);
     return answer;
 }
