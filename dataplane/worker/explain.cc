@@ -88,6 +88,33 @@ std::string limits_step(const guard::ServiceLimits& limits) {
     return step;
 }
 
+/// Which ports with source_check let a new connection of the client in. False: no port at all does.
+bool pass_source_checks(const contract::ExplainRequest& request, const SourceChecks& checks,
+                        contract::ExplainAnswer& answer) {
+    std::string good, bad;
+    bool some_let_in = checks.ports.empty();
+    for (std::size_t port = 0; port < checks.ports.size(); ++port) {
+        const SourceCheck check = checks.ports[port].source_check;
+        const bool lets_in = check == SourceCheck::off ||
+                             (check == SourceCheck::strict
+                                  ? checks.routing->has_route_through(request.source, static_cast<std::uint16_t>(port))
+                                  : checks.routing->has_route(request.source));
+        some_let_in = some_let_in || lets_in;
+        if (check == SourceCheck::off) continue;
+        std::string& list = lets_in ? good : bad;
+        list += (list.empty() ? "" : ", ") +
+                (port < checks.port_names.size() ? checks.port_names[port] : std::to_string(port));
+    }
+    if (!good.empty()) {
+        answer.steps.push_back("Ports whose source_check lets " + request.source.to_string() + " in: " + good + ".");
+    }
+    if (!bad.empty()) {
+        answer.steps.push_back("Ports whose source_check finds no fitting route to " + request.source.to_string() +
+                               ": " + bad + ". By these the packet is dropped as source_unroutable.");
+    }
+    return some_let_in;
+}
+
 /// Why a client of a service with session affinity goes where it goes.
 std::string affinity_step(const AffinityChoice& choice, std::uint32_t timeout_s) {
     const std::string since = std::to_string(choice.age_s) + " s";
@@ -162,7 +189,7 @@ void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::E
 
 contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const flow::Ownership& ownership,
                                 const contract::ExplainRequest& request, const Relocations& relocations,
-                                const AffinityMemory& memory) {
+                                const AffinityMemory& memory, const SourceChecks& checks) {
     contract::ExplainAnswer answer;
     answer.generation = state.generation;
     const std::string destination = with_port(request.destination, request.destination_port);
@@ -218,6 +245,10 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
                            ".");
     answer.steps.push_back("Worker " + std::to_string(answer.worker) + " of " + std::to_string(ownership.workers()) +
                            " owns the connection.");
+    if (!pass_source_checks(request, checks, answer)) {
+        answer.verdict = "refuse";
+        return answer;
+    }
     if (service->source_ranges != nullptr) {
         const bool allowed =
             of_tuple(request, [&](const auto& tuple) { return service->source_ranges->allows(tuple.source); });

@@ -7,11 +7,13 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "api/contract/explain.h"
 #include "dataplane/flow/affinity_table.h"
 #include "dataplane/flow/ownership.h"
 #include "dataplane/snapshot/forwarding_snapshot.h"
+#include "dataplane/worker/plumbing.h"
 #include "dataplane/worker/relocations.h"
 
 namespace guideway::worker {
@@ -22,8 +24,15 @@ struct AffinityMemory {
     std::uint32_t now_s = 0;
 };
 
+/// What the ports ask of a client's address. Empty: nothing.
+struct SourceChecks {
+    const snapshot::RoutingSnapshot* routing = nullptr;
+    std::span<const WorkerPort> ports;        ///< by index
+    std::span<const std::string> port_names;  ///< likewise; empty: the index
+};
+
 contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const flow::Ownership& ownership,
                                 const contract::ExplainRequest& request, const Relocations& relocations = {},
-                                const AffinityMemory& memory = {});
+                                const AffinityMemory& memory = {}, const SourceChecks& checks = {});
 
 }  // namespace guideway::worker

@@ -577,15 +577,17 @@ void Runtime::Parts::find_connection(const contract::ExplainRequest& request, co
 }
 
 contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request) const {
+    const auto routing = parts_->publisher.current_routing();
+    const RuntimeSettings& settings = parts_->settings;
     contract::ExplainAnswer answer =
         worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations,
-                        {parts_->affinity, static_cast<std::uint32_t>(boot_time_ms() / 1000)});
+                        {parts_->affinity, static_cast<std::uint32_t>(boot_time_ms() / 1000)},
+                        {routing.get(), settings.ports.front(), settings.port_names});
     if (answer.verdict == "forward") {
         const auto state = parts_->publisher.current_forwarding();
-        const auto routing = parts_->publisher.current_routing();
-        const flow::IdleLimits limits(table_timeouts(parts_->settings.worker.timeouts));
+        const flow::IdleLimits limits(table_timeouts(settings.worker.timeouts));
         answer.steps.push_back(
-            reply_step(request, {*state, *routing, limits, 0, parts_->settings.port_names, parts_->last_hop_ports()}));
+            reply_step(request, {*state, *routing, limits, 0, settings.port_names, parts_->last_hop_ports()}));
     }
     if (request.source.family == request.destination.family) parts_->find_connection(request, answer);
     return answer;

@@ -52,6 +52,42 @@ TEST(WorkerHandover, TheSnatPortTellsTheOwner) {
     EXPECT_EQ(owners.size(), 2U);
 }
 
+TEST(WorkerHandover, ExplainTellsWhichPortsLetASourceIn) {
+    const std::vector<std::string> names{"client-side", "node-side"};
+    for (const SourceCheck check : {SourceCheck::off, SourceCheck::loose, SourceCheck::strict}) {
+        LabSettings settings;
+        settings.source_check = check;
+        Lab lab(settings);
+        lab.apply(lab.web());
+        std::vector<WorkerPort> ports(2);
+        for (WorkerPort& port : ports) port.source_check = check;
+        std::uint16_t source_port = 1000;
+        for (const char* source : {kClient, "10.0.2.99", "192.0.3.9"}) {
+            const auto answer = explain(lab.state(), 1, {contract::Protocol::tcp, ip(source), 4000, ip(kVip), 80}, {},
+                                        {}, {&lab.routing(), ports, names});
+            std::string told;
+            for (const std::string& step : answer.steps) told += step + "\n";
+            bool some = false;
+            for (const std::uint16_t port : {kClientPort, kNodePort}) {
+                const std::uint64_t before = lab.dropped(observe::DropReason::source_unroutable);
+                lab.inject(port, PacketBuilder()
+                                     .ethernet(port == kClientPort ? kPortMac0 : kPortMac1, kRouterMac)
+                                     .ip(source, kVip)
+                                     .tcp(++source_port, 80, tcp::kSyn)
+                                     .build());
+                lab.poll();
+                const bool dropped = lab.dropped(observe::DropReason::source_unroutable) != before;
+                some = some || !dropped;
+                const std::string list =
+                    told.substr(std::min(told.find("Ports whose source_check finds"), told.size()));
+                EXPECT_EQ(list.find(names[port]) != std::string::npos, dropped) << source << "\n" << told;
+            }
+            EXPECT_EQ(answer.verdict, some ? "forward" : "refuse") << told;
+            EXPECT_EQ(told.find("source_check") != std::string::npos, check != SourceCheck::off);
+        }
+    }
+}
+
 TEST(WorkerHandover, WhatWasHandedOverIsNeverHandedOverAgain) {
     // Why: with a stale view of the owner two workers could play ping-pong for ever.
     Lab lab(workers(2));
