@@ -13,10 +13,11 @@ constexpr std::chrono::milliseconds kPutBack{20};
 }  // namespace
 
 std::optional<AnnouncePlan::Pair> AnnouncePlan::pair_of(const IpAddress& address,
-                                                        const snapshot::RoutingSnapshot& routing) {
+                                                        const snapshot::RoutingSnapshot& routing, snapshot::Side side) {
     // Sorted: the longest prefix and the best metric first. One port alone: two with different MACs would contradict each other.
-    const auto route = std::find_if(routing.routes.begin(), routing.routes.end(),
-                                    [&](const snapshot::Route& one) { return one.prefix.contains(address); });
+    const auto route = std::find_if(routing.routes.begin(), routing.routes.end(), [&](const snapshot::Route& one) {
+        return one.prefix.contains(address) && (!routing.apart || routing.side_of(one.port) == side);
+    });
     if (route == routing.routes.end() || !route->on_link || route->port >= routing.ports.size()) return std::nullopt;
     const snapshot::PortState& port = routing.ports[route->port];
     if (!port.link_up) return std::nullopt;
@@ -24,11 +25,12 @@ std::optional<AnnouncePlan::Pair> AnnouncePlan::pair_of(const IpAddress& address
 }
 
 void AnnouncePlan::update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing,
-                          TimePoint now) {
+                          TimePoint now, const std::set<IpAddress>& of_nodes) {
     if (settings_.repeats == 0) return;
     std::set<Pair> wanted;
     for (const IpAddress& address : addresses) {
-        if (const auto pair = pair_of(address, routing)) wanted.insert(*pair);
+        const auto side = of_nodes.contains(address) ? snapshot::Side::nodes : snapshot::Side::clients;
+        if (const auto pair = pair_of(address, routing, side)) wanted.insert(*pair);
     }
     // What is not ours any more is not announced, however often it was still to be; nor is what is announced anew.
     std::set<std::pair<std::uint16_t, IpAddress>> going_on;

@@ -55,8 +55,9 @@ class AnnouncePlan {
 
     explicit AnnouncePlan(AnnounceSettings settings) : settings_(settings) {}
 
-    /// What is in use now, and how the kernel reaches it.
-    void update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing, TimePoint now);
+    /// What is in use now, and how the kernel reaches it. `of_nodes`: those of them that are the nodes' side's, where the sides are apart.
+    void update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing, TimePoint now,
+                const std::set<IpAddress>& of_nodes = {});
     /// What is to be sent now; nothing where none is due or the pace is reached.
     std::optional<Item> next(TimePoint now);
     /// What next() gave could not be sent: it comes again.
@@ -80,7 +81,8 @@ class AnnouncePlan {
         snapshot::MacAddress mac;
         friend auto operator<=>(const Pair&, const Pair&) = default;
     };
-    static std::optional<Pair> pair_of(const IpAddress& address, const snapshot::RoutingSnapshot& routing);
+    static std::optional<Pair> pair_of(const IpAddress& address, const snapshot::RoutingSnapshot& routing,
+                                       snapshot::Side side);
 
     AnnounceSettings settings_;
     std::set<Pair> pairs_;

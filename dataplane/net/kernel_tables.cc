@@ -157,9 +157,19 @@ void KernelTables::apply_address(const nlmsghdr& message) {
     }
 }
 
-void KernelTables::drop_route(const IpPrefix& prefix, std::uint32_t metric) {
-    std::erase_if(routes_,
-                  [&](const RouteKey& route) { return std::get<0>(route) == prefix && std::get<1>(route) == metric; });
+void KernelTables::drop_route(const IpPrefix& prefix, std::uint32_t metric, std::uint32_t table) {
+    std::erase_if(routes_, [&](const RouteKey& route) {
+        return std::get<0>(route) == prefix && std::get<1>(route) == metric &&
+               twins_[std::get<2>(route)].table == table;
+    });
+}
+
+bool KernelTables::is_read(std::uint32_t table) const {
+    return std::ranges::any_of(twins_, [&](const TwinIdentity& twin) { return twin.table == table; });
+}
+
+bool KernelTables::apart() const {
+    return std::ranges::any_of(twins_, [](const TwinIdentity& twin) { return twin.side != snapshot::Side::clients; });
 }
 
 void KernelTables::apply_route(const nlmsghdr& message) {
@@ -167,7 +177,8 @@ void KernelTables::apply_route(const nlmsghdr& message) {
     if (!opened) return;
     const auto& [route, attributes] = *opened;
     if ((route.rtm_flags & RTM_F_CLONED) != 0) return;
-    if (attributes.number(RTA_TABLE).value_or(route.rtm_table) != RT_TABLE_MAIN) return;
+    const std::uint32_t table = attributes.number(RTA_TABLE).value_or(route.rtm_table);
+    if (!is_read(table)) return;
     IpPrefix prefix;
     prefix.length = route.rtm_dst_len;
     if (route.rtm_dst_len > 0) {
@@ -197,13 +208,14 @@ void KernelTables::apply_route(const nlmsghdr& message) {
         gateway = Attributes<1>::to_address({via.data + sizeof(rtvia), via.size - sizeof(rtvia)},
                                             static_cast<unsigned char>(family));
     }
-    const auto port = port_of(ifindex);
+    auto port = port_of(ifindex);
+    if (port && twins_[*port].table != table) port.reset();  // of the other side: as of no port of ours
     if (message.nlmsg_type == RTM_DELROUTE) {
         if (port) routes_.erase({prefix, metric, *port, gateway});
         return;
     }
     // A change in place replaces what was there, also by a route that is none of ours.
-    if ((message.nlmsg_flags & NLM_F_REPLACE) != 0) drop_route(prefix, metric);
+    if ((message.nlmsg_flags & NLM_F_REPLACE) != 0) drop_route(prefix, metric, table);
     if (!port || route.rtm_type != RTN_UNICAST) return;
     routes_.insert({prefix, metric, *port, gateway});
 }
@@ -241,8 +253,9 @@ std::set<std::pair<std::uint16_t, IpAddress>> KernelTables::gateways() const {
 
 std::shared_ptr<const snapshot::RoutingSnapshot> KernelTables::build() {
     auto next = std::make_shared<snapshot::RoutingSnapshot>();
+    next->apart = apart();
     for (std::size_t port = 0; port < twins_.size(); ++port) {
-        snapshot::PortState state{twins_[port].mac, twins_[port].mtu, up_[port], {}};
+        snapshot::PortState state{twins_[port].mac, twins_[port].mtu, up_[port], {}, twins_[port].side};
         for (const auto& [owner, prefix] : addresses_) {
             if (owner == port) state.addresses.push_back(prefix);
         }

@@ -24,6 +24,7 @@
 #include <tuple>
 #include <vector>
 
+#include "dataplane/net/leftovers.h"
 #include "dataplane/snapshot/routing_snapshot.h"
 
 struct nlmsghdr;
@@ -35,10 +36,13 @@ struct TwinIdentity {
     unsigned ifindex = 0;  ///< of the TAP twin
     snapshot::MacAddress mac{};
     std::uint16_t mtu = 1500;
+    std::uint32_t table = kMainTable;  ///< of the kernel: routes through the twin count in this one alone
+    snapshot::Side side = snapshot::Side::clients;
 };
 
 class KernelTables {
   public:
+    /// Twins of two sides (snapshot/side.h) have two tables; else all have the main one.
     explicit KernelTables(std::vector<TwinIdentity> twins);
 
     /// Any RTM_NEW* / RTM_DEL* message; damaged and foreign ones are ignored.
@@ -68,7 +72,9 @@ class KernelTables {
     void apply_address(const nlmsghdr& message);
     void apply_route(const nlmsghdr& message);
     void apply_neighbour(const nlmsghdr& message);
-    void drop_route(const IpPrefix& prefix, std::uint32_t metric);
+    void drop_route(const IpPrefix& prefix, std::uint32_t metric, std::uint32_t table);
+    bool is_read(std::uint32_t table) const;
+    bool apart() const;
 
     std::vector<TwinIdentity> twins_;
     std::vector<bool> up_;

@@ -6,6 +6,7 @@
 // Terms: a NextHop is (port, destination MAC); an on-link destination is its own next hop. `usable` is false while the
 // kernel has no MAC for it: the worker then asks net/ to resolve (the kernel sends ARP/NS through the TAP) and holds the
 // packet for a moment.
+// Where clients' and nodes' side are kept apart (`apart`) a route is of its port's side, and a lookup sees the routes of one side alone.
 // Thread contract: built by one control thread; const afterwards, read by all workers; freed after the QSBR grace period.
 #pragma once
 
@@ -16,6 +17,7 @@
 
 #include "api/contract/ip_address.h"
 #include "dataplane/snapshot/route_index.h"
+#include "dataplane/snapshot/side.h"
 
 namespace guideway::snapshot {
 
@@ -45,6 +47,7 @@ struct PortState {
     std::uint16_t mtu = 1500;  ///< largest IP packet
     bool link_up = false;
     std::vector<IpPrefix> addresses;  ///< the kernel's, on the TAP twin
+    Side side = Side::clients;        ///< matters where the sides are apart
 };
 
 struct NeighbourKey {
@@ -70,21 +73,34 @@ struct NextHopResult {
 class RoutingSnapshot {
   public:
     std::uint16_t epoch = 0;         ///< differs from the previous snapshot's whenever an index changed its meaning
+    bool apart = false;              ///< the sides are
     std::vector<PortState> ports;    ///< by port index
     std::vector<NextHop> next_hops;  ///< at most 65535
-    /// Longest prefix first, those of one prefix together, by metric: call finish() after filling.
+    /// Those of a side together; of it the longest prefix first, those of one prefix together, by metric: call finish() after filling.
     std::vector<Route> routes;
-    RouteIndex index;  ///< of the routes' prefixes; by finish()
+    std::array<RouteIndex, kSides> index;  ///< of the routes' prefixes, by side, from the side's first; by finish()
+    std::array<std::size_t, kSides> first_of_side{};  ///< into `routes`; by finish()
+    std::array<std::vector<IpAddress>, kSides> own;   ///< the kernel's addresses, by side, sorted; by finish()
     std::unordered_map<NeighbourKey, std::uint16_t, NeighbourKeyHash>
         neighbours;  ///< usable ones, to index in next_hops
 
     /// Sorts the routes and tells the next hops their port's MTU. Call before publishing, after the last change.
     void finish();
     /// Longest-prefix match, then the neighbour. A search in the routes: called once a flow and epoch, not once a packet.
-    NextHopResult lookup(const IpAddress& destination) const;
+    NextHopResult lookup(const IpAddress& destination, Side side = Side::clients) const;
     /// Has a route, of those of the longest matching prefix any. Costs as lookup() does.
-    bool has_route(const IpAddress& destination) const;
+    bool has_route(const IpAddress& destination, Side side = Side::clients) const;
     bool has_route_through(const IpAddress& destination, std::uint16_t port) const;
+    /// The side of a route or its like by its port; one and the same for all where the sides are not apart.
+    Side side_of(std::uint16_t port) const { return apart && port < ports.size() ? ports[port].side : Side::clients; }
+    /// An address of the kernel's on a port of that side.
+    bool is_own(const IpAddress& address, Side side) const;
+
+    /// Position of the best route in `routes`; RouteIndex::kNone: there is none.
+    std::int32_t best_route(const IpAddress& destination, Side side) const;
+
+  private:
+    void list_own_addresses();
 };
 
 }  // namespace guideway::snapshot

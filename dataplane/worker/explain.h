@@ -24,6 +24,6 @@ struct AffinityMemory {
 
 contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const flow::Ownership& ownership,
                                 const contract::ExplainRequest& request, const Relocations& relocations = {},
-                                const AffinityMemory& memory = {});
+                                const AffinityMemory& memory = {}, bool sides_apart = false);
 
 }  // namespace guideway::worker

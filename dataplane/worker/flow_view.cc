@@ -11,8 +11,8 @@ namespace {
 std::uint16_t host_order(std::uint16_t value) { return __builtin_bswap16(value); }
 
 /// "port eth1 to 02:00:00:00:00:0b", or why not.
-std::string hop_text(const IpAddress& destination, const FlowSurroundings& around) {
-    const snapshot::NextHopResult found = around.routing.lookup(destination);
+std::string hop_text(const IpAddress& destination, snapshot::Side side, const FlowSurroundings& around) {
+    const snapshot::NextHopResult found = around.routing.lookup(destination, side);
     if (found.kind == snapshot::NextHopResult::Kind::no_route) return "no route: its packets are dropped as no_route";
     const auto port_text = [&](std::size_t port) {
         return "port " + (port < around.port_names.size() ? around.port_names[port] : std::to_string(port));
@@ -68,8 +68,8 @@ contract::FlowView describe(const FlowFinding<Entry>& finding, std::uint32_t wor
     }
     view.idle_limit_seconds =
         around.limits.seconds(entry.state, same ? around.state.service_idle_seconds[entry.service_slot] : 0);
-    view.to_backend = hop_text(backend_address, around);
-    view.to_client = hop_text(packet::to_contract(client.source), around);
+    view.to_backend = hop_text(backend_address, snapshot::Side::nodes, around);
+    view.to_client = hop_text(packet::to_contract(client.source), snapshot::Side::clients, around);
     return view;
 }
 

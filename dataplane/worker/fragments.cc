@@ -286,7 +286,8 @@ void Worker::follow_first(unsigned i, const flow::Translation& out) noexcept {
     std::memcpy(&to.source, out.source.data(), sizeof to.source);
     std::memcpy(&to.destination, out.destination.data(), sizeof to.destination);
     const IpAddress destination = packet::to_contract(to.destination);
-    const NextHop hop = look_up_next_hop(destination);
+    const snapshot::Side side = snapshot::side_beyond(out.half);
+    const NextHop hop = look_up_next_hop(destination, side);
     if (hop.kind == NextHop::Kind::no_route) {
         drop(mbuf, DropReason::no_route);
         return;
@@ -306,7 +307,7 @@ void Worker::follow_first(unsigned i, const flow::Translation& out) noexcept {
     if (hop.kind == NextHop::Kind::known) {
         send_to(routing_->next_hops[hop.index], mbuf, parsed.l3_length);
     } else {
-        hold(mbuf, destination, parsed.l3_length);
+        hold(mbuf, destination, side, parsed.l3_length);
     }
 }
 

@@ -64,7 +64,7 @@ void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noex
     }
     const auto& entry = flows.entry(ref.index());
     const unsigned half = ref.half();
-    DropReason reason = doubt<Family>(entry, half, error);
+    DropReason reason = is_astray(i, half) ? DropReason::wrong_side : doubt<Family>(entry, half, error);
     if (reason == DropReason::none && parsed.ttl <= 1) reason = DropReason::ttl_exceeded;  // no error about an error
     if (reason == DropReason::none && !icmp_forwarded_.take(now_ms_)) reason = DropReason::icmp_limited;
     if (reason != DropReason::none) {
@@ -75,7 +75,7 @@ void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noex
     const typename Family::Tuple& sent = entry.other_half(half);
     NextHop hop{NextHop::Kind::known, entry.next_hop[half]};
     if (entry.routing_epoch != routing_->epoch || hop.index >= routing_->next_hops.size()) {
-        hop = look_up_next_hop(packet::to_contract(sent.source));
+        hop = look_up_next_hop(packet::to_contract(sent.source), snapshot::side_beyond(half));
     }
     if (hop.kind == NextHop::Kind::no_route) {
         drop(mbuf, DropReason::no_route);
@@ -90,7 +90,7 @@ void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noex
     if (hop.kind == NextHop::Kind::known) {
         send_to(routing_->next_hops[hop.index], mbuf, parsed.l3_length);
     } else {
-        hold(mbuf, packet::to_contract(sent.source), parsed.l3_length);
+        hold(mbuf, packet::to_contract(sent.source), snapshot::side_beyond(half), parsed.l3_length);
     }
 }
 

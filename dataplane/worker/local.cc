@@ -27,6 +27,10 @@ void Worker::drop(rte_mbuf* mbuf, DropReason reason) noexcept {
 
 void Worker::to_kernel(unsigned i) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
+    if (!kernel_may_have(i)) {
+        drop(mbuf, DropReason::wrong_side);
+        return;
+    }
     rte_ring* ring = plumbing_.to_kernel;
     if (ring == nullptr) {
         drop(mbuf, DropReason::kernel_path_full);
@@ -61,6 +65,15 @@ void Worker::act_on_other(unsigned i) noexcept {
             drop(mbuf, parsed.reason);
         } else {
             to_kernel(i);
+        }
+        return;
+    }
+    if (is_other_sides(i)) [[unlikely]] {
+        // Whoever asks for it here asks for somebody of the network here that has the same address.
+        if (parsed.kind == PacketKind::arp || parsed.kind == PacketKind::neighbour_solicitation) {
+            to_kernel(i);
+        } else {
+            drop(mbuf, DropReason::wrong_side);
         }
         return;
     }
@@ -109,7 +122,10 @@ void Worker::hear_claim(unsigned i) noexcept {
     const rte_mbuf* mbuf = burst_.mbuf[i];
     const auto claim =
         packet::claim_of(rte_pktmbuf_mtod(mbuf, const std::uint8_t*), rte_pktmbuf_data_len(mbuf), burst_.parsed[i]);
-    if (!claim || !(forwarding_->vips.contains(claim->address) || forwarding_->snat.contains(claim->address))) return;
+    if (!claim) return;
+    const bool is_vip = forwarding_->vips.contains(claim->address);
+    if (!is_vip && !forwarding_->snat.contains(claim->address)) return;
+    if (is_astray(i, is_vip ? flow::kClientHalf : flow::kBackendHalf)) return;  // another network's address
     for (const WorkerPort& port : plumbing_.ports) {
         if (port.mac == claim->mac) return;  // our own, come back by a loop or a hub
     }

@@ -14,27 +14,28 @@ using observe::DropReason;
 namespace {
 
 /// 0..255; four multiplications less than a hash against attackers, which would only make us search.
-std::size_t place_of(const IpAddress& destination) noexcept {
-    const std::uint64_t mixed =
-        packet::load_raw64(destination.bytes.data()) ^ std::rotl(packet::load_raw64(destination.bytes.data() + 8), 23);
+std::size_t place_of(const IpAddress& destination, snapshot::Side side) noexcept {
+    const std::uint64_t mixed = packet::load_raw64(destination.bytes.data()) ^
+                                std::rotl(packet::load_raw64(destination.bytes.data() + 8), 23) ^
+                                snapshot::number_of(side);
     return static_cast<std::size_t>((mixed * 0x9e3779b97f4a7c15ULL) >> 56);
 }
 
 }  // namespace
 
-Worker::NextHop Worker::look_up_next_hop(const IpAddress& destination) noexcept {
-    KnownHop& known = known_hops_[place_of(destination)];
-    if (known.view_number == view_number_ && known.destination == destination) {
+Worker::NextHop Worker::look_up_next_hop(const IpAddress& destination, snapshot::Side side) noexcept {
+    KnownHop& known = known_hops_[place_of(destination, side)];
+    if (known.view_number == view_number_ && known.destination == destination && known.side == side) {
         return {NextHop::Kind::known, known.index};
     }
-    const NextHop found = search_next_hop(destination);
-    if (found.kind == NextHop::Kind::known) known = {destination, found.index, view_number_};
+    const NextHop found = search_next_hop(destination, side);
+    if (found.kind == NextHop::Kind::known) known = {destination, side, found.index, view_number_};
     return found;
 }
 
-Worker::NextHop Worker::search_next_hop(const IpAddress& destination) noexcept {
+Worker::NextHop Worker::search_next_hop(const IpAddress& destination, snapshot::Side side) noexcept {
     counters_.totals().next_hop_lookups.add(1);
-    const snapshot::NextHopResult found = routing_->lookup(destination);
+    const snapshot::NextHopResult found = routing_->lookup(destination, side);
     switch (found.kind) {
         case snapshot::NextHopResult::Kind::found:
             if (routing_->next_hops[found.index].usable) return {NextHop::Kind::known, found.index};
@@ -61,8 +62,8 @@ void Worker::send_to(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t
     transmitter_.send(hop.port, mbuf);
 }
 
-void Worker::hold(rte_mbuf* mbuf, const IpAddress& destination, std::uint32_t l3_length) noexcept {
-    const PendingPacket packet{mbuf, destination, l3_length, now_ms_ + plumbing_.settings.neighbour_wait_ms};
+void Worker::hold(rte_mbuf* mbuf, const IpAddress& destination, snapshot::Side side, std::uint32_t l3_length) noexcept {
+    const PendingPacket packet{mbuf, destination, side, l3_length, now_ms_ + plumbing_.settings.neighbour_wait_ms};
     if (!pending_.hold(packet)) drop(mbuf, DropReason::neighbour_queue_full);
 }
 

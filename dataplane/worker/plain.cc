@@ -21,10 +21,19 @@ struct Surroundings {
     observe::SlotCounters* backends;
     std::uint32_t now_s;
     std::uint16_t look;
+    const std::uint8_t* sides;  ///< where they are apart: by port index
+    std::uint16_t port;         ///< that the burst came by, unless each packet says it
+    bool ports_named;
 };
 
-/// False, and nothing done, where the packet needs the general way.
+/// Came by a port of the side that packets of this half come by? Else the general way sees to it.
 template <typename Entry, typename Slot>
+inline bool is_of_its_side(const Surroundings<Entry>& around, const Slot& slot, unsigned half) noexcept {
+    return around.sides[around.ports_named ? slot.mbuf->port : around.port] == half;
+}
+
+/// False, and nothing done, where the packet needs the general way.
+template <bool kApart, typename Entry, typename Slot>
 inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot, Transmitter& transmitter) noexcept {
     if (!slot.candidate) [[unlikely]]
         return false;
@@ -36,6 +45,9 @@ inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot,
         (entry.looked_over == around.look) & (index != Entry::kNoNextHop) & ((slot.packet.tcp_flags & kDecisive) == 0);
     if (!as_before || !slot.packet.is_tuple(entry.halves[half])) [[unlikely]]
         return false;
+    if constexpr (kApart) {
+        if (!is_of_its_side(around, slot, half)) return false;
+    }
     const snapshot::NextHop& hop = around.hops[index];
     if (slot.packet.l3_length > hop.mtu) [[unlikely]]
         return false;
@@ -61,16 +73,19 @@ static_assert(offsetof(snapshot::NextHop, destination_mac) == 0 && offsetof(snap
 
 }  // namespace
 
-template <typename Family>
+template <typename Family, bool kApart>
 [[gnu::always_inline]] inline void Worker::forward_plain() noexcept {
     const Surroundings<typename Family::Entry> around{table<Family>().entries(),
                                                       routing_->next_hops.data(),
                                                       &counters_.service(0),
                                                       &counters_.backend(0),
                                                       now_s_,
-                                                      look_};
+                                                      look_,
+                                                      sides_.data(),
+                                                      burst_.port,
+                                                      burst_.ports_named};
     for (auto& slot : Family::plain(burst_)) {
-        if (forward_at_once(around, slot, transmitter_)) [[likely]]
+        if (forward_at_once<kApart>(around, slot, transmitter_)) [[likely]]
             continue;
         name_port(slot.position);
         burst_.parsed[slot.position] = packet::parsed_of(slot.packet, slot.frame);
@@ -82,7 +97,20 @@ template <typename Family>
     }
 }
 
-void Worker::forward_plain_v4() noexcept { forward_plain<V4>(); }
-void Worker::forward_plain_v6() noexcept { forward_plain<V6>(); }
+/// Of functions of their own, so that the loops without sides are as if there were none.
+[[gnu::noinline]] void Worker::forward_plain_apart_v4() noexcept { forward_plain<V4, true>(); }
+[[gnu::noinline]] void Worker::forward_plain_apart_v6() noexcept { forward_plain<V6, true>(); }
+
+void Worker::forward_plain_v4() noexcept {
+    if (apart_) [[unlikely]]
+        return forward_plain_apart_v4();
+    forward_plain<V4, false>();
+}
+
+void Worker::forward_plain_v6() noexcept {
+    if (apart_) [[unlikely]]
+        return forward_plain_apart_v6();
+    forward_plain<V6, false>();
+}
 
 }  // namespace guideway::worker

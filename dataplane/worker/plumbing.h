@@ -88,6 +88,7 @@ struct WorkerPort {
     std::vector<RxQueue> further_rx;  ///< polled as rx_queue is: a port may have more queues than there are workers
     VlanTags tags{};                  ///< of a VLAN
     std::uint16_t lies_on = 0;        ///< of a VLAN: the index of its port
+    snapshot::Side side = snapshot::Side::clients;  ///< matters where WorkerSettings::sides_apart
 };
 
 enum class IdleMode : std::uint8_t {
@@ -184,6 +185,7 @@ struct WorkerSettings {
     std::uint32_t icmp_error_burst = 200;
     MssClamp mss_clamp;
     Echo echo = Echo::always;
+    bool sides_apart = false;  ///< clients' and nodes' side (snapshot/side.h); the RoutingSnapshots then are so, too
     FragmentSettings fragments;
     std::uint32_t neighbour_wait_ms = 1000;  ///< how long a packet waits for its next hop's MAC address
     std::uint16_t snat_port_first = 1024;    ///< SNAT ports in use, inclusive

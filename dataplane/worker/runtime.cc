@@ -562,9 +562,9 @@ void Runtime::Parts::find_connection(const contract::ExplainRequest& request, co
 }
 
 contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request) const {
-    contract::ExplainAnswer answer =
-        worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations,
-                        {parts_->affinity, static_cast<std::uint32_t>(boot_time_ms() / 1000)});
+    contract::ExplainAnswer answer = worker::explain(
+        *parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations,
+        {parts_->affinity, static_cast<std::uint32_t>(boot_time_ms() / 1000)}, parts_->settings.worker.sides_apart);
     if (request.source.family == request.destination.family) parts_->find_connection(request, answer);
     return answer;
 }
