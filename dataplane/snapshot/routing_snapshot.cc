@@ -34,7 +34,12 @@ void RoutingSnapshot::list_own_addresses() {
     for (auto& addresses : own) addresses.clear();
     for (std::size_t port = 0; port < ports.size(); ++port) {
         auto& addresses = own[number_of(side_of(static_cast<std::uint16_t>(port)))];
-        for (const IpPrefix& prefix : ports[port].addresses) addresses.push_back(prefix.address);
+        for (const IpPrefix& prefix : ports[port].addresses) {
+            addresses.push_back(prefix.address);
+            // The network's broadcast address is for all its hosts.
+            if (prefix.address.is_v4() && prefix.length < 31)
+                addresses.push_back(IpAddress::v4(prefix.address.v4_value() | 0xffffffffU >> prefix.length));
+        }
     }
     for (auto& addresses : own) std::ranges::sort(addresses);
 }

@@ -80,7 +80,7 @@ class RoutingSnapshot {
     std::vector<Route> routes;
     std::array<RouteIndex, kSides> index;  ///< of the routes' prefixes, by side, from the side's first; by finish()
     std::array<std::size_t, kSides> first_of_side{};  ///< into `routes`; by finish()
-    std::array<std::vector<IpAddress>, kSides> own;   ///< the kernel's addresses, by side, sorted; by finish()
+    std::array<std::vector<IpAddress>, kSides> own;   ///< the kernel's, and broadcasts, by side, sorted; by finish()
     std::unordered_map<NeighbourKey, std::uint16_t, NeighbourKeyHash>
         neighbours;  ///< usable ones, to index in next_hops
 
@@ -93,7 +93,7 @@ class RoutingSnapshot {
     bool has_route_through(const IpAddress& destination, std::uint16_t port) const;
     /// The side of a route or its like by its port; one and the same for all where the sides are not apart.
     Side side_of(std::uint16_t port) const { return apart && port < ports.size() ? ports[port].side : Side::clients; }
-    /// An address of the kernel's on a port of that side.
+    /// An address of the kernel's on a port of that side, or its network's broadcast address.
     bool is_own(const IpAddress& address, Side side) const;
 
     /// Position of the best route in `routes`; RouteIndex::kNone: there is none.

@@ -171,6 +171,8 @@ TEST_F(SidesOfTheKernel, OwnAddressesAreKnownBySide) {
     EXPECT_FALSE(routing->is_own(ip("192.0.2.1"), Side::nodes));
     EXPECT_TRUE(routing->is_own(ip("10.0.2.1"), Side::nodes));
     EXPECT_FALSE(routing->is_own(ip("10.0.2.2"), Side::nodes));
+    EXPECT_TRUE(routing->is_own(ip("192.0.2.255"), Side::clients));
+    EXPECT_FALSE(routing->is_own(ip("192.0.2.255"), Side::nodes));
 }
 
 TEST_F(SidesOfTheKernel, AddressesAreAnnouncedOnTheSideTheyBelongTo) {
