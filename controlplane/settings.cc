@@ -182,6 +182,7 @@ void read_health(config::Section& section, Settings& settings) {
     settings.all_failing = all == "all" ? reconcile::AllFailing::all : reconcile::AllFailing::none;
     probing.source_ipv4 = read_source(health, "source_ipv4", IpFamily::ipv4);
     probing.source_ipv6 = read_source(health, "source_ipv6", IpFamily::ipv6);
+    if (health.has("mark")) probing.mark = static_cast<std::uint32_t>(health.integer_or("mark", 1, 1, INT32_MAX));
 }
 
 }  // namespace

@@ -28,6 +28,7 @@
 #include "dataplane/net/observation.h"
 #include "dataplane/net/ports.h"
 #include "dataplane/net/privileges.h"
+#include "dataplane/net/sides.h"
 #include "dataplane/net/state_routes.h"
 #include "dataplane/worker/runtime.h"
 
@@ -81,6 +82,11 @@ sigset_t block_signals() {
     return signals;
 }
 
+/// Of ports that have none the first: no matter which.
+snapshot::Side side_of(const config::PortConfig& port) {
+    return port.side == config::Side::nodes ? snapshot::Side::nodes : snapshot::Side::clients;
+}
+
 worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, const net::EalPlan& eal,
                                          const net::Ports& ports, const net::Steering& steering, rte_mempool* pool) {
     worker::RuntimeSettings settings;
@@ -106,6 +112,7 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
     settings.worker.echo = config.echo == config::EchoReplies::never           ? worker::Echo::never
                            : config.echo == config::EchoReplies::while_serving ? worker::Echo::while_serving
                                                                                : worker::Echo::always;
+    settings.worker.sides_apart = config.sides_apart();
     settings.snat_addresses = config.snat_addresses;
     settings.lcores = eal.lcores;
     for (const auto& port : config.ports) settings.port_names.push_back(port.name);
@@ -118,6 +125,7 @@ worker::RuntimeSettings runtime_settings(const config::DataplaneConfig& config, 
             of_worker[port].source_check = check == config::SourceCheck::strict  ? worker::SourceCheck::strict
                                            : check == config::SourceCheck::loose ? worker::SourceCheck::loose
                                                                                  : worker::SourceCheck::off;
+            of_worker[port].side = side_of(config.ports[port]);
         }
     }
     settings.pool = pool;
@@ -193,6 +201,11 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
     for (const auto& name : net::remove_stray_twins(config.ports)) {
         spdlog::info("TAP device '{}' of an earlier configuration: removed", name);
     }
+    if (const auto refused = net::keep_sides_apart(config)) return fail(*refused);
+    if (config.sides_apart()) {
+        spdlog::info("clients' and nodes' side are kept apart: routes in the kernel's tables {} and {}",
+                     config.clients_table, config.nodes_table);
+    }
 
     // DPDK
     const net::EalPlan eal = net::plan_eal(config, net::read_machine());
@@ -231,7 +244,8 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
             return fail("port '" + port.name + "': " + *refused);
         }
         twins[i].mtu = port.mtu;
-        identities[i] = {twins[i].tap.ifindex(), port.mac, port.mtu, interface_of(config, i)};
+        identities[i] = {twins[i].tap.ifindex(),  port.mac, port.mtu, interface_of(config, i), config.ports[i].table,
+                         side_of(config.ports[i])};
     }
     std::vector<rte_ring*> to_kernel;
     std::vector<worker::ResolveQueue*> wishes;

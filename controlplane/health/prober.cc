@@ -269,6 +269,11 @@ class Prober::Loop {
         // Ended by a reset: no state is left behind here or on a node that never answers.
         const linger at_once{1, 0};
         ::setsockopt(slot.socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        if (options_.mark != 0 &&
+            ::setsockopt(slot.socket, SOL_SOCKET, SO_MARK, &options_.mark, sizeof options_.mark) != 0) {
+            return not_probed(slot, "cannot give probes the mark " + std::to_string(options_.mark) + ": " +
+                                        text_of(errno) + (errno == EPERM ? " (CAP_NET_ADMIN is missing)" : ""));
+        }
         const auto& source = target.address.is_v4() ? options_.source_ipv4 : options_.source_ipv6;
         if (source) {
             // The port is chosen when the target is known, so that one source address serves thousands of targets.

@@ -51,6 +51,8 @@ struct ProberOptions {
     Thresholds thresholds;
     /// Where probes come from; none: as the kernel chooses.
     std::optional<IpAddress> source_ipv4, source_ipv6;
+    /// Of probes' sockets (SO_MARK), so that the kernel's rules lead them to a table of routes; 0: none.
+    std::uint32_t mark = 0;
     std::size_t most_sockets = 1024;
     /// Of the random moments; 0: another one each time.
     std::uint64_t seed = 0;

@@ -1,8 +1,10 @@
 #include "dataplane/config/dataplane_config.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
+#include <cstdint>
 #include <iterator>
 #include <map>
 #include <set>
@@ -249,6 +251,9 @@ void read_interface(Section& section, PortConfig& port, Taken& taken) {
     if (check == "strict") port.source_check = SourceCheck::strict;
     if (section.string_or("replies", "routes", one_of({"routes", "last_hop"})) == "last_hop")
         port.replies = Replies::last_hop;
+    const std::string side = section.string_or("side", "", one_of({"clients", "nodes"}));
+    if (side == "clients") port.side = Side::clients;
+    if (side == "nodes") port.side = Side::nodes;
     read_addresses(section, port);
     read_routes(section, port);
     for (const IpPrefix& own : port.addresses) {
@@ -351,6 +356,40 @@ void read_snat_addresses(Section& dataplane, DataplaneConfig& config) {
     }
 }
 
+std::uint32_t count_or(Section& section, const char* key, std::uint32_t fallback, std::int64_t min, std::int64_t max) {
+    return static_cast<std::uint32_t>(section.integer_or(key, fallback, min, max));
+}
+
+/// After the ports. One side without the other, or a port of none, would be a mistake that nobody notices.
+void read_sides(Section& dataplane, DataplaneConfig& config) {
+    Section sides = dataplane.optional_group("sides");
+    constexpr std::int64_t kFirst = 256;  // below are the kernel's own, and those that routing daemons like
+    config.clients_table = count_or(sides, "clients_table", config.clients_table, kFirst, INT32_MAX);
+    config.nodes_table = count_or(sides, "nodes_table", config.nodes_table, kFirst, INT32_MAX);
+    if (config.clients_table == config.nodes_table) {
+        sides.fault("nodes_table", "found " + std::to_string(config.nodes_table) +
+                                       ", which clients_table is already, allowed a table of its own");
+    }
+    std::array<std::size_t, 3> count{};
+    std::string without;
+    for (PortConfig& port : config.ports) {
+        ++count[static_cast<std::size_t>(port.side)];
+        if (port.side == Side::none) without = port.name;
+        if (port.side != Side::none)
+            port.table = port.side == Side::clients ? config.clients_table : config.nodes_table;
+    }
+    const auto [none, clients, nodes] = count;
+    if (clients + nodes == 0) {
+        if (sides.present())
+            dataplane.fault("sides", "found beside ports without side, allowed where each port and VLAN has one");
+    } else if (none != 0) {
+        dataplane.fault("ports", "found no side at \"" + without + "\", allowed one at each port and VLAN, or at none");
+    } else if (clients == 0 || nodes == 0) {
+        dataplane.fault("ports", std::string("found ports of the side \"") + (clients == 0 ? "nodes" : "clients") +
+                                     "\" alone, allowed some of each side");
+    }
+}
+
 void read_workers(Section& dataplane, WorkersConfig& workers) {
     workers.count = static_cast<std::uint32_t>(dataplane.integer_or("workers", 1, 1, DataplaneConfig::kMostWorkers));
     for (const std::int64_t core : dataplane.integers("cores", 0, 1023, 0, DataplaneConfig::kMostWorkers)) {
@@ -385,10 +424,6 @@ void read_timeouts(Section section, TimeoutsConfig& timeouts) {
     read("sctp_opening", timeouts.sctp_opening);
     read("sctp_established", timeouts.sctp_established);
     read("sctp_closing", timeouts.sctp_closing);
-}
-
-std::uint32_t count_or(Section& section, const char* key, std::uint32_t fallback, std::int64_t min, std::int64_t max) {
-    return static_cast<std::uint32_t>(section.integer_or(key, fallback, min, max));
 }
 
 void read_flows(Section flows, DataplaneConfig& config) {
@@ -452,6 +487,7 @@ LoadedConfig read(Document document) {
     Section dataplane = root.required_group("dataplane");
     read_ports(dataplane, config);
     read_snat_addresses(dataplane, config);
+    read_sides(dataplane, config);
     read_workers(dataplane, config.workers);
     read_memory(dataplane.optional_group("memory"), config.memory);
     read_flows(dataplane.optional_group("flows"), config);

@@ -8,6 +8,7 @@
 //   port       a NIC the dataplane drives: a Linux interface, a PCI device, a DPDK virtual device, or a bond of several.
 //   bond       two to eight interfaces or PCI devices, its members, that are one port.
 //   VLAN       tagged frames of a port: a port of its own for everything but the device, behind all real ports in `ports`.
+//   side       of the appliance's two networks, where they are kept apart: the clients' or the nodes'.
 //   TAP twin   the kernel's end of a port, named "gw-" + the port's name; carries the appliance's own addresses.
 // Thread contract: plain values, written once at start.
 #pragma once
@@ -30,6 +31,7 @@ enum class Idle : std::uint8_t { busy, adaptive };
 enum class SourceCheck : std::uint8_t { off, loose, strict };
 enum class Replies : std::uint8_t { routes, last_hop };
 enum class EchoReplies : std::uint8_t { always, never, while_serving };
+enum class Side : std::uint8_t { none, clients, nodes };
 
 struct RouteConfig {
     IpPrefix to;    ///< host bits clear
@@ -64,6 +66,8 @@ struct PortConfig {
     SourceCheck source_check = SourceCheck::off;          ///< of who opens connections (RFC 3704)
     Replies replies = Replies::routes;  ///< by which router packets go to clients that came by the port
     std::uint16_t wire_mtu = 1500;  ///< of the device: the largest IP packet of the port and its VLANs, with their tags
+    Side side = Side::none;         ///< all ports and VLANs have one, or none has
+    std::uint32_t table = 254;      ///< of the kernel, for routes: the side's, else the main one
     // Of a VLAN:
     std::uint16_t vlan_id = 0;     ///< 1..4094
     std::uint16_t vlan_outer = 0;  ///< the service provider's tag, 1..4094; 0: none
@@ -144,10 +148,14 @@ struct DataplaneConfig {
     bool conflict_yield = false;  ///< on_conflict = "yield": a VIP that another machine goes on claiming is left to it
     std::uint32_t conflict_quiet_seconds = 60;  ///< without a claim: then it is asked whether anybody has it
     FragmentsConfig fragments;
+    std::uint32_t clients_table = 1001;  ///< of the kernel, for routes: where ports have sides
+    std::uint32_t nodes_table = 1002;    ///< also the mark of sockets that are to reach nodes (SO_MARK)
     std::string control_socket = "/run/guideway/dataplane.sock";
     std::string state_file = "/var/lib/guideway/forwarding-state.json";
     std::string log_level = "info";
 
+    /// Clients' and nodes' side are two networks.
+    bool sides_apart() const { return !ports.empty() && ports.front().side != Side::none; }
     /// At most this many half-open connections where `capacity` fit: at least 1.
     std::uint32_t half_open_of(std::uint32_t capacity) const {
         return flows_half_open != 0 ? flows_half_open : capacity < 4 ? 1 : capacity / 4;

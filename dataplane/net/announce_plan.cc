@@ -13,10 +13,11 @@ constexpr std::chrono::milliseconds kPutBack{20};
 }  // namespace
 
 std::optional<AnnouncePlan::Pair> AnnouncePlan::pair_of(const IpAddress& address,
-                                                        const snapshot::RoutingSnapshot& routing) {
+                                                        const snapshot::RoutingSnapshot& routing, snapshot::Side side) {
     // Sorted: the longest prefix and the best metric first. One port alone: two with different MACs would contradict each other.
-    const auto route = std::find_if(routing.routes.begin(), routing.routes.end(),
-                                    [&](const snapshot::Route& one) { return one.prefix.contains(address); });
+    const auto route = std::find_if(routing.routes.begin(), routing.routes.end(), [&](const snapshot::Route& one) {
+        return one.prefix.contains(address) && (!routing.apart || routing.side_of(one.port) == side);
+    });
     if (route == routing.routes.end() || !route->on_link || route->port >= routing.ports.size()) return std::nullopt;
     const snapshot::PortState& port = routing.ports[route->port];
     if (!port.link_up) return std::nullopt;
@@ -24,14 +25,15 @@ std::optional<AnnouncePlan::Pair> AnnouncePlan::pair_of(const IpAddress& address
 }
 
 void AnnouncePlan::update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing,
-                          TimePoint now, const ServedOn& served_on) {
+                          TimePoint now, const ServedOn& served_on, const std::set<IpAddress>& of_nodes) {
     yields_.keep_only(addresses);
     link_up_.clear();
     for (const snapshot::PortState& port : routing.ports) link_up_.push_back(port.link_up);
     if (settings_.repeats == 0) return;
     wanted_.clear();
     for (const IpAddress& address : addresses) {
-        const auto pair = pair_of(address, routing);
+        const auto side = of_nodes.contains(address) ? snapshot::Side::nodes : snapshot::Side::clients;
+        const auto pair = pair_of(address, routing, side);
         if (pair && (!served_on || served_on(pair->port, address))) wanted_.insert(*pair);
     }
     follow(now);

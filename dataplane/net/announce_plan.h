@@ -65,9 +65,10 @@ class AnnouncePlan {
 
     /// Where an address is served.
     using ServedOn = std::function<bool(std::uint16_t port, const IpAddress& address)>;
-    /// What is in use now, and how the kernel reaches it. `served_on`: null where all are everywhere.
+    /// What is in use now, and how the kernel reaches it. `served_on`: null where all are everywhere. `of_nodes`:
+    /// those of them that are the nodes' side's, where the sides are apart.
     void update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing, TimePoint now,
-                const ServedOn& served_on = {});
+                const ServedOn& served_on = {}, const std::set<IpAddress>& of_nodes = {});
     /// The port's traffic takes another cable: all its pairs are announced anew, and once `own` addresses (of its twin), so that the
     /// switches there learn the MAC address at its new place also where no pair is.
     void again(std::uint16_t port, const std::vector<IpPrefix>& own, TimePoint now);
@@ -99,7 +100,8 @@ class AnnouncePlan {
         snapshot::MacAddress mac;
         friend auto operator<=>(const Pair&, const Pair&) = default;
     };
-    static std::optional<Pair> pair_of(const IpAddress& address, const snapshot::RoutingSnapshot& routing);
+    static std::optional<Pair> pair_of(const IpAddress& address, const snapshot::RoutingSnapshot& routing,
+                                       snapshot::Side side);
     void follow(TimePoint now);
     void defend(const snapshot::Place& place, TimePoint now);
     void keep_pace(TimePoint now);

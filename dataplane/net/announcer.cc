@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <pthread.h>
+#include <set>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -22,11 +23,18 @@ std::string text_of(const snapshot::MacAddress& mac) {
     return text.data();
 }
 
-std::vector<IpAddress> addresses_of(const snapshot::ForwardingSnapshot& forwarding) {
+std::set<IpAddress> snat_addresses_of(const snapshot::ForwardingSnapshot& forwarding) {
+    std::set<IpAddress> list;
+    for (const std::uint32_t address : forwarding.snat_v4) list.insert(packet::to_contract(address));
+    for (const auto& address : forwarding.snat_v6) list.insert(packet::to_contract(address));
+    return list;
+}
+
+std::vector<IpAddress> addresses_of(const snapshot::ForwardingSnapshot& forwarding,
+                                    const std::set<IpAddress>& snat_addresses) {
     std::vector<IpAddress> list;
     for (const auto& service : forwarding.services.services()) list.push_back(service.vip);
-    for (const std::uint32_t address : forwarding.snat_v4) list.push_back(packet::to_contract(address));
-    for (const auto& address : forwarding.snat_v6) list.push_back(packet::to_contract(address));
+    list.insert(list.end(), snat_addresses.begin(), snat_addresses.end());
     return list;
 }
 
@@ -82,9 +90,11 @@ void Announcer::follow(AnnouncePlan::TimePoint now) {
     if (forwarding == forwarding_ && routing == routing_) return;
     forwarding_ = std::move(forwarding);
     routing_ = std::move(routing);
-    plan_.update(addresses_of(*forwarding_), *routing_, now, [this](std::uint16_t port, const IpAddress& address) {
+    const std::set<IpAddress> of_nodes = snat_addresses_of(*forwarding_);
+    const auto served_on = [this](std::uint16_t port, const IpAddress& address) {
         return forwarding_->served_on(port, address);
-    });
+    };
+    plan_.update(addresses_of(*forwarding_, of_nodes), *routing_, now, served_on, of_nodes);
 }
 
 void Announcer::follow_moves(AnnouncePlan::TimePoint now) {

@@ -224,10 +224,12 @@ void KernelTables::apply_address(const nlmsghdr& message) {
     }
 }
 
-void KernelTables::drop_route(const IpPrefix& prefix, std::uint32_t metric) {
-    std::erase_if(routes_,
-                  [&](const RouteKey& route) { return std::get<0>(route) == prefix && std::get<1>(route) == metric; });
-    object_routes_.erase({prefix, metric});
+void KernelTables::drop_route(const IpPrefix& prefix, std::uint32_t metric, std::uint32_t table) {
+    std::erase_if(routes_, [&](const RouteKey& route) {
+        return std::get<0>(route) == prefix && std::get<1>(route) == metric &&
+               twins_[std::get<2>(route)].table == table;
+    });
+    object_routes_.erase({prefix, metric, table});
 }
 
 /// Whatever its weight: when one of several goes, IPv6 tells none.
@@ -242,18 +244,22 @@ void KernelTables::drop_way(const IpPrefix& prefix, std::uint32_t metric, const 
 
 /// The kernel drops IPv4 routes of a link that goes down without a message for each, but not those with a gateway by another link.
 void KernelTables::drop_ways_of_shut_ports() {
-    for (auto first = routes_.begin(); first != routes_.end();) {
-        bool other_way = false;
-        auto end = first;
-        for (; end != routes_.end() && std::get<0>(*end) == std::get<0>(*first) &&
-               std::get<1>(*end) == std::get<1>(*first);
-             ++end)
-            other_way = other_way || (std::get<3>(*end) && !shut_[std::get<2>(*end)]);
-        while (first != end) {
-            const bool stays = !shut_[std::get<2>(*first)] || (other_way && std::get<3>(*first));
-            first = stays ? std::next(first) : routes_.erase(first);
-        }
+    std::set<ObjectRouteKey> going_on;
+    for (const auto& [prefix, metric, port, gateway, weight] : routes_) {
+        if (gateway && !shut_[port]) going_on.emplace(prefix, metric, twins_[port].table);
     }
+    std::erase_if(routes_, [&](const RouteKey& route) {
+        const auto& [prefix, metric, port, gateway, weight] = route;
+        return shut_[port] && !(gateway && going_on.contains({prefix, metric, twins_[port].table}));
+    });
+}
+
+bool KernelTables::is_read(std::uint32_t table) const {
+    return std::ranges::any_of(twins_, [&](const TwinIdentity& twin) { return twin.table == table; });
+}
+
+bool KernelTables::apart() const {
+    return std::ranges::any_of(twins_, [](const TwinIdentity& twin) { return twin.side != snapshot::Side::clients; });
 }
 
 void KernelTables::apply_route(const nlmsghdr& message) {
@@ -261,7 +267,8 @@ void KernelTables::apply_route(const nlmsghdr& message) {
     if (!opened) return;
     const auto& [route, attributes] = *opened;
     if ((route.rtm_flags & RTM_F_CLONED) != 0) return;
-    if (attributes.number(RTA_TABLE).value_or(route.rtm_table) != RT_TABLE_MAIN) return;
+    const std::uint32_t table = attributes.number(RTA_TABLE).value_or(route.rtm_table);
+    if (!is_read(table)) return;
     IpPrefix prefix;
     prefix.length = route.rtm_dst_len;
     if (route.rtm_dst_len > 0) {
@@ -279,7 +286,7 @@ void KernelTables::apply_route(const nlmsghdr& message) {
     std::vector<Way> ways;
     const auto add = [&](int ifindex, Way way) {
         const auto port = port_of(ifindex);
-        if (!port) return;
+        if (!port || twins_[*port].table != table) return;  // of the other side: as of no port of ours
         way.port = *port;
         add_way(ways, way);
     };
@@ -290,16 +297,16 @@ void KernelTables::apply_route(const nlmsghdr& message) {
     }
     if (message.nlmsg_type == RTM_DELROUTE) {
         for (const Way& way : ways) drop_way(prefix, metric, way);
-        if (const auto found = object_routes_.find({prefix, metric}); object && found != object_routes_.end()) {
+        if (const auto found = object_routes_.find({prefix, metric, table}); object && found != object_routes_.end()) {
             if (found->second == *object) object_routes_.erase(found);
         }
         return;
     }
     // A change in place replaces what was there, also by a route that is none of ours.
-    if ((message.nlmsg_flags & NLM_F_REPLACE) != 0) drop_route(prefix, metric);
+    if ((message.nlmsg_flags & NLM_F_REPLACE) != 0) drop_route(prefix, metric, table);
     if (route.rtm_type != RTN_UNICAST) return;
     if (object) {
-        object_routes_[{prefix, metric}] = *object;
+        object_routes_[{prefix, metric, table}] = *object;
         return;
     }
     for (const Way& way : ways) {
@@ -328,8 +335,10 @@ void KernelTables::apply_next_hop_object(const nlmsghdr& message) {
 std::set<KernelTables::RouteKey> KernelTables::all_ways() const {
     std::set<RouteKey> list = routes_;
     for (const auto& [route, object] : object_routes_) {
-        for (const Way& way : objects_.ways(object))
-            list.insert({route.first, route.second, way.port, way.gateway, way.weight});
+        const auto& [prefix, metric, table] = route;
+        for (const Way& way : objects_.ways(object)) {
+            if (twins_[way.port].table == table) list.insert({prefix, metric, way.port, way.gateway, way.weight});
+        }
     }
     return list;
 }
@@ -380,20 +389,18 @@ bool KernelTables::learn(std::uint16_t port, const snapshot::MacAddress& mac, Ti
 
 std::set<std::pair<std::uint16_t, IpAddress>> KernelTables::gateways() const {
     std::set<Key> list;
-    const auto add = [&](std::uint16_t port, const std::optional<IpAddress>& gateway) {
+    for (const auto& [prefix, metric, port, gateway, weight] : all_ways()) {
         if (gateway) list.emplace(port, *gateway);
-    };
-    for (const auto& [prefix, metric, port, gateway, weight] : routes_) add(port, gateway);
-    for (const auto& [route, object] : object_routes_) {
-        for (const Way& way : objects_.ways(object)) add(way.port, way.gateway);
     }
     return list;
 }
 
 std::shared_ptr<const snapshot::RoutingSnapshot> KernelTables::build() {
     auto next = std::make_shared<snapshot::RoutingSnapshot>();
+    next->apart = apart();
     for (std::size_t port = 0; port < twins_.size(); ++port) {
-        snapshot::PortState state{twins_[port].mac, twins_[port].mtu, up_[port] && !unplugged_[port], {}};
+        snapshot::PortState state{
+            twins_[port].mac, twins_[port].mtu, up_[port] && !unplugged_[port], {}, twins_[port].side};
         for (const auto& [owner, prefix] : addresses_) {
             if (owner == port) state.addresses.push_back(prefix);
         }

@@ -36,6 +36,7 @@
 #include <tuple>
 #include <vector>
 
+#include "dataplane/net/leftovers.h"
 #include "dataplane/net/next_hop_objects.h"
 #include "dataplane/snapshot/routing_snapshot.h"
 
@@ -49,6 +50,8 @@ struct TwinIdentity {
     snapshot::MacAddress mac{};
     std::uint16_t mtu = 1500;
     unsigned device = 0;  ///< ifindex of the Linux interface that the port, or the port of the VLAN, drives; 0: none
+    std::uint32_t table = kMainTable;  ///< of the kernel: routes through the twin count in this one alone
+    snapshot::Side side = snapshot::Side::clients;
 };
 
 class KernelTables {
@@ -57,6 +60,7 @@ class KernelTables {
     static constexpr std::size_t kMostLearned = 4096;
     static constexpr auto kForgetLearnedEach = std::chrono::seconds(10);
 
+    /// Twins of two sides (snapshot/side.h) have two tables; else all have the main one.
     explicit KernelTables(std::vector<TwinIdentity> twins);
 
     /// Any RTM_NEW* / RTM_DEL* message; damaged and foreign ones are ignored.
@@ -84,6 +88,8 @@ class KernelTables {
     };
     /// Identity of a way in the kernel: (prefix, metric, port); what it leads to, and its weight.
     using RouteKey = std::tuple<IpPrefix, std::uint32_t, std::uint16_t, std::optional<IpAddress>, std::uint16_t>;
+    /// Of a route by next-hop objects: (prefix, metric, table).
+    using ObjectRouteKey = std::tuple<IpPrefix, std::uint32_t, std::uint32_t>;
 
     std::optional<std::uint16_t> port_of(int ifindex) const;
     void apply_link(const nlmsghdr& message);
@@ -92,10 +98,12 @@ class KernelTables {
     void apply_route(const nlmsghdr& message);
     void apply_neighbour(const nlmsghdr& message);
     void apply_next_hop_object(const nlmsghdr& message);
-    void drop_route(const IpPrefix& prefix, std::uint32_t metric);
+    void drop_route(const IpPrefix& prefix, std::uint32_t metric, std::uint32_t table);
     void drop_way(const IpPrefix& prefix, std::uint32_t metric, const Way& way);
     void drop_ways_of_shut_ports();
     std::set<RouteKey> all_ways() const;
+    bool is_read(std::uint32_t table) const;
+    bool apart() const;
 
     std::vector<TwinIdentity> twins_;
     std::vector<bool> up_;
@@ -104,7 +112,7 @@ class KernelTables {
     std::vector<bool> shut_;       ///< by port: its twin was set down
     std::vector<bool> unplugged_;  ///< by port: its Linux interface has no link
     NextHopObjects objects_;
-    std::map<std::pair<IpPrefix, std::uint32_t>, std::uint32_t> object_routes_;  ///< (prefix, metric) by an object
+    std::map<ObjectRouteKey, std::uint32_t> object_routes_;  ///< by an object
     std::map<Key, Neighbour> neighbours_;
 
     using Station = std::pair<std::uint16_t, snapshot::MacAddress>;

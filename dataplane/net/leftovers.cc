@@ -48,6 +48,13 @@ class Message {
         std::copy(bytes.begin(), bytes.end(), address.bytes.begin());
         return address;
     }
+    std::optional<std::uint32_t> number(unsigned type) const {
+        const Bytes bytes = attribute(type);
+        std::uint32_t value = 0;
+        if (bytes.size() != sizeof value) return std::nullopt;
+        std::memcpy(&value, bytes.data(), sizeof value);
+        return value;
+    }
     std::string text(unsigned type) const {
         const Bytes bytes = attribute(type);
         return {bytes.begin(), std::find(bytes.begin(), bytes.end(), 0)};
@@ -72,16 +79,25 @@ std::optional<IpPrefix> own_address_in(const nlmsghdr& message, unsigned ifindex
     return IpPrefix{*address, opened.body().ifa_prefixlen};
 }
 
+bool brings_route(const nlmsghdr& message) {
+    const Message<ifaddrmsg> opened(message);
+    return opened.whole() &&
+           (opened.number(IFA_FLAGS).value_or(opened.body().ifa_flags) & std::uint32_t{IFA_F_NOPREFIXROUTE}) == 0;
+}
+
 std::optional<OwnRoute> own_route_in(const nlmsghdr& message, unsigned ifindex, RouteMark mark) {
     const Message<rtmsg> opened(message);
     if (message.nlmsg_type != RTM_NEWROUTE || !opened.whole()) return std::nullopt;
     const rtmsg& body = opened.body();
-    if (body.rtm_protocol != mark.protocol || body.rtm_table != RT_TABLE_MAIN) return std::nullopt;
+    if (body.rtm_protocol != mark.protocol || (body.rtm_flags & RTM_F_CLONED) != 0) return std::nullopt;
     const Bytes link = opened.attribute(RTA_OIF);
     if (link.size() != sizeof ifindex || std::memcmp(link.data(), &ifindex, sizeof ifindex) != 0) return std::nullopt;
-    const auto via = opened.address(RTA_GATEWAY, body.rtm_family);
-    if (!via || body.rtm_dst_len > via->bits()) return std::nullopt;
-    OwnRoute route{{*via, body.rtm_dst_len}, *via};
+    if (body.rtm_family != AF_INET && body.rtm_family != AF_INET6) return std::nullopt;
+    IpAddress none;
+    none.family = body.rtm_family == AF_INET ? IpFamily::ipv4 : IpFamily::ipv6;
+    const IpAddress via = opened.address(RTA_GATEWAY, body.rtm_family).value_or(none);
+    if (body.rtm_dst_len > via.bits()) return std::nullopt;
+    OwnRoute route{{via, body.rtm_dst_len}, via, opened.number(RTA_TABLE).value_or(body.rtm_table)};
     route.to.address.bytes.fill(0);
     if (body.rtm_dst_len > 0) {
         const auto destination = opened.address(RTA_DST, body.rtm_family);
@@ -89,6 +105,14 @@ std::optional<OwnRoute> own_route_in(const nlmsghdr& message, unsigned ifindex, 
         route.to.address = *destination;
     }
     return route;
+}
+
+std::optional<TableUse> table_use_in(const nlmsghdr& message) {
+    const Message<rtmsg> opened(message);
+    if (message.nlmsg_type != RTM_NEWROUTE || !opened.whole()) return std::nullopt;
+    const auto link = opened.number(RTA_OIF);
+    if (!link) return std::nullopt;
+    return TableUse{opened.number(RTA_TABLE).value_or(opened.body().rtm_table), *link};
 }
 
 std::optional<std::string> twin_in(const nlmsghdr& message) {

@@ -33,17 +33,28 @@ inline constexpr RouteMark kConfiguredRoutes{kOurProtocol, 0};
 inline constexpr RouteMark kStateRoutes{72, 4096};
 /// IFLA_IFALIAS of twins.
 inline constexpr std::string_view kTwinAlias = "guideway-dataplane";
+/// The kernel's table of routes where nobody asks for another.
+inline constexpr std::uint32_t kMainTable = 254;
 
 struct OwnRoute {
     IpPrefix to;
-    IpAddress via;
+    IpAddress via;  ///< unspecified: on the link itself
+    std::uint32_t table = kMainTable;
     friend bool operator==(const OwnRoute&, const OwnRoute&) = default;
 };
 
 /// The address of an RTM_NEWADDR message where it is ours and on this link.
 std::optional<IpPrefix> own_address_in(const nlmsghdr& message, unsigned ifindex);
-/// The route of an RTM_NEWROUTE message where it is ours and through this link.
+/// Does the kernel itself keep a route to the network of an RTM_NEWADDR message's address (in the main table)?
+bool brings_route(const nlmsghdr& message);
+/// The route of an RTM_NEWROUTE message where it is ours and through this link, in any table.
 std::optional<OwnRoute> own_route_in(const nlmsghdr& message, unsigned ifindex, RouteMark mark = kConfiguredRoutes);
+/// Which table has a route through which link; none where the message is no RTM_NEWROUTE, or of no single link.
+struct TableUse {
+    std::uint32_t table;
+    unsigned ifindex;
+};
+std::optional<TableUse> table_use_in(const nlmsghdr& message);
 /// The name of the link of an RTM_NEWLINK message where it is a twin.
 std::optional<std::string> twin_in(const nlmsghdr& message);
 

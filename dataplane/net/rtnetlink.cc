@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <linux/fib_rules.h>
+#include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/nexthop.h>
@@ -92,13 +94,14 @@ std::optional<std::string> Rtnetlink::transact(Request& request) {
     }
 }
 
-std::optional<std::string> Rtnetlink::add_address(unsigned ifindex, const IpPrefix& address) {
+std::optional<std::string> Rtnetlink::add_address(unsigned ifindex, const IpPrefix& address, bool with_route) {
     Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
     ifaddrmsg body{};
     body.ifa_family = family_of(address.address);
     body.ifa_prefixlen = address.length;
     body.ifa_index = ifindex;
-    body.ifa_flags = IFA_F_NODAD;
+    const std::uint32_t flags = IFA_F_NODAD | (with_route ? 0U : std::uint32_t{IFA_F_NOPREFIXROUTE});
+    body.ifa_flags = IFA_F_NODAD;  // all that fits: the attribute has the others
     if (address.address.is_link_local()) body.ifa_scope = RT_SCOPE_LINK;
     request.body(body);
     request.attribute(IFA_LOCAL, address.address);
@@ -108,6 +111,7 @@ std::optional<std::string> Rtnetlink::add_address(unsigned ifindex, const IpPref
         request.attribute(IFA_BROADCAST, IpAddress::v4(address.address.v4_value() | host_bits));
     }
     request.attribute(IFA_PROTO, &kOurProtocol, sizeof kOurProtocol);
+    request.attribute(IFA_FLAGS, flags);
     return transact(request);
 }
 
@@ -122,31 +126,62 @@ std::optional<std::string> Rtnetlink::remove_address(unsigned ifindex, const IpP
     return transact(request);
 }
 
-std::optional<std::string> Rtnetlink::add_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via,
-                                                RouteMark mark) {
-    return change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex, to, via, mark);
+std::optional<std::string> Rtnetlink::add_route(unsigned ifindex, const OwnRoute& route, RouteMark mark) {
+    // Two twins may have the same network on their links.
+    const int beside = route.via.is_unspecified() ? NLM_F_APPEND : NLM_F_REPLACE;
+    return change_route(RTM_NEWROUTE, static_cast<std::uint16_t>(NLM_F_CREATE | beside), ifindex, route, mark);
 }
 
-std::optional<std::string> Rtnetlink::remove_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via,
-                                                   RouteMark mark) {
-    return change_route(RTM_DELROUTE, 0, ifindex, to, via, mark);
+std::optional<std::string> Rtnetlink::remove_route(unsigned ifindex, const OwnRoute& route, RouteMark mark) {
+    return change_route(RTM_DELROUTE, 0, ifindex, route, mark);
 }
 
 std::optional<std::string> Rtnetlink::change_route(std::uint16_t type, std::uint16_t flags, unsigned ifindex,
-                                                   const IpPrefix& to, const IpAddress& via, RouteMark mark) {
+                                                   const OwnRoute& route, RouteMark mark) {
+    const bool on_link = route.via.is_unspecified();
     Request request(type, flags);
     rtmsg body{};
-    body.rtm_family = family_of(via);
-    body.rtm_dst_len = to.length;
-    body.rtm_table = RT_TABLE_MAIN;
+    body.rtm_family = family_of(route.via);
+    body.rtm_dst_len = route.to.length;
+    body.rtm_table = RT_TABLE_UNSPEC;  // the attribute says it
     body.rtm_protocol = mark.protocol;
-    body.rtm_scope = RT_SCOPE_UNIVERSE;
+    body.rtm_scope = on_link && route.via.is_v4() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     body.rtm_type = RTN_UNICAST;
     request.body(body);
-    if (to.length > 0) request.attribute(RTA_DST, to.address);
-    request.attribute(RTA_GATEWAY, via);
+    request.attribute(RTA_TABLE, route.table);
+    if (route.to.length > 0) request.attribute(RTA_DST, route.to.address);
+    if (!on_link) request.attribute(RTA_GATEWAY, route.via);
     request.attribute(RTA_OIF, std::uint32_t{ifindex});
     if (mark.metric != 0) request.attribute(RTA_PRIORITY, mark.metric);
+    return transact(request);
+}
+
+std::optional<std::string> Rtnetlink::add_rule(const SideRule& rule) {
+    return change_rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule);
+}
+
+std::optional<std::string> Rtnetlink::remove_rule(const SideRule& rule) { return change_rule(RTM_DELRULE, 0, rule); }
+
+std::optional<std::string> Rtnetlink::change_rule(std::uint16_t type, std::uint16_t flags, const SideRule& rule) {
+    Request request(type, flags);
+    fib_rule_hdr body{};
+    body.family = rule.family == IpFamily::ipv4 ? AF_INET : AF_INET6;
+    body.src_len = rule.source ? static_cast<std::uint8_t>(rule.source->bits()) : std::uint8_t{0};
+    body.action = rule.table == 0 ? FR_ACT_UNREACHABLE : FR_ACT_TO_TBL;
+    request.body(body);
+    request.attribute(FRA_PRIORITY, rule.priority);
+    request.attribute(FRA_PROTOCOL, &kOurProtocol, sizeof kOurProtocol);
+    if (rule.table != 0) request.attribute(FRA_TABLE, rule.table);
+    const auto name = [&](std::uint16_t what, const std::string& text) {
+        if (!text.empty()) request.attribute(what, text.c_str(), text.size() + 1);
+    };
+    name(FRA_IIFNAME, rule.in);
+    name(FRA_OIFNAME, rule.out);
+    if (rule.source) request.attribute(FRA_SRC, *rule.source);
+    if (rule.mark != 0) {
+        request.attribute(FRA_FWMARK, rule.mark);
+        request.attribute(FRA_FWMASK, ~std::uint32_t{0});
+    }
     return transact(request);
 }
 

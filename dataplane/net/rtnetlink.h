@@ -12,6 +12,7 @@
 
 #include "api/contract/ip_address.h"
 #include "dataplane/net/leftovers.h"
+#include "dataplane/net/side_rules.h"
 
 struct nlmsghdr;
 
@@ -37,12 +38,15 @@ class Rtnetlink {
     int fd() const { return fd_; }
 
     /// Marked as ours (leftovers.h). Existing ones are fine. IPv6 without duplicate address detection: the dataplane is on this wire already.
-    std::optional<std::string> add_address(unsigned ifindex, const IpPrefix& address);
-    std::optional<std::string> add_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via,
-                                         RouteMark mark = kConfiguredRoutes);
+    /// `with_route`: the kernel itself keeps the route to the address's network, in the main table.
+    std::optional<std::string> add_address(unsigned ifindex, const IpPrefix& address, bool with_route = true);
+    std::optional<std::string> add_route(unsigned ifindex, const OwnRoute& route, RouteMark mark = kConfiguredRoutes);
     std::optional<std::string> remove_address(unsigned ifindex, const IpPrefix& address);
-    std::optional<std::string> remove_route(unsigned ifindex, const IpPrefix& to, const IpAddress& via,
+    std::optional<std::string> remove_route(unsigned ifindex, const OwnRoute& route,
                                             RouteMark mark = kConfiguredRoutes);
+    /// Marked as ours.
+    std::optional<std::string> add_rule(const SideRule& rule);
+    std::optional<std::string> remove_rule(const SideRule& rule);
     std::optional<std::string> set_alias(unsigned ifindex, std::string_view alias);
     std::optional<std::string> resolve(unsigned ifindex, const IpAddress& address, Resolve how);
 
@@ -57,7 +61,8 @@ class Rtnetlink {
     class Request;
     std::optional<std::string> transact(Request& request);
     std::optional<std::string> change_route(std::uint16_t type, std::uint16_t flags, unsigned ifindex,
-                                            const IpPrefix& to, const IpAddress& via, RouteMark mark);
+                                            const OwnRoute& route, RouteMark mark);
+    std::optional<std::string> change_rule(std::uint16_t type, std::uint16_t flags, const SideRule& rule);
 
     int fd_ = -1;
     std::uint32_t sequence_ = 0;

@@ -29,7 +29,7 @@ std::vector<StateRoutes::Present> StateRoutes::present() {
         return kernel_.dump(RTM_GETROUTE, [&](const nlmsghdr& message) {
             for (const TwinIdentity& twin : twins_) {
                 const auto route = own_route_in(message, twin.ifindex, kStateRoutes);
-                if (route) list.push_back({twin.ifindex, route->to, route->via});
+                if (route) list.push_back({twin.ifindex, route->to, route->via, route->table});
             }
         });
     };
@@ -40,15 +40,15 @@ std::vector<StateRoutes::Present> StateRoutes::present() {
     return list;
 }
 
-std::optional<unsigned> StateRoutes::way_to(const IpAddress& via) const {
+const TwinIdentity* StateRoutes::way_to(const IpAddress& via) const {
     const auto routing = publisher_.current_routing();
     for (std::size_t port = 0; port < std::min(routing->ports.size(), twins_.size()); ++port) {
+        if (routing->apart && twins_[port].side != snapshot::Side::nodes) continue;
         for (const IpPrefix& own : routing->ports[port].addresses) {
-            if (own.address.family == via.family && own.address != via && own.contains(via))
-                return twins_[port].ifindex;
+            if (own.address.family == via.family && own.address != via && own.contains(via)) return &twins_[port];
         }
     }
-    return std::nullopt;
+    return nullptr;
 }
 
 std::size_t StateRoutes::add(const std::vector<contract::Route>& routes, const std::vector<Present>& there,
@@ -56,18 +56,22 @@ std::size_t StateRoutes::add(const std::vector<contract::Route>& routes, const s
     std::size_t added = 0;
     status = {};
     status.wanted = routes.size();
+    const bool apart = publisher_.current_routing()->apart;
     const auto missing = [&](const contract::Route& route, std::string reason) {
         if (status.missing.size() < contract::RouteStatus::kMostTold)
             status.missing.push_back({route.destination, route.via, std::move(reason)});
     };
     for (const contract::Route& route : routes) {
-        const auto ifindex = way_to(route.via);
-        if (!ifindex) {
-            missing(route, "no port has an address in the network of " + route.via.to_string());
+        const TwinIdentity* twin = way_to(route.via);
+        if (twin == nullptr) {
+            missing(route, std::string("no port ") + (apart ? "of the nodes' side " : "") +
+                               "has an address in the network of " + route.via.to_string());
             continue;
         }
-        if (!std::binary_search(there.begin(), there.end(), Present{*ifindex, route.destination, route.via})) {
-            if (const auto refused = kernel_.add_route(*ifindex, route.destination, route.via, kStateRoutes)) {
+        const OwnRoute wanted{route.destination, route.via, twin->table};
+        if (!std::binary_search(there.begin(), there.end(),
+                                Present{twin->ifindex, wanted.to, wanted.via, wanted.table})) {
+            if (const auto refused = kernel_.add_route(twin->ifindex, wanted, kStateRoutes)) {
                 missing(route, "the kernel refuses it: " + *refused);
                 continue;
             }
@@ -121,8 +125,10 @@ void StateRoutes::settle_now() {
     std::set<std::pair<IpPrefix, IpAddress>> wanted;
     for (const contract::Route& route : settled_) wanted.emplace(route.destination, route.via);
     for (const Present& one : present()) {
-        if (wanted.contains({one.to, one.via}) && way_to(one.via) == one.ifindex) continue;
-        if (const auto refused = kernel_.remove_route(one.ifindex, one.to, one.via, kStateRoutes)) {
+        const TwinIdentity* twin = way_to(one.via);
+        const bool in_place = twin != nullptr && twin->ifindex == one.ifindex && twin->table == one.table;
+        if (wanted.contains({one.to, one.via}) && in_place) continue;
+        if (const auto refused = kernel_.remove_route(one.ifindex, {one.to, one.via, one.table}, kStateRoutes)) {
             spdlog::warn("route {} via {} of an earlier state stays: {}", one.to.to_string(), one.via.to_string(),
                          *refused);
         }

@@ -2,7 +2,8 @@
 //
 // They go into the main table with a protocol number and a metric of their own, so that the operator's and routing daemons' routes
 // to the same destination win and are left alone; next hops then come from the kernel as for every other route (netlink.h).
-// A route is put where `via` is in the network of an address of one of the ports' twins. What cannot be put is told (a warning when
+// A route is put where `via` is in the network of an address of one of the ports' twins, into that twin's table; where clients' and nodes'
+// side are apart (snapshot/side.h), of those of the nodes' side. What cannot be put is told (a warning when
 // it changes, status()), and tried again by look(); it refuses no state.
 //
 // Worked example: state 1 wants 10.244.1.0/24 by 10.0.2.11, state 2 wants it by 10.0.2.12:
@@ -48,10 +49,12 @@ class StateRoutes {
         unsigned ifindex;
         IpPrefix to;
         IpAddress via;
+        std::uint32_t table;
         friend auto operator<=>(const Present&, const Present&) = default;
     };
     std::vector<Present> present();
-    std::optional<unsigned> way_to(const IpAddress& via) const;
+    /// The twin with an address in its network.
+    const TwinIdentity* way_to(const IpAddress& via) const;
     /// Adds what is missing; returns what there is to say of the others, and how many were added.
     std::size_t add(const std::vector<contract::Route>& routes, const std::vector<Present>& there,
                     contract::RouteStatus& status);

@@ -18,6 +18,7 @@
 
 #include "dataplane/net/leftovers.h"
 #include "dataplane/net/rtnetlink.h"
+#include "dataplane/net/sides.h"
 
 namespace guideway::net {
 namespace {
@@ -34,24 +35,35 @@ std::string system_error(const std::string& what) { return what + ": " + std::st
 
 void write_sysctl(const std::string& path, const char* value) { std::ofstream(path) << value << std::flush; }
 
+/// Takes those away that are there.
+bool leave_missing(Rtnetlink& netlink, unsigned ifindex, std::vector<OwnRoute>& wanted) {
+    for (int attempt = 0; attempt < 3; ++attempt) {  // others may change the tables meanwhile
+        if (netlink.dump(RTM_GETROUTE, [&](const nlmsghdr& message) {
+                if (const auto route = own_route_in(message, ifindex)) std::erase(wanted, *route);
+            }))
+            return true;
+    }
+    return false;
+}
+
 /// Addresses and routes of an earlier configuration.
-std::optional<std::string> take_leftovers_away(Rtnetlink& netlink, unsigned ifindex, const config::PortConfig& port) {
+std::optional<std::string> take_leftovers_away(Rtnetlink& netlink, unsigned ifindex, const config::PortConfig& port,
+                                               const std::vector<OwnRoute>& wanted) {
     std::vector<IpPrefix> addresses;
     std::vector<OwnRoute> routes;
+    const bool with_routes = port.side == config::Side::none;
     const bool known = netlink.dump(RTM_GETADDR, [&](const nlmsghdr& message) {
         const auto address = own_address_in(message, ifindex);
-        if (address && std::ranges::find(port.addresses, *address) == port.addresses.end())
+        if (address && (std::ranges::find(port.addresses, *address) == port.addresses.end() ||
+                        brings_route(message) != with_routes))
             addresses.push_back(*address);
     }) && netlink.dump(RTM_GETROUTE, [&](const nlmsghdr& message) {
         const auto route = own_route_in(message, ifindex);
-        if (route && std::ranges::none_of(port.routes, [&](const config::RouteConfig& wanted) {
-                return wanted.to.network() == route->to && wanted.via == route->via;
-            }))
-            routes.push_back(*route);
+        if (route && std::ranges::find(wanted, *route) == wanted.end()) routes.push_back(*route);
     });
     if (!known) return "its addresses and routes could not be read";
     for (const OwnRoute& route : routes) {
-        if (auto error = netlink.remove_route(ifindex, route.to, route.via)) {
+        if (auto error = netlink.remove_route(ifindex, route)) {
             return "route to " + route.to.to_string() + " of an earlier configuration: " + *error;
         }
     }
@@ -117,6 +129,8 @@ std::optional<std::string> Tap::configure(const config::PortConfig& port, const 
     write_sysctl("/proc/sys/net/ipv6/conf/" + name + "/accept_dad", "0");
     // Down and up again (an operator's, a network manager's) must not cost its IPv6 addresses; IPv4's stay anyway.
     write_sysctl("/proc/sys/net/ipv6/conf/" + name + "/keep_addr_on_down", "1");
+    // A router's advertisement would bring its routes into the main table, where no side's are.
+    if (port.side != config::Side::none) write_sysctl("/proc/sys/net/ipv6/conf/" + name + "/accept_ra", "0");
     // An address that goes leaves the others of its subnet alone.
     write_sysctl("/proc/sys/net/ipv4/conf/" + name + "/promote_secondaries", "1");
     // The kernel does not see the packets that confirm a neighbour: it asks each again after 3 to 8 seconds, and one that no longer
@@ -136,14 +150,19 @@ std::optional<std::string> Tap::configure(const config::PortConfig& port, const 
     Rtnetlink netlink;
     if (auto error = netlink.open(0)) return own + *error;
     if (auto error = netlink.set_alias(ifindex_, kTwinAlias)) return own + "alias: " + *error;
-    if (auto error = take_leftovers_away(netlink, ifindex_, port)) return own + *error;
+    std::vector<OwnRoute> routes = routes_of(port);
+    if (auto error = take_leftovers_away(netlink, ifindex_, port, routes)) return own + *error;
     for (const IpPrefix& address : port.addresses) {
-        if (auto error = netlink.add_address(ifindex_, address))
+        if (auto error = netlink.add_address(ifindex_, address, port.side == config::Side::none))
             return own + "address " + address.to_string() + ": " + *error;
     }
-    for (const config::RouteConfig& route : port.routes) {
-        if (auto error = netlink.add_route(ifindex_, route.to, route.via)) {
-            return own + "route to " + route.to.to_string() + " via " + route.via.to_string() + ": " + *error;
+    // Not before: with a twin's last address the kernel took its routes away.
+    if (!leave_missing(netlink, ifindex_, routes)) return own + "its routes could not be read";
+    for (const OwnRoute& route : routes) {
+        if (auto error = netlink.add_route(ifindex_, route)) {
+            if (route.to.address.is_link_local()) continue;  // a twin without IPv6
+            return own + "route to " + route.to.to_string() +
+                   (route.via.is_unspecified() ? "" : " via " + route.via.to_string()) + ": " + *error;
         }
     }
     return std::nullopt;

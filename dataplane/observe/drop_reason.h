@@ -34,6 +34,7 @@ namespace guideway::observe {
     X(land_attack, "source and destination are the same address")                                               \
     X(own_source, "source is a VIP or a SNAT address, which nobody else sends from")                            \
     X(source_unroutable, "no route to the source, or none through the port it came by (source_check)")          \
+    X(wrong_side, "for an address that is not of the side it came by, where the two sides are apart")           \
     X(ttl_exceeded, "TTL or hop limit used up")                                                                 \
     X(fragment, "fragment of ICMP, SCTP or another protocol than TCP and UDP, for a VIP or a SNAT address")     \
     X(fragment_bad, "fragment without data, of a length that is none, or that ends beyond 65,535 bytes")        \

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 #include <tuple>
 
 namespace guideway::snapshot {
@@ -54,14 +55,20 @@ const Route& chosen_of(std::span<const Route> ways, std::uint64_t flow) noexcept
 }  // namespace
 
 void RoutingSnapshot::finish() {
-    std::stable_sort(routes.begin(), routes.end(), [](const Route& a, const Route& b) {
+    std::stable_sort(routes.begin(), routes.end(), [this](const Route& a, const Route& b) {
+        if (const Side one = side_of(a.port), other = side_of(b.port); one != other) return one < other;
         if (a.prefix.length != b.prefix.length) return a.prefix.length > b.prefix.length;
         return std::tie(a.prefix.address, a.metric) < std::tie(b.prefix.address, b.metric);
     });
     std::vector<IpPrefix> prefixes;
     prefixes.reserve(routes.size());
     for (const Route& route : routes) prefixes.push_back(route.prefix);
-    index = RouteIndex(prefixes);
+    const auto of_clients = static_cast<std::size_t>(
+        std::ranges::count_if(routes, [this](const Route& route) { return side_of(route.port) == Side::clients; }));
+    first_of_side = {0, of_clients};
+    const std::span<const IpPrefix> all(prefixes);
+    index = {RouteIndex(all.first(of_clients)), RouteIndex(all.subspan(of_clients))};
+    list_own_addresses();
     for (Route& route : routes) {
         route.gateway_hop = -1;
         if (route.on_link) continue;
@@ -93,7 +100,8 @@ void RoutingSnapshot::order_ways() {
     };
     for (auto first = routes.begin(); first != routes.end();) {
         const auto end = std::find_if(first + 1, routes.end(), [&](const Route& other) {
-            return other.prefix != first->prefix || other.metric != first->metric;
+            return other.prefix != first->prefix || other.metric != first->metric ||
+                   side_of(other.port) != side_of(first->port);
         });
         first->ways = 1;
         if (end - first > 1 && !first->on_link) {
@@ -105,16 +113,40 @@ void RoutingSnapshot::order_ways() {
     }
 }
 
-std::span<const Route> RoutingSnapshot::ways_to(const IpAddress& destination) const {
-    const std::int32_t at = index.find(destination);
+void RoutingSnapshot::list_own_addresses() {
+    for (auto& addresses : own) addresses.clear();
+    for (std::size_t port = 0; port < ports.size(); ++port) {
+        auto& addresses = own[number_of(side_of(static_cast<std::uint16_t>(port)))];
+        for (const IpPrefix& prefix : ports[port].addresses) {
+            addresses.push_back(prefix.address);
+            // The network's broadcast address is for all its hosts.
+            if (prefix.address.is_v4() && prefix.length < 31)
+                addresses.push_back(IpAddress::v4(prefix.address.v4_value() | 0xffffffffU >> prefix.length));
+        }
+    }
+    for (auto& addresses : own) std::ranges::sort(addresses);
+}
+
+bool RoutingSnapshot::is_own(const IpAddress& address, Side side) const {
+    return std::ranges::binary_search(own[apart ? number_of(side) : 0], address);
+}
+
+std::int32_t RoutingSnapshot::best_route(const IpAddress& destination, Side side) const {
+    const std::size_t number = apart ? number_of(side) : 0;
+    const std::int32_t at = index[number].find(destination);
+    return at == RouteIndex::kNone ? at : at + static_cast<std::int32_t>(first_of_side[number]);
+}
+
+std::span<const Route> RoutingSnapshot::ways_to(const IpAddress& destination, Side side) const {
+    const std::int32_t at = best_route(destination, side);
     if (at == RouteIndex::kNone) return {};
     const Route& first = routes[static_cast<std::size_t>(at)];
     return {&first, first.ways};
 }
 
-NextHopResult RoutingSnapshot::lookup(const IpAddress& destination, std::uint64_t flow) const {
+NextHopResult RoutingSnapshot::lookup(const IpAddress& destination, std::uint64_t flow, Side side) const {
     NextHopResult result;
-    const std::span<const Route> ways = ways_to(destination);
+    const std::span<const Route> ways = ways_to(destination, side);
     if (ways.empty()) return result;
     const Route& route = ways.size() == 1 ? ways.front() : chosen_of(ways, flow);
     result.ways = static_cast<std::uint32_t>(ways.size());
@@ -136,17 +168,19 @@ std::uint16_t RoutingSnapshot::hop_to(std::uint16_t port, const std::uint8_t* ma
     return found != by_mac_.end() && found->first == key ? found->second : kNoHop;
 }
 
-bool RoutingSnapshot::has_route(const IpAddress& destination) const {
-    return index.find(destination) != RouteIndex::kNone;
+bool RoutingSnapshot::has_route(const IpAddress& destination, Side side) const {
+    return best_route(destination, side) != RouteIndex::kNone;
 }
 
 /// Whatever their metric: a second way of the same length is feasible (RFC 3704 2.3).
 bool RoutingSnapshot::has_route_through(const IpAddress& destination, std::uint16_t port) const {
-    const std::int32_t at = index.find(destination);
+    const Side side = side_of(port);
+    const std::int32_t at = best_route(destination, side);
     if (at == RouteIndex::kNone) return false;
     const auto longest = routes.begin() + at;
-    const auto others =
-        std::find_if(longest, routes.end(), [&](const Route& route) { return route.prefix != longest->prefix; });
+    const auto others = std::find_if(longest, routes.end(), [&](const Route& route) {
+        return route.prefix != longest->prefix || side_of(route.port) != side;
+    });
     return std::any_of(longest, others, [&](const Route& route) { return route.port == port; });
 }
 

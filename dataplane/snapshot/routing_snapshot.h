@@ -11,6 +11,7 @@
 //              weight): where a router goes, its flows alone go elsewhere.
 //   last hop   the router that a client's packet came from: (port, source MAC). Where it is a next hop, replies may go there without a route.
 //   flow       64 bits of the five-tuple, the same for all packets of a direction (flow/hash.h: selection_hash).
+// Where clients' and nodes' side are kept apart (`apart`) a route is of its port's side, and a lookup sees the routes of one side alone.
 // Thread contract: built by one control thread; const afterwards, read by all workers; freed after the QSBR grace period.
 #pragma once
 
@@ -23,6 +24,7 @@
 
 #include "api/contract/ip_address.h"
 #include "dataplane/snapshot/route_index.h"
+#include "dataplane/snapshot/side.h"
 
 namespace guideway::snapshot {
 
@@ -55,6 +57,7 @@ struct PortState {
     std::uint16_t mtu = 1500;  ///< largest IP packet
     bool link_up = false;
     std::vector<IpPrefix> addresses;  ///< the kernel's, on the TAP twin
+    Side side = Side::clients;        ///< matters where the sides are apart
 };
 
 struct NeighbourKey {
@@ -81,12 +84,15 @@ struct NextHopResult {
 class RoutingSnapshot {
   public:
     std::uint16_t epoch = 0;         ///< differs from the previous snapshot's whenever an index changed its meaning
+    bool apart = false;              ///< the sides are
     std::vector<PortState> ports;    ///< by port index
     std::vector<NextHop> next_hops;  ///< at most 65535
-    /// Longest prefix first, those of one prefix together, by metric, of one metric the ways that serve best first: call finish()
-    /// after filling.
+    /// Those of a side together; of it the longest prefix first, those of one prefix together, by metric, of one metric the ways that
+    /// serve best first: call finish() after filling.
     std::vector<Route> routes;
-    RouteIndex index;  ///< of the routes' prefixes; by finish()
+    std::array<RouteIndex, kSides> index;  ///< of the routes' prefixes, by side, from the side's first; by finish()
+    std::array<std::size_t, kSides> first_of_side{};  ///< into `routes`; by finish()
+    std::array<std::vector<IpAddress>, kSides> own;   ///< the kernel's, and broadcasts, by side, sorted; by finish()
     std::unordered_map<NeighbourKey, std::uint16_t, NeighbourKeyHash>
         neighbours;  ///< usable ones, to index in next_hops
     /// By index in next_hops: the epoch in which it began to mean what it means, or a later one, kMostEpochsBack before the present. finish()
@@ -97,11 +103,11 @@ class RoutingSnapshot {
     void finish();
     /// Longest-prefix match, of several ways the flow's, then the neighbour. A search in the routes: called once a flow and epoch, not
     /// once a packet.
-    NextHopResult lookup(const IpAddress& destination, std::uint64_t flow = 0) const;
+    NextHopResult lookup(const IpAddress& destination, std::uint64_t flow = 0, Side side = Side::clients) const;
     /// Those that lookup() chooses among; none without a route.
-    std::span<const Route> ways_to(const IpAddress& destination) const;
+    std::span<const Route> ways_to(const IpAddress& destination, Side side = Side::clients) const;
     /// Has a route, of those of the longest matching prefix any. Costs as lookup() does.
-    bool has_route(const IpAddress& destination) const;
+    bool has_route(const IpAddress& destination, Side side = Side::clients) const;
     bool has_route_through(const IpAddress& destination, std::uint16_t port) const;
     /// The usable next hop with this MAC address (6 bytes), by whichever neighbour it is one; kNoHop: none.
     std::uint16_t hop_to(std::uint16_t port, const std::uint8_t* mac) const noexcept;
@@ -113,7 +119,16 @@ class RoutingSnapshot {
                static_cast<std::int16_t>(epoch_then - since[hop]) >= 0;
     }
 
+    /// The side of a route or its like by its port; one and the same for all where the sides are not apart.
+    Side side_of(std::uint16_t port) const { return apart && port < ports.size() ? ports[port].side : Side::clients; }
+    /// An address of the kernel's on a port of that side, or its network's broadcast address.
+    bool is_own(const IpAddress& address, Side side) const;
+
+    /// Position of the best route in `routes`; RouteIndex::kNone: there is none.
+    std::int32_t best_route(const IpAddress& destination, Side side) const;
+
   private:
+    void list_own_addresses();
     void order_ways();
 
     std::vector<std::pair<std::uint64_t, std::uint16_t>> by_mac_;  ///< (port and MAC, index), ascending; by finish()

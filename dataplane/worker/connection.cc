@@ -65,6 +65,10 @@ void Worker::act_on_flow(unsigned i) noexcept {
 template <typename Family>
 bool Worker::carry_on(unsigned i, flow::FlowRef ref) noexcept {
     const packet::ParsedPacket& parsed = burst_.parsed[i];
+    if (is_astray(i, ref.half())) [[unlikely]] {
+        drop(burst_.mbuf[i], DropReason::wrong_side);
+        return true;
+    }
     auto& entry = table<Family>().entry(ref.index());
     const Course course = course_of<Family>(entry, ref.half(), parsed);
     if (course >= Course::over) return false;
@@ -288,7 +292,8 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i, C
     if (last_hop_ports_ != 0 && half == flow::kClientHalf) note_last_hop(entry, i);
     NextHop hop{NextHop::Kind::known, entry.next_hop[half]};
     if (hop.index >= routing_->next_hops.size()) [[unlikely]] {
-        hop = look_up_next_hop(packet::to_contract(other.source), flow::selection_hash(other));
+        hop = look_up_next_hop(packet::to_contract(other.source), flow::selection_hash(other),
+                               snapshot::side_beyond(half));
         if (hop.kind == NextHop::Kind::no_route) {
             drop(mbuf, DropReason::no_route);
             return;
@@ -327,7 +332,8 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i, C
     if (hop.kind == NextHop::Kind::known) [[likely]] {
         send_to(routing_->next_hops[hop.index], mbuf, parsed.l3_length);
     } else {
-        hold(mbuf, packet::to_contract(other.source), flow::selection_hash(other), parsed.l3_length);
+        hold(mbuf, packet::to_contract(other.source), flow::selection_hash(other), snapshot::side_beyond(half),
+             parsed.l3_length);
     }
 }
 
@@ -345,6 +351,10 @@ void Worker::connect(unsigned i) noexcept {
         const bool under_way = parsed.protocol == protocol::kTcp && !opens_connection(parsed);
         if (under_way && hand_over(owner_of(tuple, flow::selection_hash(tuple)), mbuf)) return;
         to_kernel(i);
+        return;
+    }
+    if (is_astray(i, to_snat ? flow::kBackendHalf : flow::kClientHalf)) [[unlikely]] {
+        drop(mbuf, DropReason::wrong_side);
         return;
     }
     if (const DropReason impossible = impossible_source<Family>(parsed); impossible != DropReason::none) [[unlikely]] {

@@ -64,12 +64,20 @@ std::string bound_words(const snapshot::ForwardingSnapshot& state, const IpAddre
 
 /// The name by which a packet to an address of ours is dropped for its source; none: the source can be.
 observe::DropReason impossible_source(const snapshot::ForwardingSnapshot& state,
-                                      const contract::ExplainRequest& request) {
+                                      const contract::ExplainRequest& request, bool sides_apart) {
     if (request.source == request.destination) return observe::DropReason::land_attack;
     if (!request.source.is_usable_unicast()) return observe::DropReason::martian_source;
-    if (state.vips.contains(request.source) || state.snat.contains(request.source))
-        return observe::DropReason::own_source;
-    return observe::DropReason::none;
+    const bool to_vip = sides_apart && state.vips.contains(request.destination);
+    const bool to_snat = sides_apart && !to_vip;
+    const bool own =
+        (!to_snat && state.vips.contains(request.source)) || (!to_vip && state.snat.contains(request.source));
+    return own ? observe::DropReason::own_source : observe::DropReason::none;
+}
+
+/// Of an address of ours, where the sides are kept apart.
+std::string side_step(const char* own, const char* other) {
+    return std::string("It is on the ") + own + "' side: a packet for it that comes by a port of the " + other +
+           "' side is dropped as wrong_side.";
 }
 
 /// What the service allows, and by which name more than that is dropped; empty: as much as comes.
@@ -189,7 +197,7 @@ void choose_backend(const snapshot::ForwardingSnapshot& state, const contract::E
 
 contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const flow::Ownership& ownership,
                                 const contract::ExplainRequest& request, const Relocations& relocations,
-                                const AffinityMemory& memory, const SourceChecks& checks) {
+                                const AffinityMemory& memory, const SourceChecks& checks, bool sides_apart) {
     contract::ExplainAnswer answer;
     answer.generation = state.generation;
     const std::string destination = with_port(request.destination, request.destination_port);
@@ -199,7 +207,7 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
         return answer;
     }
     const bool is_snat = state.snat.contains(request.destination);
-    if (const auto reason = impossible_source(state, request);
+    if (const auto reason = impossible_source(state, request, sides_apart);
         reason != observe::DropReason::none && (is_snat || state.vips.contains(request.destination))) {
         answer.verdict = "refuse";
         answer.steps.push_back(request.destination.to_string() + " is a " + (is_snat ? "SNAT address." : "VIP."));
@@ -215,6 +223,7 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
         answer.steps.push_back(request.destination.to_string() +
                                " is a SNAT address: only replies of known connections pass, anything else is dropped "
                                "as reply_unknown.");
+        if (sides_apart) answer.steps.push_back(side_step("nodes", "clients"));
         const bool by_hash = of_tuple(request, [&](const auto& tuple) { return ownership.rss(tuple) != nullptr; });
         answer.steps.push_back((by_hash ? "Its receive hash (RSS) leads"
                                         : "Port " + std::to_string(request.destination_port) + " belongs") +
@@ -225,9 +234,15 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
         answer.verdict = "kernel";
         answer.steps.push_back(request.destination.to_string() +
                                " is neither a VIP nor a SNAT address: the packet goes to the kernel.");
+        if (sides_apart) {
+            answer.steps.push_back(
+                "Clients' and nodes' side are kept apart: the kernel gets it only if that is an address of the "
+                "appliance's own on the side of the port it came by; else it is dropped as wrong_side.");
+        }
         return answer;
     }
     answer.steps.push_back(request.destination.to_string() + " is a VIP." + bound_words(state, request.destination));
+    if (sides_apart) answer.steps.push_back(side_step("clients", "nodes"));
     const balancing::ServiceEntry* service = state.services.find(
         request.destination, static_cast<std::uint8_t>(request.protocol), be(request.destination_port));
     if (service == nullptr) {

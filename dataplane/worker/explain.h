@@ -33,6 +33,7 @@ struct SourceChecks {
 
 contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const flow::Ownership& ownership,
                                 const contract::ExplainRequest& request, const Relocations& relocations = {},
-                                const AffinityMemory& memory = {}, const SourceChecks& checks = {});
+                                const AffinityMemory& memory = {}, const SourceChecks& checks = {},
+                                bool sides_apart = false);
 
 }  // namespace guideway::worker

@@ -37,9 +37,10 @@ std::string choice_text(std::uint16_t index, const snapshot::NextHopResult& now,
 
 /// "port eth1 to 02:00:00:00:00:0b", or why not. `in_use`: the connection's own next hop, if it has one under this table.
 template <typename Tuple>
-std::string hop_text(const Tuple& towards, std::optional<std::uint16_t> in_use, const FlowSurroundings& around) {
+std::string hop_text(const Tuple& towards, snapshot::Side side, std::optional<std::uint16_t> in_use,
+                     const FlowSurroundings& around) {
     const snapshot::NextHopResult found =
-        around.routing.lookup(packet::to_contract(towards.source), flow::selection_hash(towards));
+        around.routing.lookup(packet::to_contract(towards.source), flow::selection_hash(towards), side);
     if (!in_use) {
         if (found.kind == snapshot::NextHopResult::Kind::no_route)
             return "no route: its packets are dropped as no_route";
@@ -65,7 +66,7 @@ std::string hop_of(const Entry& entry, unsigned half, const FlowSurroundings& ar
     std::optional<std::uint16_t> in_use;
     if (entry.routing_epoch == around.routing.epoch && entry.next_hop[half] < around.routing.next_hops.size())
         in_use = entry.next_hop[half];
-    return hop_text(entry.other_half(half), in_use, around);
+    return hop_text(entry.other_half(half), snapshot::side_beyond(half), in_use, around);
 }
 
 void name_service(contract::FlowView& view, const IpAddress& vip, std::uint8_t protocol, std::uint16_t vip_port_be,
@@ -170,7 +171,8 @@ std::string reply_step(const contract::ExplainRequest& request, const FlowSurrou
             ? ""
             : "Where it comes by " + ports + ", replies go back to the router it comes from (last_hop). Else replies";
     const std::string by_table =
-        std::visit([&](const auto& client) { return hop_text(client, std::nullopt, around); }, tuple_of(request));
+        std::visit([&](const auto& client) { return hop_text(client, snapshot::Side::clients, std::nullopt, around); },
+                   tuple_of(request));
     return (ports.empty() ? "Replies" : back) + " to the client leave by " + by_table + ".";
 }
 

@@ -294,8 +294,9 @@ void Worker::follow_first(unsigned i, const flow::Translation& out) noexcept {
     const bool as_first = out.last_hop
                               ? routing_->still_means(out.next_hop, out.routing_epoch)
                               : out.routing_epoch == routing_->epoch && out.next_hop < routing_->next_hops.size();
+    const snapshot::Side side = snapshot::side_beyond(out.half);
     const NextHop hop =
-        as_first ? NextHop{NextHop::Kind::known, out.next_hop} : look_up_next_hop(destination, out.flow);
+        as_first ? NextHop{NextHop::Kind::known, out.next_hop} : look_up_next_hop(destination, out.flow, side);
     if (hop.kind == NextHop::Kind::no_route) {
         drop(mbuf, DropReason::no_route);
         return;
@@ -315,7 +316,7 @@ void Worker::follow_first(unsigned i, const flow::Translation& out) noexcept {
     if (hop.kind == NextHop::Kind::known) {
         send_to(routing_->next_hops[hop.index], mbuf, parsed.l3_length);
     } else {
-        hold(mbuf, destination, out.flow, parsed.l3_length);
+        hold(mbuf, destination, out.flow, side, parsed.l3_length);
     }
 }
 

@@ -40,9 +40,12 @@ DropReason Worker::impossible_source(const packet::ParsedPacket& parsed) const n
     const auto& tuple = Family::tuple(parsed);
     if (tuple.source == tuple.destination) return DropReason::land_attack;
     if (parsed.martian) return DropReason::martian_source;
-    if (Family::contains(forwarding_->vips, tuple.source) || Family::contains(forwarding_->snat, tuple.source))
-        return DropReason::own_source;
-    return DropReason::none;
+    // Where the sides are apart the other side's addresses may be somebody's here.
+    const bool to_vip = apart_ && Family::contains(forwarding_->vips, tuple.destination);
+    const bool to_snat = apart_ && !to_vip;
+    const bool own = (!to_snat && Family::contains(forwarding_->vips, tuple.source)) ||
+                     (!to_vip && Family::contains(forwarding_->snat, tuple.source));
+    return own ? DropReason::own_source : DropReason::none;
 }
 
 DropReason Worker::impossible_source_of_any(const packet::ParsedPacket& parsed) const noexcept {
@@ -55,8 +58,8 @@ DropReason Worker::source_check(unsigned i) const noexcept {
     const SourceCheck check = plumbing_.ports[port].source_check;
     if (check == SourceCheck::off) return DropReason::none;
     const IpAddress source = burst_.parsed[i].source();
-    const bool good =
-        check == SourceCheck::strict ? routing_->has_route_through(source, port) : routing_->has_route(source);
+    const bool good = check == SourceCheck::strict ? routing_->has_route_through(source, port)
+                                                   : routing_->has_route(source, plumbing_.ports[port].side);
     return good ? DropReason::none : DropReason::source_unroutable;
 }
 

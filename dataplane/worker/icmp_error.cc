@@ -65,7 +65,7 @@ void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noex
     }
     const auto& entry = flows.entry(ref.index());
     const unsigned half = ref.half();
-    DropReason reason = doubt<Family>(entry, half, error);
+    DropReason reason = is_astray(i, half) ? DropReason::wrong_side : doubt<Family>(entry, half, error);
     if (reason == DropReason::none && parsed.ttl <= 1) reason = DropReason::ttl_exceeded;  // no error about an error
     if (reason == DropReason::none && !icmp_forwarded_.take(now_ms_)) reason = DropReason::icmp_limited;
     if (reason != DropReason::none) {
@@ -76,7 +76,8 @@ void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noex
     const typename Family::Tuple& sent = entry.other_half(half);
     NextHop hop{NextHop::Kind::known, hop_in_use(entry, half)};
     if (hop.index == flow::FlowEntryV4::kNoNextHop) {
-        hop = look_up_next_hop(packet::to_contract(sent.source), flow::selection_hash(sent));
+        hop =
+            look_up_next_hop(packet::to_contract(sent.source), flow::selection_hash(sent), snapshot::side_beyond(half));
     }
     if (hop.kind == NextHop::Kind::no_route) {
         drop(mbuf, DropReason::no_route);
@@ -93,7 +94,8 @@ void Worker::forward_icmp_error(unsigned i, const packet::IcmpError& error) noex
     if (hop.kind == NextHop::Kind::known) {
         send_to(routing_->next_hops[hop.index], mbuf, parsed.l3_length);
     } else {
-        hold(mbuf, packet::to_contract(sent.source), flow::selection_hash(sent), parsed.l3_length);
+        hold(mbuf, packet::to_contract(sent.source), flow::selection_hash(sent), snapshot::side_beyond(half),
+             parsed.l3_length);
     }
 }
 

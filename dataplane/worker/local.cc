@@ -27,6 +27,10 @@ void Worker::drop(rte_mbuf* mbuf, DropReason reason) noexcept {
 
 void Worker::to_kernel(unsigned i) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
+    if (!kernel_may_have(i)) {
+        drop(mbuf, DropReason::wrong_side);
+        return;
+    }
     rte_ring* ring = plumbing_.to_kernel;
     if (ring == nullptr) {
         drop(mbuf, DropReason::kernel_path_full);
@@ -71,6 +75,15 @@ void Worker::act_on_other(unsigned i) noexcept {
             drop(mbuf, parsed.reason);
         } else {
             to_kernel(i);
+        }
+        return;
+    }
+    if (is_other_sides(i)) [[unlikely]] {
+        // Whoever asks for it here asks for somebody of the network here that has the same address.
+        if (parsed.kind == PacketKind::arp || parsed.kind == PacketKind::neighbour_solicitation) {
+            to_kernel(i);
+        } else {
+            drop(mbuf, DropReason::wrong_side);
         }
         return;
     }
@@ -121,8 +134,12 @@ void Worker::hear_claim(unsigned i) noexcept {
     rte_mbuf* mbuf = burst_.mbuf[i];
     const segments::Whole whole(mbuf, desk_);
     const auto claim = packet::claim_of(whole.bytes(), whole.length(), burst_.parsed[i]);
-    if (!claim || !(forwarding_->vips.contains(claim->address) || forwarding_->snat.contains(claim->address))) return;
-    if (!forwarding_->served_on(mbuf->port, claim->address)) return;  // on this link it may be anybody's
+    if (!claim) return;
+    const bool is_vip = forwarding_->vips.contains(claim->address);
+    if (!is_vip && !forwarding_->snat.contains(claim->address)) return;
+    // Of another network, or on this link anybody's.
+    if (is_astray(i, is_vip ? flow::kClientHalf : flow::kBackendHalf)) return;
+    if (!forwarding_->served_on(mbuf->port, claim->address)) return;
     for (const WorkerPort& port : plumbing_.ports) {
         if (port.mac == claim->mac) return;  // our own, come back by a loop or a hub
     }

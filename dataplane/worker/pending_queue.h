@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "api/contract/ip_address.h"
+#include "dataplane/snapshot/side.h"
 
 struct rte_mbuf;
 
@@ -20,9 +21,10 @@ namespace guideway::worker {
 
 struct PendingPacket {
     rte_mbuf* mbuf = nullptr;
-    IpAddress destination;        ///< of the rewritten packet
-    std::uint64_t flow = 0;       ///< what decides among several ways there (routing_snapshot.h)
-    std::uint32_t l3_length = 0;  ///< to compare with the port's MTU
+    IpAddress destination;                          ///< of the rewritten packet
+    std::uint64_t flow = 0;                         ///< what decides among several ways there (routing_snapshot.h)
+    snapshot::Side side = snapshot::Side::clients;  ///< where that is
+    std::uint32_t l3_length = 0;                    ///< to compare with the port's MTU
     std::uint64_t deadline_ms = 0;
 };
 
@@ -35,7 +37,7 @@ class PendingQueue {
     bool hold(const PendingPacket& packet) noexcept {
         if (count_ == kCapacity) return false;
         std::uint32_t same = 0;
-        for (std::uint32_t i = 0; i < count_; ++i) same += packets_[i].destination == packet.destination ? 1U : 0U;
+        for (std::uint32_t i = 0; i < count_; ++i) same += is_for_same(packets_[i], packet) ? 1U : 0U;
         if (same >= kMostADestination) return false;
         packets_[count_++] = packet;
         return true;
@@ -58,6 +60,10 @@ class PendingQueue {
     const PendingPacket& newest() const noexcept { return packets_[count_ - 1]; }
 
   private:
+    static bool is_for_same(const PendingPacket& a, const PendingPacket& b) noexcept {
+        return a.destination == b.destination && a.side == b.side;
+    }
+
     std::array<PendingPacket, kCapacity> packets_;
     std::uint32_t count_ = 0;
 };

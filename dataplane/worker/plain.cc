@@ -21,10 +21,18 @@ struct Surroundings {
     observe::SlotCounters* backends;
     std::uint32_t now_s;
     std::uint16_t look;
+    // Of workers with a port whose replies go back to the last hop, or with two sides.
     std::uint32_t last_hop_ports;
+    const std::uint8_t* sides;  ///< by port index; null: they are not apart
 };
 
-/// The packet came from the router that replies go to, or by a port without that option. `mbuf`: its port is named.
+/// Came by a port of the side that packets of this half come by? Else the general way sees to it.
+template <typename Entry>
+inline bool is_of_its_side(const Surroundings<Entry>& around, unsigned half, std::uint16_t port) noexcept {
+    return around.sides == nullptr || around.sides[port] == half;
+}
+
+/// The packet came from the router that replies go to, or by a port without that option.
 template <typename Entry>
 inline bool by_the_same_router(const Surroundings<Entry>& around, const Entry& entry, const std::uint8_t* frame,
                                std::uint16_t port) noexcept {
@@ -41,7 +49,7 @@ inline bool by_the_same_router(const Surroundings<Entry>& around, const Entry& e
 }
 
 /// False, and nothing done, where the packet needs the general way.
-template <bool kLastHops, typename Entry, typename Slot>
+template <bool kByPort, typename Entry, typename Slot>
 inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot, Transmitter& transmitter,
                             [[maybe_unused]] std::uint16_t port) noexcept {
     if (!slot.candidate) [[unlikely]]
@@ -54,12 +62,16 @@ inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot,
         (entry.looked_over == around.look) & (index != Entry::kNoNextHop) & ((slot.packet.tcp_flags & kDecisive) == 0);
     if (!as_before || !slot.packet.is_tuple(entry.halves[half])) [[unlikely]]
         return false;
+    if constexpr (kByPort) {
+        if (!is_of_its_side(around, half, port)) [[unlikely]]
+            return false;
+    }
     const snapshot::NextHop& hop = around.hops[index];
     if (slot.packet.l3_length > hop.mtu) [[unlikely]]
         return false;
 
     std::uint8_t* frame = slot.frame;
-    if constexpr (kLastHops) {
+    if constexpr (kByPort) {
         if (half == flow::kClientHalf && !by_the_same_router(around, entry, frame, port)) [[unlikely]]
             return false;
     }
@@ -83,8 +95,8 @@ static_assert(offsetof(snapshot::NextHop, destination_mac) == 0 && offsetof(snap
 
 }  // namespace
 
-/// `kLastHops`: some port's replies go back to the last hop. Workers without such a port pay nothing.
-template <typename Family, bool kLastHops>
+/// `kByPort`: some port's replies go back to the last hop, or the sides are apart. Other workers pay nothing.
+template <typename Family, bool kByPort>
 [[gnu::always_inline]] inline void Worker::forward_plain() noexcept {
     const Surroundings<typename Family::Entry> around{table<Family>().entries(),
                                                       routing_->next_hops.data(),
@@ -92,13 +104,14 @@ template <typename Family, bool kLastHops>
                                                       &counters_.backend(0),
                                                       now_s_,
                                                       look_,
-                                                      last_hop_ports_};
+                                                      last_hop_ports_,
+                                                      apart_ ? sides_.data() : nullptr};
     for (auto& slot : Family::plain(burst_)) {
         std::uint16_t port = burst_.port;
-        if constexpr (kLastHops) {
+        if constexpr (kByPort) {
             if (burst_.ports_named) port = slot.mbuf->port;
         }
-        if (forward_at_once<kLastHops>(around, slot, transmitter_, port)) [[likely]]
+        if (forward_at_once<kByPort>(around, slot, transmitter_, port)) [[likely]]
             continue;
         name_port(slot.position);
         burst_.parsed[slot.position] = packet::parsed_of(slot.packet, slot.frame);
@@ -110,19 +123,20 @@ template <typename Family, bool kLastHops>
     }
 }
 
+/// Of functions of their own, so that the loops without these options are as if there were none.
+[[gnu::noinline]] void Worker::forward_plain_by_port_v4() noexcept { forward_plain<V4, true>(); }
+[[gnu::noinline]] void Worker::forward_plain_by_port_v6() noexcept { forward_plain<V6, true>(); }
+
 void Worker::forward_plain_v4() noexcept {
-    if (last_hop_ports_ == 0) [[likely]] {
-        forward_plain<V4, false>();
-    } else {
-        forward_plain<V4, true>();
-    }
+    if (apart_ || last_hop_ports_ != 0) [[unlikely]]
+        return forward_plain_by_port_v4();
+    forward_plain<V4, false>();
 }
+
 void Worker::forward_plain_v6() noexcept {
-    if (last_hop_ports_ == 0) [[likely]] {
-        forward_plain<V6, false>();
-    } else {
-        forward_plain<V6, true>();
-    }
+    if (apart_ || last_hop_ports_ != 0) [[unlikely]]
+        return forward_plain_by_port_v6();
+    forward_plain<V6, false>();
 }
 
 }  // namespace guideway::worker

@@ -101,6 +101,7 @@ struct WorkerPort {
         false;  ///< its driver has frames of its own to send (LACP), which leave with a worker's next burst
     /// Frames in several buffers come by other ports, and this one's driver takes none.
     bool one_buffer_only = false;
+    snapshot::Side side = snapshot::Side::clients;  ///< matters where WorkerSettings::sides_apart
 };
 
 enum class IdleMode : std::uint8_t {
@@ -197,6 +198,7 @@ struct WorkerSettings {
     std::uint32_t icmp_error_burst = 200;
     MssClamp mss_clamp;
     Echo echo = Echo::always;
+    bool sides_apart = false;  ///< clients' and nodes' side (snapshot/side.h); the RoutingSnapshots then are so, too
     FragmentSettings fragments;
     std::uint32_t neighbour_wait_ms = 1000;  ///< how long a packet waits for its next hop's MAC address
     std::uint16_t snat_port_first = 1024;    ///< SNAT ports in use, inclusive

@@ -582,7 +582,7 @@ contract::ExplainAnswer Runtime::explain(const contract::ExplainRequest& request
     contract::ExplainAnswer answer =
         worker::explain(*parts_->publisher.current_forwarding(), parts_->ownership, request, parts_->relocations,
                         {parts_->affinity, static_cast<std::uint32_t>(boot_time_ms() / 1000)},
-                        {routing.get(), settings.ports.front(), settings.port_names});
+                        {routing.get(), settings.ports.front(), settings.port_names}, settings.worker.sides_apart);
     if (answer.verdict == "forward") {
         const auto state = parts_->publisher.current_forwarding();
         const flow::IdleLimits limits(table_timeouts(settings.worker.timeouts));

@@ -35,6 +35,7 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
       stray_backend_slot_(static_cast<std::uint32_t>(counters.backends().size() - 1)),
       stages_(plumbing.stages),
       burst_size_(std::clamp<std::uint16_t>(plumbing.settings.burst, 1, kMostBurst)),
+      apart_(plumbing.settings.sides_apart),
       plumbing_(std::move(plumbing)),
       affinity_(plumbing_.affinity.empty() ? nullptr : &plumbing_.affinity[plumbing_.worker]),
       publisher_(publisher),
@@ -60,6 +61,7 @@ Worker::Worker(Plumbing plumbing, snapshot::Publisher& publisher, flow::FlowTabl
         const auto index = static_cast<std::uint16_t>(port);
         const bool has_vlans = !vlans_.at(port).empty();
         if (from.replies_to_last_hop) last_hop_ports_ |= 1U << port;
+        sides_.at(port) = static_cast<std::uint8_t>(from.side);
         stations_.at(port) =
             packet::station_of(from.mac) | (from.unfinished_checksums_possible ? kUnfinishedPossible : 0);
         if (from.rx_queue != kNoQueue) sources_.push_back({from.ethdev, from.rx_queue, index, has_vlans});
@@ -414,7 +416,7 @@ void Worker::review_pending() noexcept {
     reviewed_with_ = routing_;
     next_review_ms_ = now_ms_ + kReviewIntervalMs;
     pending_.review([this](const PendingPacket& packet) noexcept {
-        const NextHop hop = look_up_next_hop(packet.destination, packet.flow);
+        const NextHop hop = look_up_next_hop(packet.destination, packet.flow, packet.side);
         if (hop.kind == NextHop::Kind::known) {
             send_to(routing_->next_hops[hop.index], packet.mbuf, packet.l3_length);
             return true;

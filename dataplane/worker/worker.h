@@ -114,10 +114,12 @@ class Worker {
     void answer_question() noexcept;
 
     // plain.cc: plain packets of established connections
-    template <typename Family, bool kLastHops>
+    template <typename Family, bool kByPort>
     void forward_plain() noexcept;
     void forward_plain_v4() noexcept;
     void forward_plain_v6() noexcept;
+    void forward_plain_by_port_v4() noexcept;
+    void forward_plain_by_port_v6() noexcept;
 
     // connection.cc: packets of connections
     template <typename Family>
@@ -220,6 +222,11 @@ class Worker {
     bool over_packet_limit(std::uint16_t service_slot) noexcept;
     bool refusal_allowed(const packet::ParsedPacket& parsed) noexcept;
 
+    // sides.cc: clients' and nodes' side, where they are kept apart
+    bool is_astray(unsigned i, unsigned half) const noexcept;
+    bool is_other_sides(unsigned i) const noexcept;
+    bool kernel_may_have(unsigned i) const noexcept;
+
     // icmp_error.cc: what others tell of packets that went out from here
     void act_on_icmp(unsigned i) noexcept;
     template <typename Family>
@@ -257,10 +264,11 @@ class Worker {
     void note_last_hop(Entry& entry, unsigned i) noexcept;
 
     // next_hop.cc: where a rewritten packet goes
-    NextHop look_up_next_hop(const IpAddress& destination, std::uint64_t flow) noexcept;
+    NextHop look_up_next_hop(const IpAddress& destination, std::uint64_t flow, snapshot::Side side) noexcept;
     void ask_for(const snapshot::NextHopResult& unresolved, const IpAddress& destination) noexcept;
     void send_to(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t l3_length) noexcept;
-    void hold(rte_mbuf* mbuf, const IpAddress& destination, std::uint64_t flow, std::uint32_t l3_length) noexcept;
+    void hold(rte_mbuf* mbuf, const IpAddress& destination, std::uint64_t flow, snapshot::Side side,
+              std::uint32_t l3_length) noexcept;
 
     template <typename Family>
     auto& table() noexcept {
@@ -293,6 +301,8 @@ class Worker {
     static constexpr std::uint64_t kUnfinishedPossible = 1ULL << 63;
     std::uint32_t last_hop_ports_ = 0;  ///< bit by port index: whose replies go back to the last hop
     static_assert(kMaxPorts <= 32);
+    bool apart_;                                   ///< the sides are
+    std::array<std::uint8_t, kMaxPorts> sides_{};  ///< by port index: snapshot::number_of(its side)
 
     Plumbing plumbing_;
     flow::AffinityTable* affinity_;  ///< this worker's own; null: nobody is remembered
@@ -317,6 +327,7 @@ class Worker {
     std::uint64_t ageing_done_ms_ = 0;
     struct KnownHop {
         IpAddress destination;
+        snapshot::Side side = snapshot::Side::clients;
         std::uint16_t index = 0;
         std::uint64_t view_number = 0;  ///< of the snapshots it was found in; 0: never
     };

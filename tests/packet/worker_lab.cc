@@ -261,6 +261,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
             entry.replies_to_last_hop = (settings_.last_hop_ports >> port & 1U) != 0;
             entry.mac = port == kClientPort ? kPortMac0 : kPortMac1;
             entry.one_buffer_only = port == kNodePort && settings_.one_buffer_only;
+            entry.side = port == kClientPort ? snapshot::Side::clients : snapshot::Side::nodes;
             plumbing.ports.push_back(entry);
         }
         for (const WorkerPort& vlan : settings_.vlans) {
@@ -284,6 +285,7 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
         plumbing.claims = place.claims.get();
         plumbing.pool = f.pool;
         plumbing.settings = settings_.worker;
+        plumbing.settings.sides_apart = settings_.sides_apart;
         plumbing.relocations = &relocations_;
         plumbing.affinity = affinity_;
         place.worker = std::make_unique<Worker>(std::move(plumbing), *publisher_, *place.flows_v4, *place.flows_v6,
@@ -292,7 +294,9 @@ Lab::Lab(LabSettings settings) : settings_(settings), ownership_(settings.worker
     apply({});
 
     routing_.epoch = 1;
-    routing_.ports = {{kPortMac0, 1500, true, {}}, {kPortMac1, 1500, true, {}}};
+    routing_.apart = settings_.sides_apart;
+    routing_.ports = {{kPortMac0, 1500, true, {}, snapshot::Side::clients},
+                      {kPortMac1, 1500, true, {}, snapshot::Side::nodes}};
     for (const WorkerPort& vlan : settings_.vlans) routing_.ports.push_back(routing_.ports[vlan.lies_on]);
     const auto via = [&](const char* prefix, std::uint16_t port, const char* gateway) {
         snapshot::Route route;

@@ -77,6 +77,7 @@ struct LabSettings {
     bool snat_v6 = true;
     SourceCheck source_check = SourceCheck::off;  ///< of all ports
     std::uint32_t last_hop_ports = 0;             ///< bit by port index: WorkerPort::replies_to_last_hop
+    bool sides_apart = false;                     ///< port 0 is of the clients' side, port 1 of the nodes'
     std::uint32_t handover_ring = 64;
     std::uint32_t kernel_ring = 64;
     std::vector<EntryMemory> entries;  ///< by worker; none: the lab's own

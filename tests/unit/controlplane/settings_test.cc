@@ -30,6 +30,12 @@ TEST(Settings, DefaultsListenOnLoopback) {
     EXPECT_EQ(settings.log_level, "info");
 }
 
+TEST(Settings, ProbesMayCarryAMark) {
+    EXPECT_EQ(report_of("health: { mark = 1002; };"), "");
+    const std::string report = report_of("health: { mark = 0; };");
+    EXPECT_NE(report.find("controlplane.health.mark: found 0, allowed 1..2147483647"), std::string::npos) << report;
+}
+
 TEST(Settings, ListensOnEitherFamilysLoopback) {
     EXPECT_EQ(report_of("listen = \"[::1]:9000\";"), "");
     EXPECT_EQ(report_of("listen = \"127.0.0.2:9000\";"), "");

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -318,6 +319,25 @@ TEST(Prober, ASourceAddressThatIsNotHereTakesNoNodeAway) {
     ASSERT_TRUE(told.wait_for_more("not_probed", 5));
     EXPECT_EQ(told.tellings("node-1"), 0);
     EXPECT_EQ(prober.trouble(), "cannot probe from the source address 203.0.113.77: Cannot assign requested address");
+}
+
+TEST(Prober, ItsSocketsCarryTheMarkThatIsConfigured) {
+    // Who may not give marks asks nobody and judges nobody; who may reaches the node as ever: no rule here looks at marks.
+    AnsweringMachine machine;
+    const std::uint16_t port = machine.listen(1, loopback(1), Behaviour::answer);
+    machine.start();
+    Told told;
+    ProberOptions options = quick();
+    options.mark = 1002;
+    Prober prober(options, told.on_change(), told.on_probe());
+    ASSERT_EQ(prober.start(), "");
+    prober.set_targets({{"node-1", loopback(1), port}});
+    if (geteuid() == 0) {
+        EXPECT_TRUE(told.wait_for_reason("node-1", kOk));
+    } else {
+        EXPECT_TRUE(told.wait_for_more("not_probed", 2));
+        EXPECT_NE(prober.trouble().find("cannot give probes the mark 1002"), std::string::npos) << prober.trouble();
+    }
 }
 
 TEST(Prober, ProbesIpv6) {

@@ -158,6 +158,24 @@ TEST(DataplaneConfig, VlansArePortsBehindTheRealOnes) {
     EXPECT_EQ(ports[2].mtu, 1700);
 }
 
+TEST(DataplaneConfig, SidesGivePortsAndVlansATableEach) {
+    const auto loaded =
+        parse_dataplane_config(file_with("side = \"clients\"; vlans = ( { id = 100; side = \"nodes\"; } );",
+                                         "sides = { nodes_table = 2002; };"),
+                               "x.cfg");
+    ASSERT_TRUE(loaded.config) << loaded.report;
+    EXPECT_TRUE(loaded.config->sides_apart());
+    EXPECT_EQ(loaded.config->ports[0].side, Side::clients);
+    EXPECT_EQ(loaded.config->ports[0].table, 1001U);
+    EXPECT_EQ(loaded.config->ports[1].side, Side::nodes);
+    EXPECT_EQ(loaded.config->ports[1].table, 2002U);
+
+    const auto together = parse_dataplane_config(file_with(""), "x.cfg");
+    ASSERT_TRUE(together.config) << together.report;
+    EXPECT_FALSE(together.config->sides_apart());
+    EXPECT_EQ(together.config->ports[0].table, 254U) << "the kernel's main table";
+}
+
 TEST(DataplaneConfig, TheControlPlanesSectionIsAnotherProgramsMatter) {
     EXPECT_EQ(report_of(file_with("") + "controlplane: { anything = 7; };\n"), "");
     const std::string report = report_of(file_with("") + "control: { anything = 7; };\n");
@@ -225,6 +243,17 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"replies", "replies = \"back\";", "", "x.cfg:6: dataplane.ports[0].replies: ", "found \"back\", allowed"},
         Wrong{"source_check", "source_check = \"yes\";", "",
               "x.cfg:6: dataplane.ports[0].source_check: ", "found \"yes\", allowed"},
+        Wrong{"side", "side = \"inside\";", "", "x.cfg:6: dataplane.ports[0].side: ", "found \"inside\", allowed"},
+        Wrong{"side_alone", "side = \"clients\";", "",
+              "dataplane.ports: ", "found ports of the side \"clients\" alone, allowed some of each side"},
+        Wrong{"side_missing", "side = \"clients\"; vlans = ( { id = 7; side = \"nodes\"; }, { id = 8; } );", "",
+              "dataplane.ports: ", "found no side at \"client0.8\", allowed one at each port and VLAN, or at none"},
+        Wrong{"sides_without", "", "sides = { clients_table = 1001; };",
+              "x.cfg:8: dataplane.sides: ", "found beside ports without side"},
+        Wrong{"sides_table", "", "sides = { clients_table = 254; };",
+              "x.cfg:8: dataplane.sides.clients_table: ", "found 254, allowed 256..2147483647"},
+        Wrong{"sides_one_table", "", "sides = { clients_table = 1002; };",
+              "x.cfg:8: dataplane.sides.nodes_table: ", "found 1002, which clients_table is already"},
         Wrong{"prefix_v4", "", "source_prefix_ipv4 = 33;",
               "x.cfg:8: dataplane.source_prefix_ipv4: ", "found 33, allowed 8..32"},
         Wrong{"prefix_v6", "", "source_prefix_ipv6 = 128;",

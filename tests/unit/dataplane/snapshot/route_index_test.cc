@@ -85,6 +85,9 @@ TEST_P(RouteTables, WhatIsFoundIsWhatASearchThroughAllRoutesFinds) {
     std::mt19937 random(GetParam());
     for (int turn = 0; turn < 60; ++turn) {
         RoutingSnapshot routing;
+        routing.apart = turn % 2 == 1;
+        routing.ports.resize(3);
+        for (PortState& port : routing.ports) port.side = random() % 2 == 0 ? Side::clients : Side::nodes;
         const std::size_t many = random() % 60;
         for (std::size_t i = 0; i < many; ++i) {
             const bool v4 = random() % 2 == 0;
@@ -102,27 +105,32 @@ TEST_P(RouteTables, WhatIsFoundIsWhatASearchThroughAllRoutesFinds) {
             IpAddress address = some_address(random, question % 2 == 0);
             if (!routing.routes.empty() && question % 3 == 0)
                 address = routing.routes[random() % routing.routes.size()].prefix.address;
+            const Side side = random() % 2 == 0 ? Side::clients : Side::nodes;
+            const auto is_seen = [&](const Route& route) {
+                return !routing.apart || routing.ports[route.port].side == side;
+            };
             const Route* best = nullptr;
             bool through[3] = {};
             for (const Route& route : routing.routes) {
-                if (!route.prefix.contains(address)) continue;
+                if (!route.prefix.contains(address) || !is_seen(route)) continue;
                 if (best == nullptr || route.prefix.length > best->prefix.length ||
                     (route.prefix.length == best->prefix.length && route.metric < best->metric)) {
                     best = &route;
                 }
             }
             for (const Route& route : routing.routes) {
-                if (best != nullptr && route.prefix == best->prefix) through[route.port] = true;
+                if (best != nullptr && route.prefix == best->prefix && is_seen(route)) through[route.port] = true;
             }
-            ASSERT_EQ(routing.has_route(address), best != nullptr) << address.to_string();
+            ASSERT_EQ(routing.has_route(address, side), best != nullptr) << address.to_string();
             for (std::uint16_t port = 0; port < 3; ++port) {
+                if (routing.apart && routing.ports[port].side != side) continue;
                 ASSERT_EQ(routing.has_route_through(address, port), through[port])
                     << address.to_string() << ' ' << port;
             }
-            const NextHopResult next = routing.lookup(address);
+            const NextHopResult next = routing.lookup(address, 0, side);
             ASSERT_EQ(next.kind, best == nullptr ? NextHopResult::Kind::no_route : NextHopResult::Kind::unresolved);
             if (best != nullptr) {
-                const Route& chosen = routing.routes[static_cast<std::size_t>(routing.index.find(address))];
+                const Route& chosen = routing.routes[static_cast<std::size_t>(routing.best_route(address, side))];
                 ASSERT_EQ(chosen.prefix, best->prefix) << address.to_string();
                 ASSERT_EQ(chosen.metric, best->metric);
             }
