@@ -31,7 +31,7 @@ std::optional<Saying> saying_of(const contract::AddressConflict* before, const c
         if (!before->yielded)
             return Saying{false, "AddressConflictOver", "nobody else claims " + address + " any more"};
         return Saying{false, "AddressConflictOver",
-                      "nobody else has " + address + " any more: it is answered for and announced again"};
+                      address + " is not left to another machine any more: it is answered for and announced again"};
     }
     // Another machine that claims it too is no news: somebody who invents MACs must not push other events out.
     if (before != nullptr && before->yielded == now->yielded) return std::nullopt;

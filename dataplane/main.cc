@@ -262,8 +262,10 @@ int run(const config::DataplaneConfig& config, const std::string& config_file) {
 
     std::vector<std::string> port_names;
     for (const auto& port : config.ports) port_names.push_back(port.name);
-    net::Announcer announcer(announce_settings(config), std::move(port_names), runtime->publisher(), kernel_path,
-                             std::move(claims), [&ports](std::size_t port) { return ports.moves(port); });
+    net::Announcer announcer(
+        announce_settings(config), std::move(port_names), runtime->publisher(), kernel_path, std::move(claims),
+        [&ports](std::size_t port) { return ports.moves(port); },
+        [&ports](std::size_t port) { return ports.carries(port); });
 
     // Routes and neighbours
     net::StateRoutes routes(identities, runtime->publisher());

@@ -273,7 +273,9 @@ void put(json::Writer& out, const AddressConflict& conflict) {
     out.begin_object().key("address").text(conflict.address.to_string());
     out.key("mac").text(conflict.mac).key("port").text(conflict.port).key("claims").number(conflict.claims);
     out.key("last_seen_unix_seconds").number(conflict.last_seen_unix_seconds);
-    out.key("yielded").boolean(conflict.yielded).end_object();
+    // As probes: what older readers do not know is written where there is something to tell.
+    if (conflict.yielded) out.key("yielded").boolean(true);
+    out.end_object();
 }
 
 AddressConflict read_conflict(json::ObjectReader& reader) {
@@ -327,7 +329,7 @@ void put(json::Writer& out, const Counters& counters) {
     const AnnouncementStatus& announcements = counters.announcements;
     out.key("announcements").begin_object().key("addresses").number(announcements.addresses);
     out.key("sent").number(announcements.sent).key("claims_heard").number(announcements.claims_heard);
-    out.key("probes").number(announcements.probes);
+    if (announcements.probes != 0) out.key("probes").number(announcements.probes);
     put_list(out, "conflicts", announcements.conflicts);
     out.end_object().end_object();
 }

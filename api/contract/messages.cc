@@ -47,6 +47,8 @@ Tree tree_of_status(const DataplaneStatus& status) {
     out["flow_file"] = Tree::parse(flow_file.take());
     Tree& snat = out["snat_addresses"] = Tree::array();
     for (const IpAddress& address : status.snat_addresses) snat.push_back(address.to_string());
+    // Where there are some: a control plane that is older than this list refuses it.
+    if (status.address_conflicts.empty()) return out;
     Tree& conflicts = out["address_conflicts"] = Tree::array();
     for (const AddressConflict& conflict : status.address_conflicts) {
         json::Writer one;

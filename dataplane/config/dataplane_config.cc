@@ -131,6 +131,9 @@ void read_bond(Section bond, PortConfig& port) {
         }
     }
     out.up_delay_ms = static_cast<std::uint32_t>(bond.integer_or("up_delay_ms", out.up_delay_ms, 0, 600'000));
+    if (bond.has("up_delay_ms") && mode == "lacp") {
+        bond.fault("up_delay_ms", "found beside mode \"lacp\", allowed with \"active-backup\"");
+    }
     out.fast = bond.string_or("lacp_rate", "fast", one_of({"fast", "slow"})) == "fast";
     if (bond.has("lacp_rate") && mode != "lacp") {
         bond.fault("lacp_rate", "found beside mode \"active-backup\", allowed with \"lacp\"");

@@ -19,22 +19,22 @@ std::optional<AnnouncePlan::Pair> AnnouncePlan::pair_of(const IpAddress& address
         return one.prefix.contains(address) && (!routing.apart || routing.side_of(one.port) == side);
     });
     if (route == routing.routes.end() || !route->on_link || route->port >= routing.ports.size()) return std::nullopt;
-    const snapshot::PortState& port = routing.ports[route->port];
-    if (!port.link_up) return std::nullopt;
-    return Pair{route->port, address, port.mac};
+    return Pair{route->port, address, routing.ports[route->port].mac};
 }
 
 void AnnouncePlan::update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing,
-                          TimePoint now, const ServedOn& served_on, const std::set<IpAddress>& of_nodes) {
-    yields_.keep_only(addresses);
+                          TimePoint now, const ServedOn& served_on, const std::set<IpAddress>& of_nodes,
+                          const std::vector<bool>& carrying) {
+    yields_.keep_only(addresses, served_on);
     link_up_.clear();
-    for (const snapshot::PortState& port : routing.ports) link_up_.push_back(port.link_up);
+    for (std::size_t i = 0; i < routing.ports.size(); ++i)
+        link_up_.push_back(routing.ports[i].link_up && (i >= carrying.size() || carrying[i]));
     if (settings_.repeats == 0) return;
     wanted_.clear();
     for (const IpAddress& address : addresses) {
         const auto side = of_nodes.contains(address) ? snapshot::Side::nodes : snapshot::Side::clients;
         const auto pair = pair_of(address, routing, side);
-        if (pair && (!served_on || served_on(pair->port, address))) wanted_.insert(*pair);
+        if (pair && link_up_[pair->port] && (!served_on || served_on(pair->port, address))) wanted_.insert(*pair);
     }
     follow(now);
 }
@@ -50,7 +50,7 @@ void AnnouncePlan::follow(TimePoint now) {
         if (pairs_.contains(pair)) going_on.emplace(pair.port, pair.address);
     }
     std::erase_if(due_, [&](const auto& entry) {
-        return !going_on.contains({entry.second.port, entry.second.address});
+        return !entry.second.own && !going_on.contains({entry.second.port, entry.second.address});
     });
     for (const Pair& pair : ours) {
         if (!pairs_.contains(pair)) due_.emplace(now, Item{pair.port, pair.address, 0});
@@ -64,7 +64,7 @@ void AnnouncePlan::again(std::uint16_t port, const std::vector<IpPrefix>& own, T
     for (const Pair& pair : pairs_) {
         if (pair.port == port) due_.emplace(now, Item{port, pair.address, 0});
     }
-    for (const IpPrefix& prefix : own) due_.emplace(now, Item{port, prefix.address, settings_.repeats});
+    for (const IpPrefix& prefix : own) due_.emplace(now, Item{port, prefix.address, settings_.repeats, false, true});
 }
 
 void AnnouncePlan::keep_pace(TimePoint now) {
@@ -102,11 +102,11 @@ void AnnouncePlan::defend(const snapshot::Place& place, TimePoint now) {
     const bool on_its_link = std::ranges::any_of(
         pairs_, [&](const Pair& one) { return one.address == place.address && one.port == place.port; });
     if (!on_its_link) return;
-    const auto defended = defended_.find(place.address);
+    const auto defended = defended_.find(place);
     if (defended != defended_.end() && now - defended->second < kDefendEach) return;
     // As the last of its repeats: once.
     due_.emplace(now, Item{place.port, place.address, settings_.repeats});
-    defended_[place.address] = now;
+    defended_[place] = now;
 }
 
 AnnouncePlan::Told AnnouncePlan::claimed(const IpAddress& address, const snapshot::MacAddress& mac, std::uint16_t port,
@@ -120,8 +120,16 @@ AnnouncePlan::Told AnnouncePlan::claimed(const IpAddress& address, const snapsho
     }
     Conflict& conflict = conflicts_[address];
     const bool is_new = conflict.claims == 0 || conflict.mac != mac || now - conflict.last >= kConflictOver;
+    const YieldPlan::Heard heard = yields_.claimed(place, now);
+    if (heard == YieldPlan::Heard::contested && yields_.has(snapshot::Place{conflict.port, address})) {
+        // Left to a machine on another port's link: that is what is told of the address.
+        ++conflict.claims;
+        conflict.last = now;
+        defend(place, now);
+        return Told::nothing_new;
+    }
     conflict = {address, mac, port, conflict.claims + 1, now, false};
-    switch (yields_.claimed(place, now)) {
+    switch (heard) {
         case YieldPlan::Heard::yielded:
             follow(now);
             return Told::yielded;
@@ -136,7 +144,9 @@ AnnouncePlan::Told AnnouncePlan::claimed(const IpAddress& address, const snapsho
 
 std::vector<snapshot::Place> AnnouncePlan::resume(TimePoint now) {
     auto resumed = yields_.resume(now, link_up_);
-    for (const snapshot::Place& place : resumed) conflicts_.erase(place.address);
+    for (const snapshot::Place& place : resumed) {
+        if (!yields_.has(place.address)) conflicts_.erase(place.address);
+    }
     if (!resumed.empty()) follow(now);
     return resumed;
 }

@@ -16,7 +16,6 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -38,7 +37,7 @@ struct AnnounceSettings {
 /// Somebody else's claim of an address of ours.
 struct Conflict {
     IpAddress address;
-    snapshot::MacAddress mac{};  ///< who claimed it last
+    snapshot::MacAddress mac{};  ///< who claimed it last; of a yielded one, whom it is left to
     std::uint16_t port = 0;      ///< where that was heard
     std::uint64_t claims = 0;
     std::chrono::steady_clock::time_point last{};
@@ -59,16 +58,19 @@ class AnnouncePlan {
         IpAddress address;
         std::uint32_t number = 0;  ///< 0: the first for this pair; later ones may take another form
         bool probe = false;        ///< not said, but asked whether somebody has it
+        bool own = false;          ///< of the port's twin: of no pair
     };
 
     explicit AnnouncePlan(AnnounceSettings settings) : settings_(settings), yields_(std::move(settings.yield)) {}
 
     /// Where an address is served.
-    using ServedOn = std::function<bool(std::uint16_t port, const IpAddress& address)>;
+    using ServedOn = YieldPlan::ServedOn;
     /// What is in use now, and how the kernel reaches it. `served_on`: null where all are everywhere. `of_nodes`:
-    /// those of them that are the nodes' side's, where the sides are apart.
+    /// those of them that are the nodes' side's, where the sides are apart. `carrying`, by port index: whether a bond has a member that
+    /// carries, of which routing does not hear; empty: all do.
     void update(const std::vector<IpAddress>& addresses, const snapshot::RoutingSnapshot& routing, TimePoint now,
-                const ServedOn& served_on = {}, const std::set<IpAddress>& of_nodes = {});
+                const ServedOn& served_on = {}, const std::set<IpAddress>& of_nodes = {},
+                const std::vector<bool>& carrying = {});
     /// The port's traffic takes another cable: all its pairs are announced anew, and once `own` addresses (of its twin), so that the
     /// switches there learn the MAC address at its new place also where no pair is.
     void again(std::uint16_t port, const std::vector<IpPrefix>& own, TimePoint now);
@@ -108,13 +110,13 @@ class AnnouncePlan {
 
     AnnounceSettings settings_;
     YieldPlan yields_;
-    std::vector<bool> link_up_;  ///< by port
+    std::vector<bool> link_up_;  ///< by port, and that it carries
     std::set<Pair> wanted_;
     std::set<Pair> pairs_;  ///< of the wanted those that are not yielded
     std::multimap<TimePoint, Item> due_;
     TimePoint not_before_{};
     std::map<IpAddress, Conflict> conflicts_;
-    std::map<IpAddress, TimePoint> defended_;
+    std::map<snapshot::Place, TimePoint> defended_;
     std::uint64_t claims_ = 0;
 };
 

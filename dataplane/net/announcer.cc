@@ -42,14 +42,16 @@ std::vector<IpAddress> addresses_of(const snapshot::ForwardingSnapshot& forwardi
 
 Announcer::Announcer(AnnounceSettings settings, std::vector<std::string> port_names, snapshot::Publisher& publisher,
                      KernelPath& kernel_path, std::vector<worker::ClaimQueue*> claims,
-                     std::function<std::uint64_t(std::size_t port)> moves)
+                     std::function<std::uint64_t(std::size_t port)> moves,
+                     std::function<bool(std::size_t port)> carries)
     : plan_(std::move(settings)),
       port_names_(std::move(port_names)),
       publisher_(publisher),
       kernel_path_(kernel_path),
       claims_(std::move(claims)),
       moves_(std::move(moves)),
-      moves_seen_(port_names_.size(), 0) {}
+      moves_seen_(port_names_.size(), 0),
+      carries_(std::move(carries)) {}
 
 Announcer::~Announcer() { stop(); }
 
@@ -87,14 +89,17 @@ void Announcer::run() {
 void Announcer::follow(AnnouncePlan::TimePoint now) {
     auto forwarding = publisher_.current_forwarding();
     auto routing = publisher_.current_routing();
-    if (forwarding == forwarding_ && routing == routing_) return;
+    std::vector<bool> carrying;
+    for (std::size_t port = 0; port < port_names_.size(); ++port) carrying.push_back(carries_(port));
+    if (forwarding == forwarding_ && routing == routing_ && carrying == carrying_) return;
     forwarding_ = std::move(forwarding);
     routing_ = std::move(routing);
+    carrying_ = std::move(carrying);
     const std::set<IpAddress> of_nodes = snat_addresses_of(*forwarding_);
     const auto served_on = [this](std::uint16_t port, const IpAddress& address) {
         return forwarding_->served_on(port, address);
     };
-    plan_.update(addresses_of(*forwarding_, of_nodes), *routing_, now, served_on, of_nodes);
+    plan_.update(addresses_of(*forwarding_, of_nodes), *routing_, now, served_on, of_nodes, carrying_);
 }
 
 void Announcer::follow_moves(AnnouncePlan::TimePoint now) {

@@ -27,11 +27,11 @@ namespace guideway::net {
 
 class Announcer {
   public:
-    /// `claims`: one ring a worker. `port_names` by port index. `moves` counts how often a port's traffic took another cable. All
-    /// references must outlive it.
+    /// `claims`: one ring a worker. `port_names` by port index. `moves` counts how often a port's traffic took another cable;
+    /// `carries`: whether it has one at all, beside the link that routing knows of. All references must outlive it.
     Announcer(AnnounceSettings settings, std::vector<std::string> port_names, snapshot::Publisher& publisher,
               KernelPath& kernel_path, std::vector<worker::ClaimQueue*> claims,
-              std::function<std::uint64_t(std::size_t port)> moves);
+              std::function<std::uint64_t(std::size_t port)> moves, std::function<bool(std::size_t port)> carries);
     ~Announcer();  ///< stops
     Announcer(const Announcer&) = delete;
     Announcer& operator=(const Announcer&) = delete;
@@ -57,6 +57,8 @@ class Announcer {
     std::vector<worker::ClaimQueue*> claims_;
     std::function<std::uint64_t(std::size_t port)> moves_;
     std::vector<std::uint64_t> moves_seen_;  ///< by port index
+    std::function<bool(std::size_t port)> carries_;
+    std::vector<bool> carrying_;  ///< by port index, as the plan knows it
     std::shared_ptr<const snapshot::ForwardingSnapshot> forwarding_;
     std::shared_ptr<const snapshot::RoutingSnapshot> routing_;
     std::shared_ptr<const snapshot::YieldedSet> yielded_;  ///< as workers know it

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <span>
 #include <utility>
 
@@ -92,7 +94,9 @@ std::optional<std::string> Bond::create(std::string& device, std::uint16_t& ethd
     if (error != 0) return "setting the bonding device up: " + bond_error(error);
     for (const Member& member : members_) {
         if (rte_eth_bond_slave_add(ethdev_, member.ethdev) != 0)
-            return "member " + member.name + ": the bonding device does not take it";
+            return "member " + member.name +
+                   ": DPDK's bonding device does not take it: it must be part of no other bond, and be able to do what "
+                   "the first member does (MTU, receive and transmit offloads, RSS)";
     }
     return std::nullopt;
 }
@@ -100,7 +104,17 @@ std::optional<std::string> Bond::create(std::string& device, std::uint16_t& ethd
 std::optional<std::string> Bond::watch(const snapshot::MacAddress& mac, rte_mempool* pool) {
     pool_ = pool;
     // The driver makes them so when their link comes up, which may be later.
-    for (const Member& member : members_) rte_eth_promiscuous_enable(member.ethdev);
+    for (const Member& member : members_) {
+        // Who has no such switch hears everything as it is.
+        if (const int error = rte_eth_promiscuous_enable(member.ethdev); error != 0 && error != -ENOTSUP) {
+            spdlog::warn(
+                "port '{}': member {} cannot be made promiscuous ({}): while it carries, frames to the port's MAC "
+                "address "
+                "or "
+                "to groups may not be received by it",
+                port_, member.name, bond_error(error));
+        }
+    }
     if (settings_.mode == config::BondMode::lacp) lacp_.emplace(mac, members_.size(), settings_.fast);
     const int error = rte_eal_alarm_set(kLookEachUs, &Bond::wake, this);
     if (error != 0) return "watching the members' links: " + bond_error(error);
@@ -116,8 +130,18 @@ void Bond::unwatch() {
 
 void Bond::wake(void* self) {
     auto* bond = static_cast<Bond*>(self);
-    bond->look(Clock::now());
-    rte_eal_alarm_set(kLookEachUs, &Bond::wake, bond);
+    try {
+        bond->look(Clock::now());
+    } catch (const std::exception&) {
+        // Memory for a line of the log, most likely. Nothing may pass DPDK's C code, and the next look is soon.
+    }
+    const int error = rte_eal_alarm_set(kLookEachUs, &Bond::wake, bond);
+    if (error != 0) {
+        spdlog::critical(
+            "port '{}': the members' links are not watched any more ({}): who carries now goes on carrying, with or "
+            "without a link; restart the dataplane",
+            bond->port_, bond_error(error));
+    }
 }
 
 bool Bond::has_link(const Member& member) const {
@@ -128,7 +152,6 @@ bool Bond::has_link(const Member& member) const {
 
 void Bond::look(Clock::time_point now) {
     const std::lock_guard lock(mutex_);
-    const std::vector<Member> before = members_;
     std::vector<bool> up;
     for (Member& member : members_) {
         member.link_up = has_link(member);
@@ -146,9 +169,15 @@ void Bond::look(Clock::time_point now) {
         const auto active = active_backup_.decide(up, now);
         for (std::size_t i = 0; i < members_.size(); ++i) choose(i, i == active, i == active);
     }
+    // What is told may fail for want of memory: what is counted does not depend on it.
+    const auto before = seen_;
+    bool moved = false;
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+        moved = moved || seen_[i].carries != members_[i].carries;
+        seen_[i] = {members_[i].link_up, members_[i].carries};
+    }
+    if (moved) moves_.fetch_add(1, std::memory_order_relaxed);
     tell(before);
-    const auto carried = [](const Member& a, const Member& b) { return a.carries == b.carries; };
-    if (!std::ranges::equal(before, members_, carried)) moves_.fetch_add(1, std::memory_order_relaxed);
 }
 
 /// Asked anew each time: the driver forgets what was chosen of a member whose link it saw go and come.
@@ -221,14 +250,14 @@ void Bond::listen_for_silence(std::size_t index, Clock::time_point now) {
 }
 
 /// What changed, and who carries now: one line.
-void Bond::tell(const std::vector<Member>& before) const {
+void Bond::tell(const std::array<Seen, config::BondConfig::kMostMembers>& before) const {
     std::string changes;
     std::string carrying;
     std::size_t count = 0;
     bool lost = false;
     bool moved = false;
     for (std::size_t i = 0; i < members_.size(); ++i) {
-        const Member& then = before[i];
+        const Seen& then = before[i];
         const Member& now = members_[i];
         const bool link = then.link_up != now.link_up;
         moved = moved || then.carries != now.carries;

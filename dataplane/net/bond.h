@@ -25,6 +25,7 @@
 // the driver's follow-up of links runs too. status() and moves() from any thread.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -80,6 +81,11 @@ class Bond {
         bool warned = false;
     };
 
+    struct Seen {
+        bool link_up = false;
+        bool carries = false;
+    };
+
     static void wake(void* bond);
     static void slow_frame(std::uint16_t ethdev, rte_mbuf* frame);
     void look(Clock::time_point now);
@@ -88,7 +94,7 @@ class Bond {
     void choose(std::size_t member, bool collect, bool carry);
     void speak(std::size_t member, Clock::time_point now);
     void listen_for_silence(std::size_t member, Clock::time_point now);
-    void tell(const std::vector<Member>& before) const;
+    void tell(const std::array<Seen, config::BondConfig::kMostMembers>& before) const;
 
     const std::string port_;
     const config::BondConfig settings_;
@@ -99,6 +105,7 @@ class Bond {
 
     mutable std::mutex mutex_;  ///< of those below
     std::vector<Member> members_;
+    std::array<Seen, config::BondConfig::kMostMembers> seen_{};  ///< of members, at the last look
     ActiveBackup active_backup_;
     std::optional<lacp::Aggregator> lacp_;
 };

@@ -477,4 +477,9 @@ std::uint64_t Ports::moves(std::size_t port) const {
     return below.bond ? below.bond->moves() : 0;
 }
 
+bool Ports::carries(std::size_t port) const {
+    const Port& below = ports_[port].tags.id == 0 ? ports_[port] : ports_[ports_[port].lies_on];
+    return !below.bond || below.bond->carries();
+}
+
 }  // namespace guideway::net

@@ -12,7 +12,7 @@
 // Worked example: two workers, a veth with one queue: AF_XDP offers one queue -> "1 queue, 2 workers need 2 (ip link add ...
 // numrxqueues 2 numtxqueues 2, or ethtool -L ... combined 2)" -> AF_PACKET with two sockets in a fanout group -> used.
 //
-// Thread contract: open() and close() from the main thread; the rest is constant in between. counters() and moves() from any thread.
+// Thread contract: open() and close() from the main thread; the rest is constant in between. counters(), moves() and carries() from any thread.
 #pragma once
 
 #include <cstdint>
@@ -96,6 +96,8 @@ class Ports {
     std::vector<contract::PortCounters> counters() const;
     /// How often the traffic of a port, or of the one that the VLAN lies on, moved to other members of its bond.
     std::uint64_t moves(std::size_t port) const;
+    /// Whether a member of its bond, or of the one below the VLAN, carries; true of ports that are no bonds.
+    bool carries(std::size_t port) const;
 
   private:
     std::optional<std::string> open_port(const config::PortConfig& wanted, Port& port);

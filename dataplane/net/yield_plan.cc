@@ -56,10 +56,14 @@ YieldPlan::Heard YieldPlan::claimed(const Place& place, TimePoint now) {
     return Heard::yielded;
 }
 
-void YieldPlan::keep_only(const std::vector<IpAddress>& in_use) {
+void YieldPlan::keep_only(const std::vector<IpAddress>& in_use, const ServedOn& served_on) {
     if (yielded_.empty()) return;
     const std::set<IpAddress> wanted(in_use.begin(), in_use.end());
-    if (std::erase_if(yielded_, [&](const auto& one) { return !wanted.contains(one.first.address); }) > 0) show();
+    const auto is_over = [&](const auto& one) {
+        const auto& [port, address] = one.first;
+        return !wanted.contains(address) || (served_on && !served_on(port, address));
+    };
+    if (std::erase_if(yielded_, is_over) > 0) show();
 }
 
 std::optional<Place> YieldPlan::next_probe(TimePoint now, const std::vector<bool>& link_up) {

@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -55,8 +56,10 @@ class YieldPlan {
         known,      ///< of one that is yielded
     };
     Heard claimed(const snapshot::Place& place, TimePoint now);
-    /// What is not in use any more is nobody's to resume.
-    void keep_only(const std::vector<IpAddress>& in_use);
+    /// Where an address is served.
+    using ServedOn = std::function<bool(std::uint16_t port, const IpAddress& address)>;
+    /// What is not in use any more, or not on that port, is nobody's to resume. `served_on`: null where all are everywhere.
+    void keep_only(const std::vector<IpAddress>& in_use, const ServedOn& served_on = {});
 
     /// Whom to ask for now; `link_up` by port index: where it is down nobody could answer.
     std::optional<snapshot::Place> next_probe(TimePoint now, const std::vector<bool>& link_up);

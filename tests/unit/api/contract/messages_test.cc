@@ -44,6 +44,22 @@ TEST(CountersCodec, RoundTripKeepsEveryCounter) {
     EXPECT_EQ(*decoded.value, some_counters());
 }
 
+TEST(CountersCodec, WhatAnOlderReaderDoesNotKnowIsWrittenWhereThereIsSomethingToTell) {
+    Counters counters = some_counters();
+    EXPECT_NE(encode(counters).find("probes"), std::string::npos);
+    counters.announcements.probes = 0;
+    counters.announcements.conflicts[0].yielded = false;
+    Response response{true, 1, {}, {}, {}, {}, {}, {}};
+    response.counters = counters;
+    response.status.emplace();
+    const std::string line = encode(response);
+    for (const char* unknown : {"probes", "yielded", "address_conflicts"})
+        EXPECT_EQ(line.find(unknown), std::string::npos) << unknown;
+    const auto decoded = decode_response(line);
+    ASSERT_TRUE(decoded.ok());
+    EXPECT_EQ(*decoded.value, response);
+}
+
 TEST(CountersCodec, ADataplaneThatDoesNotTellOfAFlowFileIsUnderstood) {
     Counters wanted = some_counters();
     wanted.flow_file = {};

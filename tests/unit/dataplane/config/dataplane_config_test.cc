@@ -375,6 +375,8 @@ TEST(DataplaneConfig, MistakesInABondAreNamed) {
                      "dataplane.ports[0].bond.primary: ", "\"lacp\""},
              Mistake{backup + members + "lacp_rate = \"fast\";", "",
                      "dataplane.ports[0].bond.lacp_rate: ", "\"active-backup\""},
+             Mistake{"mode = \"lacp\"; " + members + "up_delay_ms = 5;", "",
+                     "dataplane.ports[0].bond.up_delay_ms: ", "\"active-backup\""},
              Mistake{backup + members + "up_delay_ms = -1;", "",
                      "dataplane.ports[0].bond.up_delay_ms: ", "allowed 0..600000"},
              Mistake{backup + members, "driver = \"af_xdp\";", "dataplane.ports[0].driver: ", "beside bond"},

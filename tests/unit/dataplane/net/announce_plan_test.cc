@@ -174,6 +174,29 @@ TEST_F(Plan, AClaimIsAConflictOnceAndTheAddressIsDefendedEachTenSecondsAtMost) {
     EXPECT_EQ(plan_.claims(), 7U);
 }
 
+TEST_F(Plan, TheFirstClaimOnEachPortIsAnswered) {
+    const auto settled = [&] {
+        for (int i = 0; i < 4; ++i, now_ += 10s) due();
+    };
+    use({"203.0.113.10"});
+    settled();
+    plan_.claimed(at("203.0.113.10"), kStranger, 0, now_);
+    EXPECT_EQ(due(), List{"0 203.0.113.10 3"});
+    on_link("203.0.113.0/28", 1);
+    routing_.finish();
+    use({"203.0.113.10"});
+    EXPECT_EQ(due(), List{"1 203.0.113.10 0"});
+    plan_.claimed(at("203.0.113.10"), kStranger, 1, now_);
+    EXPECT_EQ(due(), List{"1 203.0.113.10 3"}) << "though it was defended a moment ago elsewhere";
+}
+
+TEST_F(Plan, ABondWithoutAMemberThatCarriesHasNoLink) {
+    plan_.update({at("203.0.113.10"), at("10.0.2.100")}, routing_, now_, {}, {}, {true, false});
+    EXPECT_EQ(due(), List{"0 203.0.113.10 0"});
+    plan_.update({at("203.0.113.10"), at("10.0.2.100")}, routing_, now_, {}, {}, {true, true});
+    EXPECT_EQ(due(), List{"1 10.0.2.100 0"});
+}
+
 TEST_F(Plan, AnotherClaimantIsNewsAndSilenceEndsAConflict) {
     plan_.claimed(at("203.0.113.10"), kStranger, 0, now_);
     EXPECT_EQ(plan_.claimed(at("203.0.113.10"), {2, 0, 0, 0, 0, 0x67}, 0, now_), AnnouncePlan::Told::conflict);
@@ -210,6 +233,9 @@ TEST_F(Plan, AMoveToAnotherCableAnnouncesThePortAnew) {
     EXPECT_EQ(due(), (List{"1 10.0.2.100 1"}));
     plan_.again(1, {}, now_);
     EXPECT_EQ(due(), (List{"1 10.0.2.100 0"})) << "what was still to come is not beside it";
+    plan_.again(1, {*IpPrefix::parse("10.0.2.1/24")}, now_);
+    use({"203.0.113.10", "10.0.2.100", "10.0.2.101"});
+    EXPECT_EQ(due(), (List{"1 10.0.2.1 3", "1 10.0.2.100 0", "1 10.0.2.101 0"})) << "nor lost by another state";
     AnnouncePlan silent({0, 1000});
     silent.again(0, {*IpPrefix::parse("10.0.2.1/24")}, now_);
     EXPECT_FALSE(silent.next(now_)) << "never means never";

@@ -1,6 +1,8 @@
 // Which addresses are left to another machine that claims them, and when they are taken up again.
 #include "dataplane/net/yield_plan.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "dataplane/net/announce_plan.h"
@@ -230,6 +232,65 @@ TEST_F(YieldingPlan, AnAddressThatCannotBeToldIsNotYielded) {
     plan_.claimed(vip_, stranger_, 0, now_);
     plan_.claimed(vip_, stranger_, 0, now_);
     EXPECT_EQ(plan_.yielded(), nullptr);
+}
+
+TEST_F(YieldingPlan, ABondThatCarriesNothingAsksNobody) {
+    due(10s);
+    plan_.claimed(vip_, stranger_, 0, now_);
+    plan_.claimed(vip_, stranger_, 0, now_);
+    plan_.update({vip_}, routing_, now_, {}, {}, {false});
+    EXPECT_EQ(due(10min), List{});
+    EXPECT_NE(plan_.yielded(), nullptr);
+    plan_.update({vip_}, routing_, now_, {}, {}, {true});
+    EXPECT_EQ(due(10s),
+              (List{"probe", "probe", "probe", "resumed 203.0.113.10", "announce 0", "announce 1", "announce 2"}));
+}
+
+TEST_F(YieldingPlan, WhereAnAddressIsNotServedAnyMoreItIsForgotten) {
+    due(10s);
+    plan_.claimed(vip_, stranger_, 0, now_);
+    plan_.claimed(vip_, stranger_, 0, now_);
+    plan_.update({vip_}, routing_, now_, [](std::uint16_t port, const IpAddress&) { return port != 0; });
+    EXPECT_EQ(plan_.yielded(), nullptr);
+    EXPECT_EQ(due(10min), List{}) << "neither asked for nor resumed";
+}
+
+/// The other machine claims the address on two links.
+class YieldingOnTwoPorts : public YieldingPlan {
+  protected:
+    YieldingOnTwoPorts() {
+        routing_.ports.push_back({{2, 0, 0, 0, 0, 2}, 1500, true, {}});
+        plan_.update({vip_}, routing_, now_);
+        due(10s);
+    }
+    void claim(std::uint16_t port, const snapshot::MacAddress& mac) { told_ = plan_.claimed(vip_, mac, port, now_); }
+
+    const snapshot::MacAddress second_{2, 0, 0, 0, 0, 0x67};
+    Told told_ = Told::nothing_new;
+};
+
+TEST_F(YieldingOnTwoPorts, AConflictStaysWhileTheAddressIsLeftToSomebodyOnAnotherPort) {
+    for (int i = 0; i < 2; ++i) claim(0, stranger_);
+    due(30s);
+    for (int i = 0; i < 2; ++i) claim(1, second_);
+    EXPECT_EQ(told_, Told::yielded);
+    const List resumed = due(40s);
+    EXPECT_NE(std::ranges::find(resumed, "resumed 203.0.113.10"), resumed.end()) << "on the first port";
+    const auto conflicts = plan_.conflicts(now_);
+    ASSERT_EQ(conflicts.size(), 1U);
+    EXPECT_TRUE(conflicts.front().yielded);
+    EXPECT_EQ(conflicts.front().port, 1U);
+}
+
+TEST_F(YieldingOnTwoPorts, AClaimOnAnotherPortDoesNotHideWhomItIsLeftTo) {
+    for (int i = 0; i < 2; ++i) claim(0, stranger_);
+    claim(1, second_);
+    EXPECT_EQ(told_, Told::nothing_new);
+    const auto conflicts = plan_.conflicts(now_);
+    ASSERT_EQ(conflicts.size(), 1U);
+    EXPECT_EQ(conflicts.front().mac, stranger_);
+    EXPECT_EQ(conflicts.front().port, 0U);
+    EXPECT_EQ(conflicts.front().claims, 3U);
 }
 
 }  // namespace
