@@ -124,6 +124,28 @@ bool lost_a_link(const snapshot::RoutingSnapshot& before, const snapshot::Routin
     return false;
 }
 
+/// Flows took one of several ways without a link, since none had one; now one has. Both have the same routes, `before` in order.
+bool found_a_link(const snapshot::RoutingSnapshot& before, const snapshot::RoutingSnapshot& after) {
+    const auto& routes = before.routes;
+    for (auto first = routes.begin(); first != routes.end();) {
+        const auto end = std::find_if(first + 1, routes.end(), [&](const snapshot::Route& other) {
+            return other.prefix != first->prefix || other.metric != first->metric ||
+                   before.side_of(other.port) != before.side_of(first->port);
+        });
+        const auto linked = [&](const snapshot::RoutingSnapshot& at) {
+            return std::any_of(first, end, [&](const snapshot::Route& way) { return at.ports[way.port].link_up; });
+        };
+        if (end - first > 1 && !linked(before) && linked(after)) return true;
+        first = end;
+    }
+    return false;
+}
+
+/// So seldom that all routes may be gone through.
+bool gained_a_link(const snapshot::RoutingSnapshot& before, const snapshot::RoutingSnapshot& after) {
+    return lost_a_link(after, before);
+}
+
 bool same_ports(const snapshot::RoutingSnapshot& a, const snapshot::RoutingSnapshot& b) {
     return std::ranges::equal(a.ports, b.ports, [](const snapshot::PortState& x, const snapshot::PortState& y) {
         return x.mac == y.mac && x.mtu == y.mtu && x.link_up == y.link_up && x.addresses == y.addresses;
@@ -193,7 +215,7 @@ void KernelTables::apply_link(const nlmsghdr& message) {
     shut_[*port] = message.nlmsg_type == RTM_DELLINK || (link.ifi_flags & IFF_UP) == 0;
     if (shut_[*port]) {
         drop_ways_of_shut_ports();
-        objects_.remove_through(*port);
+        drop_routes_by(objects_.remove_through(*port));
         std::erase_if(neighbours_, [&](const auto& entry) { return entry.first.first == *port; });
     }
     if (const auto mtu = attributes.number(IFLA_MTU); mtu && *mtu >= 68 && *mtu <= 65535) {
@@ -326,9 +348,17 @@ void KernelTables::apply_next_hop_object(const nlmsghdr& message) {
         objects_.put_group(*object, members_in(attributes[NHA_GROUP]));
     } else if (message.nlmsg_type == RTM_NEWNEXTHOP && port) {
         objects_.put_way(*object, {*port, attributes.address(NHA_GATEWAY, body.nh_family), 1});
+    } else if (message.nlmsg_type == RTM_NEWNEXTHOP) {
+        objects_.disown(*object);
     } else {
-        objects_.remove(*object);
+        drop_routes_by(objects_.remove(*object));
     }
+}
+
+/// With an object the kernel drops the routes that name it, those of IPv4 without a message.
+void KernelTables::drop_routes_by(const std::set<std::uint32_t>& gone) {
+    if (gone.empty()) return;
+    std::erase_if(object_routes_, [&](const auto& route) { return gone.contains(route.second); });
 }
 
 /// Also those that objects stand for.
@@ -389,8 +419,13 @@ bool KernelTables::learn(std::uint16_t port, const snapshot::MacAddress& mac, Ti
 
 std::set<std::pair<std::uint16_t, IpAddress>> KernelTables::gateways() const {
     std::set<Key> list;
-    for (const auto& [prefix, metric, port, gateway, weight] : all_ways()) {
+    for (const auto& [prefix, metric, port, gateway, weight] : routes_) {
         if (gateway) list.emplace(port, *gateway);
+    }
+    for (const auto& [route, object] : object_routes_) {
+        for (const Way& way : objects_.ways(object)) {
+            if (way.gateway && twins_[way.port].table == std::get<2>(route)) list.emplace(way.port, *way.gateway);
+        }
     }
     return list;
 }
@@ -443,15 +478,16 @@ std::shared_ptr<const snapshot::RoutingSnapshot> KernelTables::build() {
     if (!last_) {
         next->epoch = 1;
     } else {
-        bool moved = ways != last_routes_ || lost_a_link(*last_, *next);
+        bool moved = ways != last_routes_ || lost_a_link(*last_, *next) ||
+                     (gained_a_link(*last_, *next) && found_a_link(*last_, *next));
         for (std::size_t i = 0; i < last_->next_hops.size() && !moved; ++i) {
             // An index nobody could have used may begin to mean something without notice.
             moved = last_->next_hops[i].usable && !same(last_->next_hops[i], next->next_hops[i]);
         }
         next->epoch = static_cast<std::uint16_t>(last_->epoch + (moved ? 1 : 0));
-        const bool matters =
-            moved || learned_changed_ || next->neighbours != last_->neighbours || !same_ports(*next, *last_);
-        if (!matters) return nullptr;
+        const bool kernel_news = moved || next->neighbours != last_->neighbours || !same_ports(*next, *last_);
+        if (!kernel_news && !learned_changed_) return nullptr;
+        only_learned_ = !kernel_news;
     }
     next->since.resize(next->next_hops.size());
     for (std::size_t i = 0; i < next->next_hops.size(); ++i) {

@@ -77,6 +77,8 @@ class KernelTables {
 
     /// Gateways of the routes: wanted before the first packet needs them.
     std::set<std::pair<std::uint16_t, IpAddress>> gateways() const;
+    /// The last snapshot has routers more than the one before, that were learned, and is the same in all else.
+    bool only_learned() const { return only_learned_; }
     /// Neighbours without a fresh confirmation by the kernel: worth a question if they are in use.
     bool is_stale(const snapshot::NeighbourKey& key) const;
 
@@ -101,6 +103,7 @@ class KernelTables {
     void drop_route(const IpPrefix& prefix, std::uint32_t metric, std::uint32_t table);
     void drop_way(const IpPrefix& prefix, std::uint32_t metric, const Way& way);
     void drop_ways_of_shut_ports();
+    void drop_routes_by(const std::set<std::uint32_t>& gone);
     std::set<RouteKey> all_ways() const;
     bool is_read(std::uint32_t table) const;
     bool apart() const;
@@ -123,6 +126,7 @@ class KernelTables {
     std::map<Key, std::uint16_t> indices_;
     std::map<Station, std::uint16_t> learned_indices_;
     bool learned_changed_ = false;
+    bool only_learned_ = false;
     std::shared_ptr<const snapshot::RoutingSnapshot> last_;
     std::set<RouteKey> last_routes_;
 };

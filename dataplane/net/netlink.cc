@@ -17,6 +17,8 @@ constexpr std::uint32_t kGroups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADD
                                   RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | 1U << (RTNLGRP_NEXTHOP - 1);
 constexpr int kWaitMs = 2;  ///< how long a worker's wish may lie; the rings wake nobody
 constexpr int kDumpAttempts = 5;
+/// Whoever sends with one MAC address after the other makes no more snapshots than these.
+constexpr auto kShowLearnedEach = std::chrono::milliseconds(100);
 /// The kernel tells of some vanished routes only by their absence (a source address removed): looked at anew so often.
 constexpr auto kReadAllEvery = std::chrono::seconds(60);
 
@@ -56,8 +58,8 @@ bool Netlink::read_all() {
         for (const std::uint16_t type : {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH}) {
             complete = requests_.dump(type, handler) && complete;
         }
-        requests_.dump(RTM_GETNEXTHOP, handler);  // kernels before 5.3 have none
-        if (complete) return true;
+        // Kernels before 5.3 have none, and say so.
+        if (requests_.read_all(RTM_GETNEXTHOP, handler) != Rtnetlink::Dump::some && complete) return true;
     }
     tables_ = known;
     return false;
@@ -67,7 +69,11 @@ void Netlink::publish() {
     if (auto next = tables_.build()) {
         spdlog::debug("routing: epoch {}, {} routes, {} usable neighbours", next->epoch, next->routes.size(),
                       next->neighbours.size());
-        publisher_.publish(std::move(next));
+        if (tables_.only_learned()) {
+            publisher_.publish_addition(std::move(next));
+        } else {
+            publisher_.publish(std::move(next));
+        }
     }
     const auto now = Clock::now();
     for (const auto& [port, gateway] : tables_.gateways()) {
@@ -80,6 +86,8 @@ void Netlink::publish() {
 void Netlink::run() {
     auto last_refresh = Clock::now();
     auto last_read = last_refresh;
+    Clock::time_point last_shown{};  // of routers that were learned
+    bool unshown = false;
     pollfd watched{changes_.fd(), POLLIN, 0};
     while (!stopping_.load(std::memory_order_relaxed)) {
         poll(&watched, 1, kWaitMs);
@@ -94,8 +102,12 @@ void Netlink::run() {
             if (!changed)
                 spdlog::error("netlink: routes and neighbours could not be read; going on with what is known");
         }
-        if (hear_routers(now)) changed = true;
-        if (changed) publish();
+        unshown = hear_routers(now) || unshown;
+        if (changed || (unshown && now - last_shown >= kShowLearnedEach)) {
+            if (unshown) last_shown = now;
+            unshown = false;
+            publish();
+        }
         serve_wishes(now);
         if (now - last_refresh >= Resolver::kRefreshEvery) {
             last_refresh = now;

@@ -207,7 +207,7 @@ std::optional<std::string> Rtnetlink::resolve(unsigned ifindex, const IpAddress&
     return transact(request);
 }
 
-bool Rtnetlink::dump(std::uint16_t type, const Handler& handler) {
+Rtnetlink::Dump Rtnetlink::read_all(std::uint16_t type, const Handler& handler) {
     Request request(type, NLM_F_DUMP);
     if (type == RTM_GETNEXTHOP) {
         request.body(nhmsg{});  // of these requests the kernel wants the whole fixed part
@@ -215,20 +215,20 @@ bool Rtnetlink::dump(std::uint16_t type, const Handler& handler) {
         request.body(rtgenmsg{AF_UNSPEC});
     }
     request.header().nlmsg_seq = ++sequence_;
-    if (send(fd_, &request.header(), request.header().nlmsg_len, 0) < 0) return false;
+    if (send(fd_, &request.header(), request.header().nlmsg_len, 0) < 0) return Dump::some;
     alignas(nlmsghdr) static thread_local std::array<std::byte, 65536> buffer;
     bool complete = true;
     for (;;) {
         const ssize_t got = recv(fd_, buffer.data(), buffer.size(), 0);
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
+        if (got <= 0) return Dump::some;
         auto length = static_cast<std::uint32_t>(got);
         for (auto* message = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(message, length);
              message = NLMSG_NEXT(message, length)) {
             if (message->nlmsg_seq != sequence_) continue;
             if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) complete = false;
-            if (message->nlmsg_type == NLMSG_DONE) return complete;
-            if (message->nlmsg_type == NLMSG_ERROR) return false;
+            if (message->nlmsg_type == NLMSG_DONE) return complete ? Dump::all : Dump::some;
+            if (message->nlmsg_type == NLMSG_ERROR) return Dump::refused;
             handler(*message);
         }
     }

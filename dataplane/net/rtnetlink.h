@@ -51,7 +51,10 @@ class Rtnetlink {
     std::optional<std::string> resolve(unsigned ifindex, const IpAddress& address, Resolve how);
 
     /// Asks for everything of a kind (RTM_GETLINK, ...) and hands each message to the handler; false: failed.
-    bool dump(std::uint16_t type, const Handler& handler);
+    bool dump(std::uint16_t type, const Handler& handler) { return read_all(type, handler) == Dump::all; }
+    enum class Dump { all, some, refused };
+    /// The same; `refused`: the kernel says that it does not do this. `some`: it was interrupted, or failed: ask again.
+    Dump read_all(std::uint16_t type, const Handler& handler);
 
     enum class Follow { nothing, some, lost };
     /// Takes what is there without waiting. `lost`: the kernel dropped messages; dump again.

@@ -54,13 +54,15 @@ void Publisher::publish(std::shared_ptr<const ForwardingSnapshot> next) {
     wait_for_grace_period();  // `next` and `old` hold what was in force until here
 }
 
-void Publisher::publish(std::shared_ptr<const RoutingSnapshot> next) {
+void Publisher::publish(std::shared_ptr<const RoutingSnapshot> next) { publish(std::move(next), 1); }
+
+void Publisher::publish(std::shared_ptr<const RoutingSnapshot> next, std::uint64_t changes) {
     const std::lock_guard publishing(publishing_);
     {
         const std::lock_guard lock(current_);
         current_routing_.swap(next);
     }
-    const auto old = show_current();
+    const auto old = show_current(changes);
     wait_for_grace_period();
 }
 

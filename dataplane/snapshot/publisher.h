@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "dataplane/snapshot/forwarding_snapshot.h"
 #include "dataplane/snapshot/routing_snapshot.h"
@@ -38,7 +39,7 @@ namespace guideway::snapshot {
 struct View {
     const ForwardingSnapshot* forwarding;
     const RoutingSnapshot* routing;
-    std::uint64_t number;       ///< another for each change of either: 1, 2, ...
+    std::uint64_t number;       ///< another for each change of either that may change what connections do: 1, 2, ...
     observe::Tap* tap;          ///< null nearly always; its coming and going is no change: connections need no new look
     const YieldedSet* yielded;  ///< likewise: what happens to connections does not depend on it
 };
@@ -58,6 +59,9 @@ class Publisher {
     /// Calls are serialised; do not call from a worker.
     void publish(std::shared_ptr<const ForwardingSnapshot> next);
     void publish(std::shared_ptr<const RoutingSnapshot> next);
+    /// The same, of one that has next hops more, at indices that were unused, and is as the present one in all else: what workers have
+    /// looked over stays so.
+    void publish_addition(std::shared_ptr<const RoutingSnapshot> next) { publish(std::move(next), 0); }
     /// Null: packets are looked at no more, and nobody holds the one before.
     void show_tap(std::shared_ptr<observe::Tap> next);
     /// Null: none is.
@@ -81,6 +85,7 @@ class Publisher {
     const RoutingSnapshot* routing() const noexcept { return view().routing; }
 
   private:
+    void publish(std::shared_ptr<const RoutingSnapshot> next, std::uint64_t changes);
     void wait_for_grace_period();
     /// Makes the pointers below what workers see. Under publishing_; returns the view to be freed after the grace period.
     std::unique_ptr<const View> show_current(std::uint64_t changes = 1);

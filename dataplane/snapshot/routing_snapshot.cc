@@ -96,7 +96,8 @@ void RoutingSnapshot::order_ways() {
     const auto rank = [this](const Route& way) {
         if (way.on_link) return 4;
         const bool link = way.port < ports.size() && ports[way.port].link_up;
-        return way.gateway_hop >= 0 ? (link ? 0 : 1) : (link ? 2 : 3);
+        if (!link) return way.gateway_hop >= 0 ? 2 : 3;
+        return way.gateway_hop >= 0 ? 0 : 1;
     };
     for (auto first = routes.begin(); first != routes.end();) {
         const auto end = std::find_if(first + 1, routes.end(), [&](const Route& other) {

@@ -7,8 +7,8 @@
 // kernel has no MAC for it: the worker then asks net/ to resolve (the kernel sends ARP/NS through the TAP) and holds the
 // packet for a moment.
 //   ways       the routers of one prefix and metric (ECMP). Each flow goes by one of those that serve best: resolved and with a link,
-//              else resolved, else with a link, else any. Which one says the flow's hash against each of them (rendezvous hashing, by
-//              weight): where a router goes, its flows alone go elsewhere.
+//              else with a link (its address is asked for), else resolved, else any. Which one says the flow's hash against each of them
+//              (rendezvous hashing, by weight): where a router goes, its flows alone go elsewhere.
 //   last hop   the router that a client's packet came from: (port, source MAC). Where it is a next hop, replies may go there without a route.
 //   flow       64 bits of the five-tuple, the same for all packets of a direction (flow/hash.h: selection_hash).
 // Where clients' and nodes' side are kept apart (`apart`) a route is of its port's side, and a lookup sees the routes of one side alone.
@@ -47,7 +47,7 @@ struct Route {
     IpAddress gateway;              ///< where not on_link
     std::uint32_t metric = 0;       ///< lower wins among equal prefixes
     std::int32_t gateway_hop = -1;  ///< by RoutingSnapshot::finish(): the gateway's next hop, where it is resolved
-    std::uint16_t weight = 1;       ///< 1..256: its share among several ways
+    std::uint16_t weight = 1;       ///< from 1: its share among several ways
     /// By finish(), of the first route of a prefix: so many, from this one on, are the ways that flows may take.
     std::uint32_t ways = 1;
 };

@@ -289,7 +289,7 @@ void Worker::forward(typename Family::Entry& entry, unsigned half, unsigned i, C
     const typename Family::Tuple& other = entry.other_half(half);
     if (entry.routing_epoch != routing_->epoch) [[unlikely]]
         renew_hops(entry);
-    if (last_hop_ports_ != 0 && half == flow::kClientHalf) note_last_hop(entry, i);
+    if (last_hop_ports_ != 0 && half == flow::kClientHalf && is_believed(entry, i)) note_last_hop(entry, i);
     NextHop hop{NextHop::Kind::known, entry.next_hop[half]};
     if (hop.index >= routing_->next_hops.size()) [[unlikely]] {
         hop = look_up_next_hop(packet::to_contract(other.source), flow::selection_hash(other),

@@ -58,8 +58,17 @@ std::string bound_words(const snapshot::ForwardingSnapshot& state, const IpAddre
         ports += (ports.empty() ? "" : ", ") + state.port_names[port];
     }
     if (count == state.port_names.size()) return {};
-    return " Its pool is bound to ports: it takes new connections by " + (ports.empty() ? "none that is here" : ports) +
+    if (ports.empty()) return " Its pool is bound to ports, of which none is here.";
+    return " Its pool is bound to ports: it takes new connections by " + ports +
            " alone; on others they are dropped as vip_not_on_port.";
+}
+
+bool is_served_nowhere(const snapshot::ForwardingSnapshot& state, const IpAddress& vip) {
+    const auto count = static_cast<std::uint16_t>(state.port_names.size());
+    for (std::uint16_t port = 0; port < count; ++port) {
+        if (state.served_on(port, vip)) return false;
+    }
+    return count != 0;
 }
 
 /// The name by which a packet to an address of ours is dropped for its source; none: the source can be.
@@ -260,6 +269,11 @@ contract::ExplainAnswer explain(const snapshot::ForwardingSnapshot& state, const
                            ".");
     answer.steps.push_back("Worker " + std::to_string(answer.worker) + " of " + std::to_string(ownership.workers()) +
                            " owns the connection.");
+    if (is_served_nowhere(state, request.destination)) {
+        answer.verdict = "refuse";
+        answer.steps.push_back("By whichever port the packet comes, it is dropped as vip_not_on_port.");
+        return answer;
+    }
     if (!pass_source_checks(request, checks, answer)) {
         answer.verdict = "refuse";
         return answer;

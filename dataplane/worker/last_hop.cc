@@ -12,6 +12,7 @@
 
 #include <rte_mbuf.h>
 
+#include "dataplane/flow/tcp_state.h"
 #include "dataplane/worker/worker.h"
 
 namespace guideway::worker {
@@ -33,6 +34,18 @@ std::uint16_t Worker::hop_in_use(const Entry& entry, unsigned half) const noexce
     const bool stays = half == flow::kBackendHalf && (entry.flags & flow::flow_flags::kLastHop) != 0 &&
                        routing_->still_means(index, entry.routing_epoch);
     return stays ? index : Entry::kNoNextHop;
+}
+
+/// Whether the client itself may have sent the packet, after advance(). Of TCP whoever sees nothing of the connection does not know the
+/// sequence number (as of FIN and RST, flow/tcp_state.h); of others nothing tells.
+template <typename Entry>
+bool Worker::is_believed(const Entry& entry, unsigned i) const noexcept {
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    if (parsed.protocol != packet::protocol::kTcp || list_of(entry.state) != flow::FlowList::none) return true;
+    if ((entry.flags & flow::flow_flags::ahead(flow::kClientHalf)) != 0) return false;
+    const auto* header = rte_pktmbuf_mtod_offset(burst_.mbuf[i], const std::uint8_t*, parsed.l4_offset);
+    return flow::tcp_sequence_plausible(entry.sequence[flow::kClientHalf],
+                                        packet::load_be32(header + packet::tcp::kSequence));
 }
 
 /// Of a client's packet, not rewritten yet, and an entry of this epoch.
@@ -71,6 +84,8 @@ template void Worker::renew_hops(flow::FlowEntryV4& entry) noexcept;
 template void Worker::renew_hops(flow::FlowEntryV6& entry) noexcept;
 template std::uint16_t Worker::hop_in_use(const flow::FlowEntryV4& entry, unsigned half) const noexcept;
 template std::uint16_t Worker::hop_in_use(const flow::FlowEntryV6& entry, unsigned half) const noexcept;
+template bool Worker::is_believed(const flow::FlowEntryV4& entry, unsigned i) const noexcept;
+template bool Worker::is_believed(const flow::FlowEntryV6& entry, unsigned i) const noexcept;
 template void Worker::note_last_hop(flow::FlowEntryV4& entry, unsigned i) noexcept;
 template void Worker::note_last_hop(flow::FlowEntryV6& entry, unsigned i) noexcept;
 

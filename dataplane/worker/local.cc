@@ -132,8 +132,14 @@ void Worker::act_on_other(unsigned i) noexcept {
 void Worker::hear_claim(unsigned i) noexcept {
     if (plumbing_.claims == nullptr) return;
     rte_mbuf* mbuf = burst_.mbuf[i];
+    const packet::ParsedPacket& parsed = burst_.parsed[i];
+    if (parsed.kind != PacketKind::arp) {  // before a long one is copied
+        if (parsed.l4_offset == 0 || parsed.l4_length() < packet::icmpv6::kNeighbourSize) return;
+        const auto* type = rte_pktmbuf_mtod_offset(mbuf, const std::uint8_t*, parsed.l4_offset + packet::icmp::kType);
+        if (*type != packet::icmpv6::kNeighbourAdvertisement) return;
+    }
     const segments::Whole whole(mbuf, desk_);
-    const auto claim = packet::claim_of(whole.bytes(), whole.length(), burst_.parsed[i]);
+    const auto claim = packet::claim_of(whole.bytes(), whole.length(), parsed);
     if (!claim) return;
     const bool is_vip = forwarding_->vips.contains(claim->address);
     if (!is_vip && !forwarding_->snat.contains(claim->address)) return;

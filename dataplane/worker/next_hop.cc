@@ -5,6 +5,7 @@
 
 #include "dataplane/packet/plain.h"
 #include "dataplane/packet/rewrite.h"
+#include "dataplane/worker/segments.h"
 #include "dataplane/worker/worker.h"
 
 namespace guideway::worker {
@@ -65,6 +66,9 @@ void Worker::send_to(const snapshot::NextHop& hop, rte_mbuf* mbuf, std::uint32_t
         send_in_parts(hop, mbuf, l3_length, routing_->ports[hop.port].mtu);
         return;
     }
+    constexpr std::uint32_t kHeader = packet::ethernet::kHeaderSize;
+    if (rte_pktmbuf_pkt_len(mbuf) > kHeader + routing_->ports[hop.port].mtu) [[unlikely]]
+        segments::cut_to(mbuf, kHeader + l3_length);  // padding
     packet::set_ethernet(rte_pktmbuf_mtod(mbuf, std::uint8_t*), hop.destination_mac, hop.source_mac);
     transmitter_.send(hop.port, mbuf);
 }

@@ -67,7 +67,8 @@ inline bool forward_at_once(const Surroundings<Entry>& around, const Slot& slot,
             return false;
     }
     const snapshot::NextHop& hop = around.hops[index];
-    if (slot.packet.l3_length > hop.mtu) [[unlikely]]
+    // Of the frame: padding behind the packet must fit as well, or be cut off.
+    if (slot.length > packet::ethernet::kHeaderSize + std::uint32_t{hop.mtu}) [[unlikely]]
         return false;
 
     std::uint8_t* frame = slot.frame;

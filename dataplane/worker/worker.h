@@ -261,6 +261,8 @@ class Worker {
     template <typename Entry>
     std::uint16_t hop_in_use(const Entry& entry, unsigned half) const noexcept;
     template <typename Entry>
+    bool is_believed(const Entry& entry, unsigned i) const noexcept;
+    template <typename Entry>
     void note_last_hop(Entry& entry, unsigned i) noexcept;
 
     // next_hop.cc: where a rewritten packet goes

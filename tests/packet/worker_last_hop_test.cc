@@ -104,6 +104,23 @@ TEST_P(WorkerLastHop, AnEstablishedTcpConnectionFollowsItsClientsRouter) {
     EXPECT_EQ(lab_.totals().next_hop_lookups.read(), lookups) << "no route is looked up for that";
 }
 
+TEST_P(WorkerLastHop, APacketForgedInTheBlindMovesNoTcpConnection) {
+    // Why: who sees nothing of a connection would else lead its replies where it likes, with one packet.
+    Talk talk{lab_, GetParam(), 40000, true, {}};
+    talk.ask(kRouterMac, tcp::kSyn);
+    EXPECT_EQ(goes_to(talk.answer(tcp::kSyn | tcp::kAck)), kRouterMac);
+    talk.ask(kRouterMac);
+    EXPECT_EQ(goes_to(talk.answer()), kRouterMac);
+    const std::uint32_t known = load_be32(talk.behind.data() + parsed(talk.behind).l4_offset + tcp::kSequence);
+    for (const std::uint32_t off : {0x40000000U, 0x80000000U, 0xc0000000U}) {
+        PacketBuilder forged;
+        forged.ethernet(kPortMac0, kSecondRouter).ip(talk.v6 ? kClientV6 : kClient, talk.v6 ? kVipV6 : kVip);
+        forged.tcp(talk.port, 80, tcp::kAck).sequence(known + off, 0).payload(9);
+        EXPECT_FALSE(lab_.pass(kClientPort, forged.build()).empty()) << "passed on, for the ends to judge";
+        EXPECT_EQ(goes_to(talk.answer()), kRouterMac) << off;
+    }
+}
+
 TEST_P(WorkerLastHop, NoRouteToTheClientIsNeeded) {
     std::erase_if(lab_.routing().routes, [](const auto& route) { return route.port == kClientPort; });
     change_routes();

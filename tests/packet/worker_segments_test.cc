@@ -452,6 +452,34 @@ TEST(WorkerSegmentsAnywhere, APortThatTakesNoneGetsThemInOneBufferOrNotAtAll) {
     EXPECT_EQ(lab.dropped(DropReason::frame_too_long), 2U);
 }
 
+TEST(WorkerSegmentsAnywhere, PaddingThatTheWayOnHasNoRoomForIsCutOff) {
+    // Why: a port's driver, or the next switch, drops a frame beyond its MTU, however short the packet in it.
+    Lab lab;
+    lab.apply(lab.web());
+    for (const bool v6 : {false, true}) {
+        const auto request = [&](std::uint8_t flags, std::size_t length) {
+            return PacketBuilder()
+                .ip(v6 ? kClientV6 : kClient, v6 ? kVipV6 : kVip)
+                .tcp(4000, 80, flags)
+                .payload(100)
+                .pad_to(length)
+                .build();
+        };
+        const std::size_t whole = request(tcp::kAck, 0).size();
+        const Frame syn = lab.pass(kClientPort, request(tcp::kSyn, 9014));
+        EXPECT_EQ(syn.size(), whole) << "the general way";
+        ASSERT_FALSE(lab.pass(kNodePort, lab.reply_to(syn)).empty());
+        for (int round = 0; round < 3; ++round) {
+            EXPECT_EQ(lab.pass(kClientPort, request(tcp::kAck, 0)).size(), whole);
+            const Frame out = lab.pass(kClientPort, request(tcp::kAck, 9014));
+            EXPECT_EQ(out.size(), whole) << "of an established connection";
+            EXPECT_EQ(faults(out), "");
+            EXPECT_EQ(lab.pass(kClientPort, request(tcp::kAck, 1514)).size(), 1514U) << "what has room stays";
+        }
+    }
+    EXPECT_EQ(lab.dropped(), 0U);
+}
+
 TEST(WorkerSegmentsAnywhere, PaddingBehindTheLongestPacketIsNoPartOfAPing) {
     // Why: a ping is answered from a copy that has room for the longest packet, not for any padding.
     Lab lab;

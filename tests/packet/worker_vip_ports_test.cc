@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "dataplane/packet/announcement.h"
+#include "dataplane/worker/explain.h"
 #include "tests/packet/worker_lab.h"
 
 namespace guideway::worker::testing {
@@ -93,6 +94,15 @@ TEST_F(WorkerVipPorts, APortThatIsNotThereServesNobody) {
     }
     EXPECT_EQ(lab_.dropped(DropReason::vip_not_on_port), 2U);
     EXPECT_EQ(lab_.state().unknown_ports, std::vector<std::string>{"elsewhere"});
+    const auto told =
+        explain(lab_.state(), flow::Ownership(1), {contract::Protocol::tcp, ip("192.0.2.10"), 20000, ip(kVip), 80});
+    EXPECT_EQ(told.verdict, "refuse");
+    EXPECT_NE(told.steps.back().find("vip_not_on_port"), std::string::npos) << told.steps.back();
+    bind({"client"});
+    EXPECT_EQ(
+        explain(lab_.state(), flow::Ownership(1), {contract::Protocol::tcp, ip("192.0.2.10"), 20000, ip(kVip), 80})
+            .verdict,
+        "forward");
 }
 
 TEST_F(WorkerVipPorts, WhoeverHasTheAddressOnAnotherLinkClaimsNothingOfOurs) {

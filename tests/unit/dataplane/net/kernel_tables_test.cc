@@ -377,7 +377,61 @@ TEST_F(KernelTablesTest, ACableWithoutLinkIsNoWayWhereThereIsAnother) {
     EXPECT_NE(cut->epoch, whole->epoch) << "flows look again";
     EXPECT_EQ(routers(*cut, "198.51.100.1"), Routers{"192.0.2.250"});
     link_of(kDevice + 1, IFF_UP | IFF_RUNNING).send(plugged);
-    EXPECT_EQ(routers(*plugged.build(), "198.51.100.1").size(), 2U);
+    const auto again = plugged.build();
+    EXPECT_EQ(routers(*again, "198.51.100.1").size(), 2U);
+    EXPECT_EQ(again->epoch, cut->epoch) << "flows that have a link stay where they are";
+    // Without any link flows took whichever way; they must not stay on a dead one when another works.
+    for (const unsigned device : {kDevice, kDevice + 1}) link_of(device, IFF_UP).send(plugged);
+    const auto dark = plugged.build();
+    EXPECT_EQ(routers(*dark, "198.51.100.1").size(), 2U);
+    link_of(kDevice + 1, IFF_UP | IFF_RUNNING).send(plugged);
+    const auto light = plugged.build();
+    EXPECT_NE(light->epoch, dark->epoch);
+    EXPECT_EQ(routers(*light, "198.51.100.1"), Routers{"10.0.2.251"});
+}
+
+TEST_F(KernelTablesTest, RoutesOfAnObjectThatIsRemovedGoWithoutAMessage) {
+    // Why: the kernel flushes them silently; a new object by the same number must not bring them back.
+    rtmsg body{};
+    body.rtm_family = AF_INET;
+    body.rtm_table = RT_TABLE_MAIN;
+    body.rtm_type = RTN_UNICAST;
+    const auto way_there = [&] {
+        return tables.build()->lookup(ip("198.51.100.1")).kind != NextHopResult::Kind::no_route;
+    };
+    const auto put = [&](std::uint32_t id) {
+        object(1, kClientTwin, "192.0.2.250").send(tables);
+        object(2, kClientTwin, "192.0.2.251").send(tables);
+        group_of(10, {{1, 0, 0, 0}, {2, 0, 0, 0}}).send(tables);
+        Message(RTM_NEWROUTE, body).with(RTA_NH_ID, id).send(tables);
+        EXPECT_EQ(tables.gateways().size(), id == 10 ? 2U : 1U);
+        return way_there();
+    };
+    EXPECT_TRUE(put(1));
+    object(1, kClientTwin, "192.0.2.250", RTM_DELNEXTHOP).send(tables);
+    EXPECT_FALSE(way_there());
+    object(1, kClientTwin, "192.0.2.250").send(tables);
+    EXPECT_EQ(tables.build(), nullptr) << "the route is gone";
+    EXPECT_TRUE(put(1));
+    object(1, 55, "192.0.2.250").send(tables);
+    EXPECT_FALSE(way_there()) << "changed to an interface of somebody else";
+    object(1, kClientTwin, "192.0.2.250").send(tables);
+    EXPECT_TRUE(way_there()) << "and back: the route was there all the time";
+    EXPECT_TRUE(put(10));
+    object(1, kClientTwin, "192.0.2.250", RTM_DELNEXTHOP).send(tables);
+    EXPECT_TRUE(way_there()) << "its group has another";
+    object(2, kClientTwin, "192.0.2.251", RTM_DELNEXTHOP).send(tables);
+    EXPECT_FALSE(way_there());
+    group_of(10, {{1, 0, 0, 0}}).send(tables);
+    object(1, kClientTwin, "192.0.2.250").send(tables);
+    EXPECT_EQ(tables.build(), nullptr);
+}
+
+TEST(Ways, SharesOfOnePlaceAddUpToABound) {
+    std::vector<Way> ways;
+    for (int i = 0; i < 300; ++i) add_way(ways, {0, std::nullopt, 256});
+    ASSERT_EQ(ways.size(), 1U);
+    EXPECT_EQ(ways.front().weight, 65'535);
 }
 
 TEST_F(KernelTablesTest, NextHopObjectsAreFollowedForThemselves) {
@@ -401,8 +455,10 @@ TEST_F(KernelTablesTest, NextHopObjectsAreFollowedForThemselves) {
     link_of(kClientTwin, 0).send(tables);
     EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route);
     object(1, kClientTwin, "192.0.2.249").send(tables);
+    EXPECT_EQ(tables.build(), nullptr) << "the group went with its last, and the route with it";
+    Message(RTM_NEWROUTE, body).with(RTA_NH_ID, std::uint32_t{1}).send(tables);
     ASSERT_NE(tables.build(), nullptr);
-    Message(RTM_DELROUTE, body).with(RTA_NH_ID, std::uint32_t{10}).send(tables);
+    Message(RTM_DELROUTE, body).with(RTA_NH_ID, std::uint32_t{1}).send(tables);
     EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route);
 }
 
@@ -418,6 +474,7 @@ TEST_F(KernelTablesTest, ARouterThatIsHeardIsANextHopAndKeepsItsIndex) {
     const auto after = tables.build();
     ASSERT_NE(after, nullptr);
     EXPECT_EQ(after->epoch, before->epoch) << "nobody has to look again";
+    EXPECT_TRUE(tables.only_learned());
     const std::uint16_t index = after->hop_to(0, kA.data());
     ASSERT_NE(index, snapshot::RoutingSnapshot::kNoHop);
     EXPECT_EQ(after->hop_to(1, kA.data()), snapshot::RoutingSnapshot::kNoHop) << "it is a router of that port";
@@ -429,6 +486,7 @@ TEST_F(KernelTablesTest, ARouterThatIsHeardIsANextHopAndKeepsItsIndex) {
     route("0.0.0.0/0", kClientTwin, "192.0.2.254").send(tables);
     neighbour(kNodeTwin, "10.0.2.11", NUD_FAILED, kB).send(tables);
     const auto later = tables.build();
+    EXPECT_FALSE(tables.only_learned());
     EXPECT_NE(later->epoch, after->epoch);
     EXPECT_EQ(later->hop_to(0, kA.data()), index);
     EXPECT_TRUE(later->still_means(index, after->epoch));

@@ -61,6 +61,16 @@ TEST(Publisher, YieldedAddressesComeAndGoWithoutAChangeOfTheState) {
     EXPECT_TRUE(held.expired());
 }
 
+TEST(Publisher, WhatIsOnlyAddedNeedsNoNewLook) {
+    Publisher publisher(1);
+    publisher.publish(routing(2));
+    const std::uint64_t number = publisher.view().number;
+    const auto more = routing(2);
+    publisher.publish_addition(more);
+    EXPECT_EQ(publisher.view().number, number);
+    EXPECT_EQ(publisher.view().routing, more.get());
+}
+
 TEST(Publisher, WithoutWorkersOnlineNothingIsWaitedFor) {
     Publisher publisher(2);
     publisher.register_worker(0);

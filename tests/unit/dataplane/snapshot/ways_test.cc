@@ -130,7 +130,10 @@ TEST(Ways, ALinkThatIsDownIsNoWayWhereThereIsAnother) {
     };
     EXPECT_EQ(of({true, true, true}, true).ways_to(kDestination).size(), 2U);
     EXPECT_EQ(of({false, true, true}, true).lookup(kDestination).index, 1U);
-    EXPECT_EQ(of({false, true, true}, false).lookup(kDestination).index, 0U) << "no MAC is worse than no link told";
+    const NextHopResult asked = of({false, true, true}, false).lookup(kDestination);
+    EXPECT_EQ(asked.kind, NextHopResult::Kind::unresolved) << "a flow that took the dead link would stay there";
+    EXPECT_EQ(asked.neighbour.address, b);
+    EXPECT_EQ(of({false, false, true}, false).lookup(kDestination).index, 0U) << "better a try than none";
     EXPECT_EQ(of({false, false, true}, true).ways_to(kDestination).size(), 2U) << "better a try than none";
 }
 
