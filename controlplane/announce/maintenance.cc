@@ -62,6 +62,8 @@ bool MaintenanceFile::on() const { return ::access(path_.c_str(), F_OK) == 0; }
 
 std::optional<MaintenanceNote> MaintenanceFile::note() const {
     const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+    // One that is made this very moment has a note, which the next look finds.
+    if (fd < 0 && errno == ENOENT) return std::nullopt;
     // One that may not be read is there all the same.
     if (fd < 0) return on() ? std::optional(MaintenanceNote{}) : std::nullopt;
     std::string text(kLongestNote, '\0');
