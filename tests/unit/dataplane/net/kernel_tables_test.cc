@@ -14,6 +14,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/dataplane/net/kernel_message.h"
+
 namespace guideway::net {
 namespace {
 
@@ -28,65 +30,26 @@ constexpr MacAddress kNodeMac{2, 0, 0, 0, 0, 2};
 IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
 IpPrefix net_of(const std::string& text) { return *IpPrefix::parse(text); }
 
-/// A message as the kernel sends it: header, body, attributes.
-class Message {
-  public:
-    template <class Body>
-    Message(std::uint16_t type, const Body& body, std::uint16_t flags = 0) : bytes_(NLMSG_LENGTH(sizeof body)) {
-        nlmsghdr header{};
-        header.nlmsg_type = type;
-        header.nlmsg_flags = flags;
-        std::memcpy(bytes_.data(), &header, sizeof header);
-        std::memcpy(bytes_.data() + NLMSG_LENGTH(0), &body, sizeof body);
-    }
-    Message& with(std::uint16_t type, const void* data, std::size_t size) {
-        bytes_.resize(NLMSG_ALIGN(bytes_.size()));
-        const rtattr head{static_cast<std::uint16_t>(RTA_LENGTH(size)), type};
-        const auto* start = reinterpret_cast<const std::uint8_t*>(&head);
-        bytes_.insert(bytes_.end(), start, start + sizeof head);
-        const auto* content = static_cast<const std::uint8_t*>(data);
-        bytes_.insert(bytes_.end(), content, content + size);
-        return *this;
-    }
-    Message& with(std::uint16_t type, const IpAddress& address) {
-        return with(type, address.bytes.data(), address.bits() / 8);
-    }
-    Message& with(std::uint16_t type, std::uint32_t value) { return with(type, &value, sizeof value); }
-    Message& with(std::uint16_t type, const MacAddress& mac) { return with(type, mac.data(), mac.size()); }
-    const std::vector<std::uint8_t>& bytes() const { return bytes_; }
-    void send(KernelTables& tables, std::size_t length) {
-        const auto size = static_cast<std::uint32_t>(length);
-        std::memcpy(bytes_.data(), &size, sizeof size);
-        std::vector<nlmsghdr> aligned(bytes_.size() / sizeof(nlmsghdr) + 1);
-        std::memcpy(aligned.data(), bytes_.data(), bytes_.size());
-        tables.apply(aligned.front());
-    }
-    void send(KernelTables& tables) { send(tables, bytes_.size()); }
-
-  private:
-    std::vector<std::uint8_t> bytes_;
-};
-
 unsigned char family(const IpAddress& address) { return address.is_v4() ? AF_INET : AF_INET6; }
 
-Message neighbour(unsigned ifindex, const std::string& address, std::uint16_t state, MacAddress mac,
-                  std::uint16_t type = RTM_NEWNEIGH) {
+KernelMessage neighbour(unsigned ifindex, const std::string& address, std::uint16_t state, MacAddress mac,
+                        std::uint16_t type = RTM_NEWNEIGH) {
     ndmsg body{};
     body.ndm_family = family(ip(address));
     body.ndm_ifindex = static_cast<int>(ifindex);
     body.ndm_state = state;
-    return Message(type, body).with(NDA_DST, ip(address)).with(NDA_LLADDR, mac);
+    return KernelMessage(type, body).with(NDA_DST, ip(address)).with(NDA_LLADDR, mac);
 }
 
-Message route(const std::string& prefix, unsigned ifindex, const std::string& via = "", std::uint32_t metric = 0,
-              std::uint16_t type = RTM_NEWROUTE, std::uint16_t flags = 0) {
+KernelMessage route(const std::string& prefix, unsigned ifindex, const std::string& via = "", std::uint32_t metric = 0,
+                    std::uint16_t type = RTM_NEWROUTE, std::uint16_t flags = 0) {
     const IpPrefix to = net_of(prefix);
     rtmsg body{};
     body.rtm_family = family(to.address);
     body.rtm_dst_len = to.length;
     body.rtm_table = RT_TABLE_MAIN;
     body.rtm_type = RTN_UNICAST;
-    Message message(type, body, flags);
+    KernelMessage message(type, body, flags);
     if (to.length > 0) message.with(RTA_DST, to.address);
     message.with(RTA_OIF, std::uint32_t{ifindex});
     if (!via.empty()) message.with(RTA_GATEWAY, ip(via));
@@ -211,8 +174,8 @@ struct Hop {
 };
 
 /// As `ip route add PREFIX nexthop ... nexthop ...` is told.
-Message multipath(const std::string& prefix, const std::vector<Hop>& hops, std::uint16_t type = RTM_NEWROUTE,
-                  std::uint16_t flags = 0, std::uint32_t metric = 0) {
+KernelMessage multipath(const std::string& prefix, const std::vector<Hop>& hops, std::uint16_t type = RTM_NEWROUTE,
+                        std::uint16_t flags = 0, std::uint32_t metric = 0) {
     const IpPrefix to = net_of(prefix);
     rtmsg body{};
     body.rtm_family = family(to.address);
@@ -236,27 +199,27 @@ Message multipath(const std::string& prefix, const std::vector<Hop>& hops, std::
         add(&head, sizeof head);
         add(gateway.bytes.data(), size);
     }
-    Message message(type, body, flags);
+    KernelMessage message(type, body, flags);
     if (to.length > 0) message.with(RTA_DST, to.address);
     if (metric != 0) message.with(RTA_PRIORITY, metric);
     return message.with(RTA_MULTIPATH, list.data(), list.size());
 }
 
-Message link_of(unsigned ifindex, unsigned flags) {
+KernelMessage link_of(unsigned ifindex, unsigned flags) {
     ifinfomsg body{};
     body.ifi_index = static_cast<int>(ifindex);
     body.ifi_flags = flags;
-    return Message(RTM_NEWLINK, body);
+    return KernelMessage(RTM_NEWLINK, body);
 }
 
-Message object(std::uint32_t id, unsigned ifindex, const std::string& via, std::uint16_t type = RTM_NEWNEXTHOP) {
+KernelMessage object(std::uint32_t id, unsigned ifindex, const std::string& via, std::uint16_t type = RTM_NEWNEXTHOP) {
     nhmsg body{};
     body.nh_family = family(ip(via));
-    return Message(type, body).with(NHA_ID, id).with(NHA_OIF, std::uint32_t{ifindex}).with(NHA_GATEWAY, ip(via));
+    return KernelMessage(type, body).with(NHA_ID, id).with(NHA_OIF, std::uint32_t{ifindex}).with(NHA_GATEWAY, ip(via));
 }
 
-Message group_of(std::uint32_t id, const std::vector<nexthop_grp>& members) {
-    return Message(RTM_NEWNEXTHOP, nhmsg{})
+KernelMessage group_of(std::uint32_t id, const std::vector<nexthop_grp>& members) {
+    return KernelMessage(RTM_NEWNEXTHOP, nhmsg{})
         .with(NHA_ID, id)
         .with(NHA_GROUP, members.data(), members.size() * sizeof(nexthop_grp));
 }
@@ -403,7 +366,7 @@ TEST_F(KernelTablesTest, RoutesOfAnObjectThatIsRemovedGoWithoutAMessage) {
         object(1, kClientTwin, "192.0.2.250").send(tables);
         object(2, kClientTwin, "192.0.2.251").send(tables);
         group_of(10, {{1, 0, 0, 0}, {2, 0, 0, 0}}).send(tables);
-        Message(RTM_NEWROUTE, body).with(RTA_NH_ID, id).send(tables);
+        KernelMessage(RTM_NEWROUTE, body).with(RTA_NH_ID, id).send(tables);
         EXPECT_EQ(tables.gateways().size(), id == 10 ? 2U : 1U);
         return way_there();
     };
@@ -443,7 +406,7 @@ TEST_F(KernelTablesTest, NextHopObjectsAreFollowedForThemselves) {
     body.rtm_family = AF_INET;
     body.rtm_table = RT_TABLE_MAIN;
     body.rtm_type = RTN_UNICAST;
-    Message(RTM_NEWROUTE, body).with(RTA_NH_ID, std::uint32_t{10}).send(tables);
+    KernelMessage(RTM_NEWROUTE, body).with(RTA_NH_ID, std::uint32_t{10}).send(tables);
     auto share = shares(*tables.build(), "198.51.100.1");
     ASSERT_EQ(share.size(), 2U);
     EXPECT_NEAR(share["192.0.2.250"], 3000, 150);
@@ -456,9 +419,9 @@ TEST_F(KernelTablesTest, NextHopObjectsAreFollowedForThemselves) {
     EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route);
     object(1, kClientTwin, "192.0.2.249").send(tables);
     EXPECT_EQ(tables.build(), nullptr) << "the group went with its last, and the route with it";
-    Message(RTM_NEWROUTE, body).with(RTA_NH_ID, std::uint32_t{1}).send(tables);
+    KernelMessage(RTM_NEWROUTE, body).with(RTA_NH_ID, std::uint32_t{1}).send(tables);
     ASSERT_NE(tables.build(), nullptr);
-    Message(RTM_DELROUTE, body).with(RTA_NH_ID, std::uint32_t{1}).send(tables);
+    KernelMessage(RTM_DELROUTE, body).with(RTA_NH_ID, std::uint32_t{1}).send(tables);
     EXPECT_EQ(tables.build()->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route);
 }
 
@@ -540,11 +503,11 @@ TEST_F(KernelTablesTest, LearnedRoutersAreBoundedAndTheOldestGo) {
 }
 
 TEST_F(KernelTablesTest, CutWaysAreIgnoredAtEveryLength) {
-    Message whole = multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.250"}, {kNodeTwin, "10.0.2.251"}});
+    KernelMessage whole = multipath("0.0.0.0/0", {{kClientTwin, "192.0.2.250"}, {kNodeTwin, "10.0.2.251"}});
     for (std::size_t length = 0; length < whole.bytes().size(); ++length) whole.send(tables, length);
     const auto snapshot = tables.build();
     EXPECT_EQ(snapshot->lookup(ip("198.51.100.1")).kind, NextHopResult::Kind::no_route);
-    Message group = group_of(10, {{1, 2, 0, 0}, {2, 0, 0, 0}});
+    KernelMessage group = group_of(10, {{1, 2, 0, 0}, {2, 0, 0, 0}});
     for (std::size_t length = 0; length <= group.bytes().size(); ++length) group.send(tables, length);
     EXPECT_EQ(tables.build(), nullptr);
 }
@@ -554,10 +517,10 @@ TEST_F(KernelTablesTest, OtherTablesInterfacesAndKindsAreNoneOfOurs) {
     body.rtm_family = AF_INET;
     body.rtm_table = RT_TABLE_LOCAL;
     body.rtm_type = RTN_UNICAST;
-    Message(RTM_NEWROUTE, body).with(RTA_OIF, std::uint32_t{kClientTwin}).send(tables);
+    KernelMessage(RTM_NEWROUTE, body).with(RTA_OIF, std::uint32_t{kClientTwin}).send(tables);
     body.rtm_table = RT_TABLE_MAIN;
     body.rtm_type = RTN_BLACKHOLE;
-    Message(RTM_NEWROUTE, body).with(RTA_OIF, std::uint32_t{kClientTwin}).send(tables);
+    KernelMessage(RTM_NEWROUTE, body).with(RTA_OIF, std::uint32_t{kClientTwin}).send(tables);
     route("0.0.0.0/0", 55).send(tables);
     neighbour(55, "10.0.2.11", NUD_REACHABLE, kA).send(tables);
     neighbour(kNodeTwin, "10.0.2.11", NUD_INCOMPLETE, kA).send(tables);
@@ -570,13 +533,13 @@ TEST_F(KernelTablesTest, ALinkThatGoesDownTakesItsRoutesAlong) {
     ifinfomsg link{};
     link.ifi_index = static_cast<int>(kNodeTwin);
     link.ifi_flags = IFF_UP | IFF_RUNNING;
-    Message(RTM_NEWLINK, link).with(IFLA_MTU, std::uint32_t{1300}).send(tables);
+    KernelMessage(RTM_NEWLINK, link).with(IFLA_MTU, std::uint32_t{1300}).send(tables);
     const auto up = tables.build();
     EXPECT_TRUE(up->ports[1].link_up);
     EXPECT_FALSE(up->ports[0].link_up);
     EXPECT_EQ(up->ports[1].mtu, 1300);
     link.ifi_flags = 0;
-    Message(RTM_NEWLINK, link).send(tables);
+    KernelMessage(RTM_NEWLINK, link).send(tables);
     const auto down = tables.build();
     EXPECT_FALSE(down->ports[1].link_up);
     EXPECT_EQ(down->lookup(ip("10.0.2.11")).kind, NextHopResult::Kind::no_route);
@@ -587,9 +550,9 @@ TEST_F(KernelTablesTest, AddressesOfTheTwinsAreFollowed) {
     body.ifa_family = AF_INET;
     body.ifa_prefixlen = 24;
     body.ifa_index = kClientTwin;
-    Message(RTM_NEWADDR, body).with(IFA_LOCAL, ip("192.0.2.1")).send(tables);
+    KernelMessage(RTM_NEWADDR, body).with(IFA_LOCAL, ip("192.0.2.1")).send(tables);
     EXPECT_EQ(tables.build()->ports[0].addresses, (std::vector<IpPrefix>{net_of("192.0.2.1/24")}));
-    Message(RTM_DELADDR, body).with(IFA_LOCAL, ip("192.0.2.1")).send(tables);
+    KernelMessage(RTM_DELADDR, body).with(IFA_LOCAL, ip("192.0.2.1")).send(tables);
     EXPECT_TRUE(tables.build()->ports[0].addresses.empty());
 }
 
@@ -603,7 +566,7 @@ TEST_F(KernelTablesTest, ReadingEverythingAgainWithoutAChangeIsNoNewSnapshot) {
 }
 
 TEST_F(KernelTablesTest, CutMessagesAreIgnoredAtEveryLength) {
-    Message whole = neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kA);
+    KernelMessage whole = neighbour(kNodeTwin, "10.0.2.11", NUD_REACHABLE, kA);
     for (std::size_t length = 0; length < whole.bytes().size(); ++length) whole.send(tables, length);
     EXPECT_TRUE(tables.build()->neighbours.empty());
     whole.send(tables);

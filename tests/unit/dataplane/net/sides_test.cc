@@ -15,6 +15,7 @@
 #include "dataplane/net/announce_plan.h"
 #include "dataplane/net/kernel_tables.h"
 #include "dataplane/net/side_rules.h"
+#include "tests/unit/dataplane/net/kernel_message.h"
 
 namespace guideway::net {
 namespace {
@@ -34,48 +35,8 @@ IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
 IpPrefix net_of(const std::string& text) { return *IpPrefix::parse(text); }
 unsigned char family(const IpAddress& address) { return address.is_v4() ? AF_INET : AF_INET6; }
 
-/// A message as the kernel sends it.
-class Told {
-  public:
-    template <class Body>
-    Told(std::uint16_t type, const Body& body) : bytes_(NLMSG_LENGTH(sizeof body)) {
-        nlmsghdr header{};
-        header.nlmsg_type = type;
-        std::memcpy(bytes_.data(), &header, sizeof header);
-        std::memcpy(bytes_.data() + NLMSG_LENGTH(0), &body, sizeof body);
-    }
-    Told& with(std::uint16_t type, const void* data, std::size_t size) {
-        bytes_.resize(NLMSG_ALIGN(bytes_.size()));
-        const rtattr head{static_cast<std::uint16_t>(RTA_LENGTH(size)), type};
-        const auto* start = reinterpret_cast<const std::uint8_t*>(&head);
-        bytes_.insert(bytes_.end(), start, start + sizeof head);
-        const auto* content = static_cast<const std::uint8_t*>(data);
-        bytes_.insert(bytes_.end(), content, content + size);
-        return *this;
-    }
-    Told& with(std::uint16_t type, const IpAddress& address) {
-        return with(type, address.bytes.data(), address.bits() / 8);
-    }
-    Told& with(std::uint16_t type, std::uint32_t value) { return with(type, &value, sizeof value); }
-    Told& with(std::uint16_t type, const std::string& text) { return with(type, text.c_str(), text.size() + 1); }
-    void flags(std::uint16_t flags) {
-        std::memcpy(bytes_.data() + offsetof(nlmsghdr, nlmsg_flags), &flags, sizeof flags);
-    }
-    const nlmsghdr& message() {
-        const auto size = static_cast<std::uint32_t>(bytes_.size());
-        std::memcpy(bytes_.data(), &size, sizeof size);
-        aligned_.resize(bytes_.size() / sizeof(nlmsghdr) + 1);
-        std::memcpy(aligned_.data(), bytes_.data(), bytes_.size());
-        return aligned_.front();
-    }
-
-  private:
-    std::vector<std::uint8_t> bytes_;
-    std::vector<nlmsghdr> aligned_;
-};
-
-Told route(const std::string& prefix, unsigned ifindex, std::uint32_t table, const std::string& via = "",
-           std::uint16_t type = RTM_NEWROUTE) {
+KernelMessage route(const std::string& prefix, unsigned ifindex, std::uint32_t table, const std::string& via = "",
+                    std::uint16_t type = RTM_NEWROUTE) {
     const IpPrefix to = net_of(prefix);
     rtmsg body{};
     body.rtm_family = family(to.address);
@@ -83,33 +44,33 @@ Told route(const std::string& prefix, unsigned ifindex, std::uint32_t table, con
     body.rtm_table = RT_TABLE_UNSPEC;  // as the kernel writes tables above 255
     body.rtm_type = RTN_UNICAST;
     body.rtm_protocol = kOurProtocol;
-    Told told(type, body);
+    KernelMessage told(type, body);
     told.with(RTA_TABLE, table).with(RTA_OIF, std::uint32_t{ifindex});
     if (to.length > 0) told.with(RTA_DST, to.address);
     if (!via.empty()) told.with(RTA_GATEWAY, ip(via));
     return told;
 }
 
-Told neighbour(unsigned ifindex, const std::string& address, MacAddress mac) {
+KernelMessage neighbour(unsigned ifindex, const std::string& address, MacAddress mac) {
     ndmsg body{};
     body.ndm_family = family(ip(address));
     body.ndm_ifindex = static_cast<int>(ifindex);
     body.ndm_state = NUD_REACHABLE;
-    return Told(RTM_NEWNEIGH, body).with(NDA_DST, ip(address)).with(NDA_LLADDR, mac.data(), mac.size());
+    return KernelMessage(RTM_NEWNEIGH, body).with(NDA_DST, ip(address)).with(NDA_LLADDR, mac.data(), mac.size());
 }
 
-Told address(unsigned ifindex, const std::string& prefix) {
+KernelMessage address(unsigned ifindex, const std::string& prefix) {
     const IpPrefix own = net_of(prefix);
     ifaddrmsg body{};
     body.ifa_family = family(own.address);
     body.ifa_prefixlen = own.length;
     body.ifa_index = ifindex;
-    return Told(RTM_NEWADDR, body).with(IFA_LOCAL, own.address);
+    return KernelMessage(RTM_NEWADDR, body).with(IFA_LOCAL, own.address);
 }
 
 class SidesOfTheKernel : public ::testing::Test {
   protected:
-    void tell(Told told) { tables.apply(told.message()); }
+    void tell(KernelMessage told) { tables.apply(told.message()); }
     static MacAddress mac_of(const snapshot::RoutingSnapshot& routing, const char* to, Side side) {
         const NextHopResult found = routing.lookup(ip(to), 0, side);
         return found.kind == NextHopResult::Kind::found ? routing.next_hops[found.index].destination_mac : MacAddress{};
@@ -152,7 +113,7 @@ TEST_F(SidesOfTheKernel, ARouteCountsInItsTwinsOwnTableAlone) {
 TEST_F(SidesOfTheKernel, ARouteReplacedInOneTableStaysInTheOther) {
     tell(route("0.0.0.0/0", kClientTwin, kClientTable, "192.0.2.254"));
     tell(route("0.0.0.0/0", kNodeTwin, kNodeTable, "10.0.2.254"));
-    Told replaced = route("0.0.0.0/0", kNodeTwin, kNodeTable, "10.0.2.253");
+    KernelMessage replaced = route("0.0.0.0/0", kNodeTwin, kNodeTable, "10.0.2.253");
     replaced.flags(NLM_F_REPLACE);
     tell(replaced);
     const auto routing = tables.build();
@@ -227,7 +188,7 @@ TEST(SideRules, ARuleOfTheKernelIsReadWithItsMaker) {
     body.family = AF_INET;
     body.src_len = 32;
     body.action = FR_ACT_TO_TBL;
-    Told told(RTM_NEWRULE, body);
+    KernelMessage told(RTM_NEWRULE, body);
     told.with(FRA_PRIORITY, kSidePriority).with(FRA_TABLE, kNodeTable).with(FRA_IIFNAME, std::string("lo"));
     told.with(FRA_SRC, ip("10.0.2.1"));
     auto found = rule_in(told.message());
@@ -239,8 +200,8 @@ TEST(SideRules, ARuleOfTheKernelIsReadWithItsMaker) {
 
     body.action = FR_ACT_UNREACHABLE;
     body.src_len = 0;
-    EXPECT_EQ(rule_in(Told(RTM_NEWRULE, body).message())->rule.table, 0U);
-    EXPECT_FALSE(rule_in(Told(RTM_NEWROUTE, body).message()));
+    EXPECT_EQ(rule_in(KernelMessage(RTM_NEWRULE, body).message())->rule.table, 0U);
+    EXPECT_FALSE(rule_in(KernelMessage(RTM_NEWROUTE, body).message()));
 }
 
 TEST(Leftovers, RoutesOfOursAreReadWithTheirTableAndAlsoThoseOnTheLink) {
